@@ -1,0 +1,59 @@
+"""What came in, what was kept, what was dropped, and why: one code per fate, explained once."""
+
+__all__ = ["LENIENCIES", "REASONS", "USED"]
+
+# Fate of one model variant. The first group contributes to the score, the second does not.
+REASONS = {
+    "exact": "found with the effect allele as ALT",
+    "swapped": "found with the effect allele as REF; dosage counted as ploidy minus ALT copies",
+    "flipped": "found on the other strand with the effect allele as ALT",
+    "flipped_swapped": "found on the other strand with the effect allele as REF",
+    "hom_ref_called": "the record there has no such ALT and its calls are 0/0",
+    "hom_ref_block": "inside a gVCF reference block of sufficient depth and quality",
+    "hom_ref_assumed": "absent from the file, taken as hom-ref because --assume-hom-ref was given",
+    "imputed_reference": "absent from the file, filled in from a reference frequency",
+    "absent": "no record at this position",
+    "alleles_differ": "a record is there, with other alleles",
+    "ambiguous": "A/T or C/G: the strand cannot be told",
+    "monomorphic_no_call": "a record is there, but nobody is called",
+    "low_quality_block": "inside a reference block below the depth or quality threshold",
+    "duplicate_in_model": "the same variant and effect allele stood in the model before",
+    "duplicate_in_cohort": "a second record of the same variant; the first was used",
+    "no_position": "the model gives no position in this build",
+    "no_effect_allele": "the model gives no effect allele",
+    "bad_alleles": "an allele is not made of A, C, G, T",
+    "bad_weight": "the weight is not a finite number (or an odds or hazard ratio is not above 0)",
+    "haplotype": "a haplotype or diplotype row; not a single variant",
+    "interaction": "an interaction row; not a single variant",
+    "conditional": "a row with an inclusion criterion that cannot be checked",
+    "ploidy": "the record holds calls of more than two alleles",
+    "outside_region": "outside the --region asked for",
+}
+
+USED = (
+    "exact",
+    "swapped",
+    "flipped",
+    "flipped_swapped",
+    "hom_ref_called",
+    "hom_ref_block",
+    "hom_ref_assumed",
+    "imputed_reference",
+)
+
+# Things a reader accepts although the specification, or good custom, says otherwise. Each is
+# counted in run.json, so nothing is forgiven silently.
+LENIENCIES = {
+    "half_call": "a call with one missing allele (./1): counted as not called",
+    "contig_undeclared": "a contig without a ##contig header line",
+    "unsorted": "records not in order of position",
+    "contig_split": "records of one contig in several places of the file",
+    "duplicate_position": "several records at one position",
+    "crlf": "lines that end in CR LF",
+    "no_final_newline": "the last line has no end",
+    "missing_trailing_fields": "sample columns that end before FORMAT does",
+    "not_decoded": "records at no model locus: only CHROM, POS, REF and the line's end were looked at",
+    "no_fileformat": "the first line is not ##fileformat",
+    "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
+    "duplicate_id": "one ID on several records",
+}

@@ -1,0 +1,222 @@
+"""The dictionary: every array and table column of the suite, and the batch that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from genomed.regions import Region
+
+__all__ = [
+    "ARRAYS",
+    "BUILDS",
+    "MISSING",
+    "TABLES",
+    "ArraySpec",
+    "ReadCounts",
+    "Reader",
+    "ScoreModel",
+    "VariantBatch",
+    "Wanted",
+]
+
+MISSING = -9  # alt_count of a call that was not made, as PGEN readers give it
+
+BUILDS = ("GRCh37", "GRCh38")  # the builds a model may carry positions for
+
+
+class ArraySpec(NamedTuple):
+    """Dimensions, numpy dtype and meaning of one array."""
+
+    dims: tuple[str, ...]
+    dtype: str
+    meaning: str
+
+
+ARRAYS = {
+    "alt_count": ArraySpec(
+        ("variants", "samples"),
+        "i1",
+        "Called copies of this row's ALT: 0, 1 or 2; a haploid call counts 0 or 1; -9 not called. "
+        "A call that holds another ALT is 0 copies of this one, not missing.",
+    ),
+    "call_ploidy": ArraySpec(
+        ("variants", "samples"),
+        "i1",
+        "Alleles in the call, 1 or 2 (2 where not called); absent when every call is diploid.",
+    ),
+    "call_dosage": ArraySpec(
+        ("variants", "samples"),
+        "f4",
+        "Expected copies of this row's ALT, 0 to call_ploidy; NaN unknown.",
+    ),
+}
+
+# Columns of every table a command writes: name -> meaning. Order is the order in the file.
+TABLES: dict[str, dict[str, str]] = {
+    "variants": {
+        "contig": "sequence name as the file spells it",
+        "position": "1-based position as in VCF",
+        "id": "variant ID, null where the file has '.'",
+        "ref": "reference allele, upper case",
+        "alt": "this row's ALT, upper case; '.' for a record without ALT; '<NON_REF>', '<*>', '<DEL>', "
+        "'*' and so on for symbolic alleles",
+        "end_position": "last position covered (1-based, inclusive): POS + len(REF) - 1, or INFO/END of "
+        "a reference block",
+        "n_alts": "number of ALTs in the record this row came from",
+        "line": "1-based line of a text file, or record number of a binary one",
+    },
+    "risk": {
+        "sample": "sample name",
+        "model": "model name",
+        "trait": "what the model predicts",
+        "score": "sum of weight x effect-allele dosage; null under the coverage limit",
+        "average": "score / number of alleles counted, as plink2's SCORE_AVG",
+        "cohort_z": "score minus the cohort's mean, over its standard deviation (n - 1)",
+        "cohort_percentile": "share of the cohort with a lower score, ties counted half, 0 to 100",
+        "n_matched": "model variants found in the cohort (or proved hom-ref)",
+        "n_missing_calls": "of those, the ones without a call in this sample",
+        "weighted_coverage": "share of sum(weight^2 x 2p(1-p)) that rests on a called genotype in "
+        "this sample",
+        "imputed_share": "share of sum(weight^2 x 2p(1-p)) that was filled in by the --missing rule",
+        "flags": "semicolon-separated words, empty when there is nothing to say",
+    },
+    "models": {
+        "model": "model name",
+        "trait": "what the model predicts",
+        "source": "file the model was read from",
+        "build": "genome build of the positions used; null when the variants were matched by ID",
+        "n_variants": "variants in the model",
+        "n_matched": "variants found in the cohort (or proved hom-ref)",
+        "n_exact": "matched with the effect allele as ALT",
+        "n_swapped": "matched with the effect allele as REF",
+        "n_flipped": "matched on the other strand",
+        "n_hom_ref": "absent as a variant, proved hom-ref",
+        "n_dropped": "not matched or refused, by any reason",
+        "weighted_coverage": "share of sum(weight^2 x 2p(1-p)) of the matched variants",
+        "score_mean": "mean score over the cohort",
+        "score_sd": "standard deviation of the score over the cohort (n - 1)",
+        "n_null": "samples whose score is null",
+        "flags": "semicolon-separated words",
+    },
+    "ledger": {
+        "model": "model name",
+        "source_line": "1-based line in the model file",
+        "variant_id": "the model's ID for the variant",
+        "contig": "canonical contig name",
+        "position": "1-based position in the build used",
+        "effect_allele": "allele the weight counts",
+        "other_allele": "the other allele",
+        "effect_weight": "weight per copy, as used (log of an odds or hazard ratio)",
+        "effect_type": "additive, dominant, recessive or dosage",
+        "reason": "reason code, see genomed.ledger.REASONS",
+        "record": "contig:position:ref:alt of the record matched",
+        "record_line": "line (or record number) of that record in the cohort",
+        "effect_allele_frequency": "of the effect allele among called genotypes of the cohort",
+        "n_called": "samples with a call at the record",
+        "share": "this variant's share of the model's sum(weight^2 x 2p(1-p))",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows a caller needs; a reader passes over all others without decoding them.
+
+    positions : canonical contig -> sorted unique int64 1-based positions. A record is wanted when
+                any of these lies in its span: POS .. POS + len(REF) - 1, or to INFO/END for a
+                reference block
+    ids       : wanted variant IDs; a record is also wanted when its ID, or one of its
+                semicolon-separated parts, is among them
+    """
+
+    positions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ids: frozenset[str] = frozenset()
+
+
+@dataclass
+class ReadCounts:
+    """What a reader has met so far; every record is counted exactly once.
+
+    n_records = n_passed_over + n_emitted + sum(refused.values())
+    """
+
+    n_records: int = 0
+    n_passed_over: int = 0  # at no wanted place, or outside the region
+    n_emitted: int = 0  # records (not rows) that reached a batch
+    refused: dict[str, int] = field(default_factory=dict)  # reason code -> records
+    notes: dict[str, int] = field(default_factory=dict)  # leniency code -> times taken
+
+
+@dataclass(frozen=True)
+class VariantBatch:
+    """Rows of a cohort, one per (position, ref, alt), in the order of the file.
+
+    variants    : polars frame with the columns of TABLES["variants"]
+    alt_count   : int8 (variants, samples), see ARRAYS; rounded from call_dosage if only that exists
+    call_ploidy : int8 (variants, samples), or None when every call is diploid
+    call_dosage : float32 (variants, samples), or None unless dosages were asked for
+    """
+
+    variants: pl.DataFrame
+    alt_count: np.ndarray
+    call_ploidy: np.ndarray | None = None
+    call_dosage: np.ndarray | None = None
+
+    @property
+    def n_variants(self) -> int:
+        """Rows in this batch."""
+        return len(self.alt_count)
+
+
+class Reader(Protocol):
+    """What every format promises. A reader is done when it passes tests/io/contract.py.
+
+    samples : names in file order, after any sample selection
+    contigs : name as spelt in the file -> length in bases, or None where it is not known
+    counts  : a ReadCounts, complete once the iterator is exhausted
+    """
+
+    samples: list[str]
+    contigs: dict[str, int | None]
+    counts: ReadCounts
+
+    def iter_batches(
+        self, region: Region | None = None, wanted: Wanted | None = None
+    ) -> Iterator[VariantBatch]:
+        """Yield rows in the order of the file: all, or those in `region`, or those `wanted`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """One additive (or dominant, recessive, per-dosage) score as it was read from a file.
+
+    name     : unique in a run, for example PGS000001
+    trait    : what it predicts, or the name again when the file does not say
+    source   : path it was read from, or "bundled panel"
+    variants : polars frame, one row per model variant, in file order:
+               source_line Int64 · variant_id Utf8? · effect_allele Utf8 · other_allele Utf8? ·
+               effect_weight Float64? (log scale for OR/HR; null for effect_type "dosage") ·
+               effect_type Utf8 (additive dominant recessive dosage) ·
+               dosage_0_weight dosage_1_weight dosage_2_weight Float64? ·
+               effect_allele_frequency Float64? (as the file or its source gives it) ·
+               refused Utf8? (reason code of genomed.ledger.REASONS, null for a usable row)
+    loci     : build -> polars frame (contig Utf8? canonical, position Int64?), row by row beside
+               `variants`; the key "" stands for a file that names no build; empty dict when the
+               model has IDs only
+    header   : the file's header block, key -> text
+    """
+
+    name: str
+    trait: str
+    source: str
+    variants: pl.DataFrame
+    loci: Mapping[str, pl.DataFrame]
+    header: Mapping[str, str] = field(default_factory=dict)
