@@ -1,0 +1,89 @@
+"""Options that several commands share, each declared once; defaults are in genomed.settings."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Cohort",
+    "Json",
+    "LogFile",
+    "MaxMemory",
+    "Out",
+    "Quiet",
+    "RegionText",
+    "Samples",
+    "Threads",
+    "Verbose",
+    "available_threads",
+    "parse_memory",
+    "verbosity",
+]
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_BYTES = {"": 1 << 30, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def available_threads() -> int:
+    """Processors this process may use, which under a scheduler is fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def parse_memory(text: str | int) -> int:
+    """Read ``4G``, ``512M`` or ``1.5 GiB`` as bytes; a bare number is in GiB."""
+    size = _SIZE.fullmatch(str(text).strip())
+    n_bytes = int(float(size[1]) * _BYTES[size[2].upper()]) if size else 0
+    if n_bytes <= 0:
+        raise typer.BadParameter(f"{text!r} is not an amount of memory; write it as 4G or 512M")
+    return n_bytes
+
+
+def verbosity(verbose: int, quiet: bool) -> int:
+    """Turn -v, -vv and -q into the number that configure_logging takes."""
+    return -1 if quiet else verbose
+
+
+Cohort = Annotated[
+    str,
+    typer.Argument(
+        metavar="COHORT",
+        help="VCF, VCF.gz, BCF, gVCF, PGEN, BED or BGEN; - reads VCF from standard input.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory for the results.")]
+RegionText = Annotated[
+    str | None,
+    typer.Option("--region", metavar="CONTIG:FIRST-LAST", help="Look only here; 1-based."),
+]
+Samples = Annotated[
+    str | None,
+    typer.Option(
+        "--samples", metavar="FILE|NAMES", help="File with one sample a line, or NAME,NAME,..."
+    ),
+]
+Threads = Annotated[
+    int, typer.Option("--threads", "-t", min=1, help="Threads; the results do not depend on it.")
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", parser=parse_memory, help="Most memory to use, as in 4G."
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the summary as JSON, for another program.")
+]
+Verbose = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Say more; twice says everything.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Append every message as JSON lines."),
+]

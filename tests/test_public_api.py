@@ -1,0 +1,75 @@
+"""What other programs may rely on, written down: a change here is a change for users."""
+
+import ast
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from datafiles import REPOSITORY
+
+EXIT_CODES = {
+    "BuildError": 3,
+    "CoverageError": 4,
+    "GenomedError": 1,
+    "InputError": 3,
+    "NetworkError": 8,
+    "OutputError": 5,
+    "UnfitError": 7,
+    "UnknownNameError": 6,
+    "UsageError": 2,
+}
+PUBLIC = {
+    "genomed.cli": ["app", "main"],
+    "genomed.errors": sorted(EXIT_CODES),
+    "genomed.ledger": ["LENIENCIES", "REASONS", "USED"],
+    "genomed.plugins": ["BUILT_IN", "known", "load"],
+    "genomed.regions": ["Region", "canonical_contig"],
+    "genomed.schema": [
+        "ARRAYS",
+        "BUILDS",
+        "MISSING",
+        "TABLES",
+        "ArraySpec",
+        "ReadCounts",
+        "Reader",
+        "ScoreModel",
+        "VariantBatch",
+        "Wanted",
+    ],
+}
+
+
+def declared_names(path: Path) -> list[str] | None:
+    """The literal `__all__` of a file, or None."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return None
+
+
+DECLARING = [
+    path for path in sorted((REPOSITORY / "genomed").rglob("*.py")) if declared_names(path)
+]
+
+
+@pytest.mark.parametrize("module", sorted(PUBLIC))
+def test_the_foundation_offers_exactly_these_names(module: str) -> None:
+    assert sorted(import_module(module).__all__) == sorted(PUBLIC[module])
+
+
+@pytest.mark.parametrize(("name", "exit_code"), EXIT_CODES.items())
+def test_every_error_keeps_its_exit_code(name: str, exit_code: int) -> None:
+    assert getattr(import_module("genomed.errors"), name).exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    "path", DECLARING, ids=lambda path: path.relative_to(REPOSITORY).as_posix()
+)
+def test_every_public_name_exists_and_every_public_function_is_explained(path: Path) -> None:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    module = import_module(".".join(parts).removesuffix(".__init__"))
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if inspect.isfunction(thing) or inspect.isclass(thing):
+            assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
