@@ -23,6 +23,7 @@ REASONS = {
     "no_effect_allele": "the model gives no effect allele",
     "bad_alleles": "an allele is not made of A, C, G, T",
     "bad_weight": "the weight is not a finite number (or an odds or hazard ratio is not above 0)",
+    "bad_effect_type": "an effect type other than additive, dominant, recessive or dosage, or two at once",
     "haplotype": "a haplotype or diplotype row; not a single variant",
     "interaction": "an interaction row; not a single variant",
     "conditional": "a row with an inclusion criterion that cannot be checked",
@@ -56,4 +57,5 @@ LENIENCIES = {
     "no_fileformat": "the first line is not ##fileformat",
     "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
     "duplicate_id": "one ID on several records",
+    "iid_repeated": "IIDs that occur twice: samples are named FID_IID (or IID_SID) instead",
 }
