@@ -164,12 +164,11 @@ def _whole_numbers(text: pl.Series) -> pl.Series:
 
 def _variants(rows: pl.DataFrame, parts: Parts, loci: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """The model's frame but for effect_weight; `refused` says what is wrong whatever the weight."""
-    effect, other = _alleles(parts)
     frame = rows.select(
         "source_line",
         pl.coalesce(_text(parts, "variant_id"), _text(parts, "hm_variant_id")).alias("variant_id"),
-        effect.alias("effect_allele"),
-        other.alias("other_allele"),
+        _upper(parts, "effect_allele").alias("effect_allele"),
+        _other_allele(parts).alias("other_allele"),
         _effect_type(parts).alias("effect_type"),
         *(_number(parts, part).alias(part) for part in _DOSAGE_WEIGHTS),
         _number(parts, "frequency").alias("effect_allele_frequency"),
@@ -194,53 +193,74 @@ def _variants(rows: pl.DataFrame, parts: Parts, loci: Mapping[str, pl.DataFrame]
 
 def _text(parts: Parts, part: str) -> pl.Expr:
     column = parts.get(part)
-    return pl.repeat(None, pl.len(), dtype=pl.Utf8) if column is None else pl.col(column)
+    return pl.lit(None, pl.Utf8) if column is None else pl.col(column)
+
+
+def _upper(parts: Parts, part: str) -> pl.Expr:
+    # A function of a missing column would no longer be taken for a scalar, hence the question.
+    text = _text(parts, part)
+    return text.str.to_uppercase() if parts.get(part) else text
 
 
 def _number(parts: Parts, part: str) -> pl.Expr:
+    if parts.get(part) is None:
+        return pl.lit(None, pl.Float64)
     return _text(parts, part).cast(pl.Float64, strict=False)
 
 
-def _flag(parts: Parts, part: str) -> pl.Expr:
-    return _text(parts, part).str.to_lowercase().is_in(_YES).fill_null(False)
+def _is_set(parts: Parts, *names: str) -> pl.Expr:
+    """Whether any of these yes-or-no columns says yes."""
+    present = [_text(parts, part) for part in names if parts.get(part)]
+    yes = (text.str.to_lowercase().is_in(_YES).fill_null(False) for text in present)
+    return pl.any_horizontal(pl.lit(False), *yes)
 
 
-def _alleles(parts: Parts) -> tuple[pl.Expr, pl.Expr]:
-    effect = _text(parts, "effect_allele").str.to_uppercase()
-    other = _text(parts, "other_allele").str.to_uppercase()
+def _is_filled(parts: Parts, *names: str) -> pl.Expr:
+    """Whether any of these columns holds anything."""
+    present = [_text(parts, part).is_not_null() for part in names if parts.get(part)]
+    return pl.any_horizontal(pl.lit(False), *present)
+
+
+def _other_allele(parts: Parts) -> pl.Expr:
+    effect, other = _upper(parts, "effect_allele"), _upper(parts, "other_allele")
     if parts.get("other_allele") is None and parts.get("ref"):
-        ref = _text(parts, "ref").str.to_uppercase()
-        alt = _text(parts, "alt").str.to_uppercase()
+        ref, alt = _upper(parts, "ref"), _upper(parts, "alt")
         single_alt = pl.when(~alt.str.contains(",", literal=True)).then(alt)
         other = pl.when(effect == ref).then(single_alt).otherwise(ref)
-    inferred = _text(parts, "hm_other_allele").str.to_uppercase()
-    plain = inferred.str.contains(_PLAIN_ALLELE) & (inferred != effect)
-    return effect, pl.coalesce(other, pl.when(plain).then(inferred))
+    if parts.get("hm_other_allele"):
+        inferred = _upper(parts, "hm_other_allele")
+        plain = inferred.str.contains(_PLAIN_ALLELE) & (inferred != effect)
+        other = pl.coalesce(other, pl.when(plain).then(inferred))
+    return other
 
 
 def _effect_type(parts: Parts) -> pl.Expr:
-    dominant, recessive = _flag(parts, "is_dominant"), _flag(parts, "is_recessive")
-    by_copies = pl.any_horizontal(_text(parts, part).is_not_null() for part in _DOSAGE_WEIGHTS)
+    dominant, recessive = _is_set(parts, "is_dominant"), _is_set(parts, "is_recessive")
+    named = _text(parts, "effect_type")
+    if parts.get("effect_type"):
+        named = named.str.to_lowercase()
     return (
         pl.when(dominant & recessive)
         .then(pl.lit("dominant and recessive"))
-        .when(by_copies)
+        .when(_is_filled(parts, *_DOSAGE_WEIGHTS))
         .then(pl.lit("dosage"))
         .when(dominant)
         .then(pl.lit("dominant"))
         .when(recessive)
         .then(pl.lit("recessive"))
-        .otherwise(_text(parts, "effect_type").str.to_lowercase().fill_null("additive"))
+        .otherwise(pl.coalesce(named, pl.lit("additive")))
     )
 
 
 def _row_refusal(parts: Parts) -> pl.Expr:
     """Reason for rows that are not about one variant, or hold only under a condition."""
-    haplotype = _flag(parts, "is_haplotype") | _flag(parts, "is_diplotype")
-    return pl.coalesce(
-        pl.when(haplotype).then(pl.lit("haplotype")),
-        pl.when(_flag(parts, "is_interaction")).then(pl.lit("interaction")),
-        pl.when(_text(parts, "inclusion_criteria").is_not_null()).then(pl.lit("conditional")),
+    return (
+        pl.when(_is_set(parts, "is_haplotype", "is_diplotype"))
+        .then(pl.lit("haplotype"))
+        .when(_is_set(parts, "is_interaction"))
+        .then(pl.lit("interaction"))
+        .when(_is_filled(parts, "inclusion_criteria"))
+        .then(pl.lit("conditional"))
     )
 
 

@@ -8,15 +8,14 @@ that name the line.
 """
 
 import csv
-import gzip
 import re
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from isal import igzip, isal_zlib
 
 from genomed.errors import InputError
 
@@ -94,8 +93,8 @@ def read_plain_bytes(path: Path) -> bytes:
 def _gunzip(path: Path, raw: bytes) -> bytes:
     is_bgzf = raw[3] & 4 and raw[12:14] == b"BC"
     try:
-        plain = gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        plain = igzip.decompress(raw)
+    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as error:
         raise InputError(
             f"{path}: the gzip stream is truncated or damaged ({error}); fetch or copy it again"
         ) from None
@@ -133,7 +132,8 @@ def _checked_text(path: Path, content: bytes) -> bytes:
         line = content.count(b"\n", 0, nul) + 1
         raise InputError(f"{path}, line {line}: holds binary data; give a text table instead")
     try:
-        content.decode("utf-8")
+        if not content.isascii():  # which is the quick way to be sure
+            content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
@@ -235,10 +235,16 @@ def _parse(
         )
     except pl.exceptions.PolarsError:
         raise _ragged(path, rows, separator, len(names), source_line) from None
-    edges = (separator + b" ", b" " + separator, b"\n ", b" \n")
-    if rows[:1] == b" " or rows[-1:] == b" " or any(edge in rows for edge in edges):
+    if separator != b" " and _has_padding(rows, separator):
         frame = frame.with_columns(pl.all().str.strip_chars().replace(MISSING_TEXT, None))
     return frame
+
+
+def _has_padding(rows: bytes, separator: bytes) -> bool:
+    """Whether a blank stands at the edge of any field."""
+    edges = (separator + b" ", b" " + separator, b"\n ", b" \n")
+    at_end = rows[:1] == b" " or rows[-1:] == b" "
+    return b" " in rows and (at_end or any(edge in rows for edge in edges))
 
 
 def _parse_quoted(
