@@ -1,0 +1,162 @@
+"""Numbers -> short text, the same in the page and in the terminal; rows -> HTML tables.
+
+A number is never rounded into a claim: a share below one is not shown as 100%, one above zero not
+as 0%, and a share under a limit not as the limit. Unknown (None or NaN) is a word, never 0.
+Hyphen-minus is used for negative numbers, so that what is copied from a page can be computed with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from genomed.report.markup import Html, element, join
+
+__all__ = [
+    "NO_SCORE",
+    "UNKNOWN",
+    "Column",
+    "format_count",
+    "format_frequency",
+    "format_percentile",
+    "format_score",
+    "format_seconds",
+    "format_share",
+    "format_signed",
+    "html_table",
+    "is_number",
+    "score_decimals",
+    "shares_apart",
+]
+
+NO_SCORE = "no score"
+UNKNOWN = "—"
+
+
+def is_number(x: object) -> bool:
+    """Whether `x` is a finite number: neither None, NaN nor infinite."""
+    return isinstance(x, int | float | np.number) and math.isfinite(x)
+
+
+def score_decimals(scores: Sequence[float] | np.ndarray) -> int:
+    """Decimals, 0 to 9, that show about three digits of the scores' standard deviation."""
+    values = np.asarray(scores, float)
+    values = values[np.isfinite(values)]
+    spread = float(values.std()) if values.size > 1 else 0.0
+    if spread < 1e-9:
+        return 3
+    return min(9, max(0, 2 - math.floor(math.log10(spread))))
+
+
+def format_score(x: float | None, decimals: int | None = None) -> str:
+    """A score, with `decimals` where a column wants them alike; "no score" for None and NaN."""
+    if x is None or math.isnan(x):
+        return NO_SCORE
+    if not math.isfinite(x):
+        return "infinite" if x > 0 else "-infinite"
+    size = abs(x)
+    if size >= 1e7 or (decimals is None and 0 < size < 0.01):
+        return f"{x:.3e}"
+    text = f"{x:,.{3 if decimals is None else decimals}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.,") else text
+
+
+def format_signed(x: float | None, decimals: int = 2) -> str:
+    """A difference or z-score with its sign; a dash where it is not known."""
+    return f"{x:+,.{decimals}f}" if is_number(x) else UNKNOWN  # type: ignore[str-format]
+
+
+def format_share(x: float | None, decimals: int = 1) -> str:
+    """A share of one as a percentage, rounded towards the middle near 0% and 100%."""
+    if not is_number(x):
+        return UNKNOWN
+    percent = 100 * float(x)  # type: ignore[arg-type]
+    step = 10.0**-decimals
+    if 0 < percent < step / 2:
+        return f"<{step:.{decimals}f}%"
+    if 100 - step / 2 <= percent < 100:
+        return f">{100 - step:.{decimals}f}%"
+    return f"{percent:.0f}%" if percent in (0, 100) else f"{percent:.{decimals}f}%"
+
+
+def shares_apart(share: float, limit: float) -> tuple[str, str]:
+    """Both as percentages, with as many decimals as it takes to tell `share` from `limit`."""
+    for decimals in range(1, 7):
+        texts = format_share(share, decimals), format_share(limit, decimals)
+        if texts[0] != texts[1]:
+            return texts
+    return str(100 * share) + "%", str(100 * limit) + "%"
+
+
+def format_percentile(x: float | None) -> str:
+    """A percentile, 0 to 100, with one decimal."""
+    if not is_number(x):
+        return UNKNOWN
+    return f"{min(max(x, 0.0), 100.0):.1f}"  # type: ignore[type-var]
+
+
+def format_count(n: float | None) -> str:
+    """A whole number with separators."""
+    return f"{int(n):,}" if is_number(n) else UNKNOWN  # type: ignore[arg-type]
+
+
+def format_frequency(x: float | None) -> str:
+    """An allele frequency: three decimals, or two digits of a rare one."""
+    if not is_number(x):
+        return UNKNOWN
+    return f"{x:.3f}" if x in (0, 1) or x >= 0.001 else f"{x:.1e}"  # type: ignore[operator]
+
+
+def format_seconds(seconds: float | None) -> str:
+    """A duration in words that suit its size."""
+    if not is_number(seconds):
+        return UNKNOWN
+    whole = round(float(seconds))  # type: ignore[arg-type]
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+class Column(NamedTuple):
+    """Heading of a column, whether it holds numbers, and what the heading means."""
+
+    heading: str
+    numeric: bool = False
+    meaning: str | None = None
+
+
+def html_table(
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[object]],
+    *,
+    narrow: bool = False,
+) -> Html:
+    """A table that scrolls by keyboard where it is too wide; the first cell heads its row.
+
+    caption : what the table holds; read aloud, not drawn
+    rows    : cells as text (escaped) or Html
+    narrow  : only as wide as its content
+    """
+    kinds = [' class="n"' if column.numeric else "" for column in columns]
+    head = [
+        element("th", c.heading, scope="col", class_="n" if c.numeric else None, title=c.meaning)
+        for c in columns
+    ]
+    body = []
+    for row in rows:
+        cells = [f"<td{kind}>{join(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)]
+        cells[0] = f'<th scope="row"{kinds[0]}>{join(row[0])}</th>'
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    table = element(
+        "table",
+        element("caption", caption, class_="unseen"),
+        element("thead", element("tr", head)),
+        element("tbody", Html("".join(body))),
+        class_="narrow" if narrow else None,
+    )
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
