@@ -6,7 +6,8 @@ must refuse; what it accepts, the real reader either accepts with the same rows 
 
 Decisions where the specification is silent: blank lines are accepted at the end only; INFO/END
 counts for records whose ALTs are all symbolic (or '.'), and only when it is not before POS;
-a DS or GP that is missing is unknown, even if GT is called; other sub-fields are not looked at.
+where DS or GP is missing the called GT is the dosage (as plink2 has it, measured with 2.00a3.5),
+and unknown without one; other sub-fields are not looked at.
 """
 
 import math
@@ -127,6 +128,11 @@ def _read_record(
         counts = [MISSING if None in call else call.count(index) for call in calls]
         if dosage is not None and "GT" not in names:
             counts = [MISSING if d is None else math.floor(d + 0.5) for d in dosage]
+        elif dosage is not None:
+            dosage = [
+                float(count) if d is None and count != MISSING else d
+                for d, count in zip(dosage, counts, strict=True)
+            ]
         cohort.rows.append(
             ReferenceRow(
                 contig=contig,

@@ -78,16 +78,19 @@ def test_a_reference_block_ends_at_end_and_an_indel_at_its_last_base():
 
 
 def test_ds_has_one_value_per_alt():
-    rows = read_vcf_text(
-        text("1 10 . A C,G . . . GT:DS 0/0:0.1,0.2 0/1:.,1.5 ./.:. 0/0"), "DS"
-    ).rows
+    rows = read_vcf_text(text("1 10 . A C,G . . . GT:DS ./.:0.1,0.2 ./.:.,1.5 ./.:. ."), "DS").rows
     assert [row.dosage for row in rows] == [[0.1, None, None, None], [0.2, 1.5, None, None]]
+
+
+def test_the_called_genotype_stands_in_for_a_missing_dosage():
+    (row,) = read_vcf_text(text("X 10 . A C . . . GT:DS 0/1:. 1 ./1:. 1/1:1.2"), "DS").rows
+    assert row.dosage == [1, 1, None, 1.2]
 
 
 def test_gp_gives_expected_copies_of_diploid_and_haploid_calls():
     data = text("1 10 . A C . . . GP:GT 0.1,0.2,0.7:1/1 0.25,0.75:1 .:0/0 .,.,.")
     (row,) = read_vcf_text(data, "GP").rows
-    assert row.dosage == [pytest.approx(1.6), 0.75, None, None]
+    assert row.dosage == [pytest.approx(1.6), 0.75, 0, None]
 
 
 def test_alt_counts_come_from_dosages_only_where_gt_is_not_in_format():

@@ -8,6 +8,7 @@ import gzip
 import math
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,10 @@ class Seen:
 
     def __init__(self, reader: VcfReader, **iter_options):
         self.rows: list[ReferenceRow] = []
-        for batch in reader.iter_batches(**iter_options):
-            check_batch(batch, len(reader.samples))
-            self.rows += rows_of(batch)
+        with closing(reader):
+            for batch in reader.iter_batches(**iter_options):
+                check_batch(batch, len(reader.samples))
+                self.rows += rows_of(batch)
         self.samples: list[str] = reader.samples
         self.contigs: dict[str, int | None] = reader.contigs
         self.counts: ReadCounts = reader.counts
