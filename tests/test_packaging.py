@@ -16,8 +16,9 @@ from datafiles import REPOSITORY
 import genomed
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-CONDA_NAMES = {"isal": "python-isal", "torch": "pytorch"}  # PyPI name -> conda name
-IMPORT_NAMES = {"scikit-allel": "allel", "scikit-learn": "sklearn"}  # PyPI name -> module
+# PyPI name -> conda name; PyPI name -> module, where they differ.
+CONDA_NAMES = {"isal": "python-isal", "torch": "pytorch", "zlib-ng": "python-zlib-ng"}
+IMPORT_NAMES = {"scikit-allel": "allel", "scikit-learn": "sklearn", "zlib-ng": "zlib_ng"}
 
 # Fixed by the design for commands that are still to come.
 AHEAD_OF_USE = {"safetensors", "scikit-allel", "scikit-learn", "scipy", "torch"}
