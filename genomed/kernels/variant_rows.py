@@ -110,13 +110,14 @@ def split_rows(text, field_of_column, field_start, field_stop, position, new_con
 
 @njit(nogil=True, inline="always")
 def _copy_allele(text, start, stop, out, n):
-    """Copy one allele behind out[n], in upper case when it is made of letters; the new n."""
-    letters = True
+    """Copy one allele behind out[n], in upper case unless it is symbolic or a breakend; the new n."""
+    symbolic = False
     for i in range(start, stop):
-        lower = text[i] | 32
-        letters &= lower >= 97 and lower <= 122
+        c = text[i]
+        symbolic |= c == 60 or c == 62 or c == 91 or c == 93  # < > [ ]
     for i in range(start, stop):
-        out[n] = text[i] & 223 if letters else text[i]
+        c = text[i]
+        out[n] = c & 223 if not symbolic and c >= 97 and c <= 122 else c
         n += 1
     return n
 
