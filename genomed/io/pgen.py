@@ -88,12 +88,10 @@ class PgenReader:
             raise InputError(f"{self.path}: no samples are left; check --samples")
         selector = RowSelector(region, wanted)
         records = self._table.iter_records(selector, self.counts, self._header.n_variants)
-        with _Genotypes(
-            self.path, self._header, self._offsets(), self._kept, self._threads
-        ) as calls:
-            for frame in iter_frames(
-                records, selector, self.counts, self._max_rows, self._table.path
-            ):
+        frames = iter_frames(records, selector, self.counts, self._max_rows, self._table.path)
+        offsets = self._offsets()
+        with _Genotypes(self.path, self._header, offsets, self._kept, self._threads) as calls:
+            for frame in frames:
                 yield self._batch(calls, frame)
 
     def _batch(self, calls: _Genotypes, frame: pl.DataFrame) -> VariantBatch:

@@ -25,8 +25,8 @@ def keep_samples(names: Sequence[str], keep: Sequence[str] | None, path: Path) -
     if unknown:
         first = next(name for name in keep if name in unknown)
         raise InputError(
-            f"{path}: holds no sample {first!r} ({len(unknown)} of the {len(asked)} names asked for "
-            "are unknown); check the names given with --samples"
+            f"{path}: holds no sample {first!r} ({len(unknown)} of the {len(asked)} names asked "
+            "for are unknown); check the names given with --samples"
         )
     return np.array([i for i, name in enumerate(names) if name in asked], np.uint32)
 

@@ -58,7 +58,7 @@ def batch_rows(n_samples: int, max_batch_bytes: int) -> int:
 
 
 def build_frame(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame, bool]:
-    """Frame with the columns of TABLES["variants"], one row per ALT, and whether text was not UTF-8.
+    """Columns of TABLES["variants"], one row per ALT; and whether some text was not UTF-8.
 
     Undecodable bytes appear as \\xNN. Raises ValueError when the text does not have one line with
     three fields per record.
@@ -122,7 +122,7 @@ def whole_records(line: np.ndarray, max_rows: int) -> int:
 
 
 def called_dosage(alt_count: np.ndarray) -> np.ndarray:
-    """Dosages of hard calls, for files without any other: float32 (variants, samples), NaN missing."""
+    """Dosages of a file that has hard calls only: float32 (variants, samples), NaN missing."""
     dosage = alt_count.astype(np.float32)
     dosage[alt_count == MISSING] = np.nan
     return dosage

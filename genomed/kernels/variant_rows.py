@@ -40,10 +40,10 @@ def _same(text, a_start, a_stop, b_start, b_stop):
     """Tell whether two stretches of one text are equal."""
     if a_stop - a_start != b_stop - b_start:
         return False
-    for i in range(a_stop - a_start):
-        if text[a_start + i] != text[b_start + i]:
-            return False
-    return True
+    i = 0
+    while i < a_stop - a_start and text[a_start + i] == text[b_start + i]:
+        i += 1
+    return i == a_stop - a_start
 
 
 @njit(cache=True, nogil=True)
@@ -110,7 +110,7 @@ def split_rows(text, field_of_column, field_start, field_stop, position, new_con
 
 @njit(nogil=True, inline="always")
 def _copy_allele(text, start, stop, out, n):
-    """Copy one allele behind out[n], in upper case unless it is symbolic or a breakend; the new n."""
+    """Copy one allele behind out[n], upper case unless symbolic or a breakend; the new n."""
     symbolic = False
     for i in range(start, stop):
         c = text[i]

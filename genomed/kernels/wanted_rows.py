@@ -14,7 +14,7 @@ _memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, 
 
 @njit(nogil=True, inline="always")
 def _slot_of(text, start, stop, mask):
-    """Place of a stretch of bytes in a table of mask + 1 slots: a multiplicative hash of 8-byte words.
+    """Place of some bytes in a table of mask + 1 slots: a multiplicative hash of 8-byte words.
 
     Unsigned indices spare numba's test for negative ones, so that LLVM can merge the eight loads.
     """
