@@ -14,7 +14,7 @@ names the version).
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,14 +27,23 @@ import tskit
 
 from genomed.assemblies import CONTIG_LENGTHS
 
+Rng = np.random.Generator
+
 SEED = 2009
 MSPRIME_VERSION = "1.4.4"  # of the committed data
 POPULATIONS = ("AFR", "EUR", "EAS")
 FOUNDERS = 99  # unrelated people per population; the hundredth is planted
 PANEL = Path(__file__).resolve().parent.parent / "genomed" / "panel"
 
-CHR22 = ("chr22", 17_000_000, 12_000_000)  # contig, first position, length simulated
-CHRX = ("chrX", 100_000_000, 2_000_000)  # outside the pseudo-autosomal regions
+# Independent short segments: on one long one, strangers would look like cousins.
+SEGMENT = 36_000  # bases
+CHR22 = (
+    "chr22",
+    17_000_000,
+    330,
+    100_000,
+)  # contig, first position, segments, bases between starts
+CHRX = ("chrX", 100_000_000, 55, 300_000)  # outside the pseudo-autosomal regions
 RECOMBINATION_RATE = 1e-8  # per base and generation
 MUTATION_RATE = 1.25e-8
 
@@ -94,7 +103,7 @@ class Record:
     filter: str = "PASS"
 
 
-def make_people(rng: np.random.Generator) -> list[Person]:
+def make_people(rng: Rng) -> list[Person]:
     """Three hundred people, a hundred per population, in order."""
     fixed_sex = {MOTHER: "F", FATHER: "M", CHILD: "F", SEX_MISMATCH: "M"}
     fixed_age = {MOTHER: 58, FATHER: 61, CHILD: 30}
@@ -136,24 +145,11 @@ def out_of_africa(scale: float) -> msprime.Demography:
 
 
 def simulate(
-    region: tuple[str, int, int], scale: float, n_common: int, n_rare: int, rng: np.random.Generator
+    region: tuple[str, int, int, int], scale: float, n_common: int, n_rare: int, rng: Rng
 ) -> list[Record]:
     """A sample of the simulated variants of a region, over the founders' haplotypes."""
-    contig, first, length = region
-    ancestry_seed, mutation_seed = (int(seed) for seed in rng.integers(1, 2**31, 2))
-    ancestry = msprime.sim_ancestry(
-        dict.fromkeys(POPULATIONS, FOUNDERS),
-        demography=out_of_africa(scale),
-        sequence_length=length,
-        recombination_rate=RECOMBINATION_RATE,
-        random_seed=ancestry_seed,
-    )
-    trees = msprime.sim_mutations(
-        ancestry, rate=MUTATION_RATE, model=msprime.HKY(kappa=4), random_seed=mutation_seed
-    )
     several, common, rare = [], [], []
-    for variant in trees.variants():
-        record = _record(contig, first + int(variant.site.position), variant)
+    for record in _simulated(region, scale, rng):
         counts = np.bincount(record.haplotypes)
         if len(record.alts) > 1:
             several.append(record)
@@ -162,6 +158,24 @@ def simulate(
             (common if frequent else rare).append(record)
     kept = several + _sample(common, n_common, rng) + _sample(rare, n_rare, rng)
     return sorted(kept, key=lambda record: record.position)
+
+
+def _simulated(region: tuple[str, int, int, int], scale: float, rng: Rng) -> Iterator[Record]:
+    contig, first, n_segments, step = region
+    ancestries = msprime.sim_ancestry(
+        dict.fromkeys(POPULATIONS, FOUNDERS),
+        demography=out_of_africa(scale),
+        sequence_length=SEGMENT,
+        recombination_rate=RECOMBINATION_RATE,
+        num_replicates=n_segments,
+        random_seed=int(rng.integers(1, 2**31)),
+    )
+    for number, ancestry in enumerate(ancestries):
+        seed = int(rng.integers(1, 2**31))
+        model = msprime.HKY(kappa=4)
+        trees = msprime.sim_mutations(ancestry, rate=MUTATION_RATE, model=model, random_seed=seed)
+        for variant in trees.variants():
+            yield _record(contig, first + number * step + int(variant.site.position), variant)
 
 
 def _record(contig: str, position: int, variant: tskit.Variant) -> Record:
@@ -174,16 +188,16 @@ def _record(contig: str, position: int, variant: tskit.Variant) -> Record:
     return Record(contig, position, ".", variant.alleles[0], alts, index[variant.genotypes])
 
 
-def _sample(records: list[Record], size: int, rng: np.random.Generator) -> list[Record]:
+def _sample(records: list[Record], size: int, rng: Rng) -> list[Record]:
     chosen = rng.choice(len(records), min(size, len(records)), replace=False)
     return [records[i] for i in sorted(chosen)]
 
 
-def _bases(size: int, rng: np.random.Generator) -> str:
+def _bases(size: int, rng: Rng) -> str:
     return "".join(rng.choice(list("ACGT"), size))
 
 
-def make_indels(records: list[Record], share: float, rng: np.random.Generator) -> None:
+def make_indels(records: list[Record], share: float, rng: Rng) -> None:
     """Turn a share of the SNVs into insertions and deletions of 1 to 6 bases, in place."""
     for record, following in pairwise(records):
         size = int(min(rng.geometric(0.5), 6))
@@ -197,7 +211,7 @@ def make_indels(records: list[Record], share: float, rng: np.random.Generator) -
         record.alts = (longer,) if inserts else (short,)
 
 
-def make_spanning_deletions(records: list[Record], number: int, rng: np.random.Generator) -> None:
+def make_spanning_deletions(records: list[Record], number: int, rng: Rng) -> None:
     """Put deletions over a following SNV, whose carriers get the allele ``*`` there, in place."""
     made = 0
     for record, following in pairwise(records):
@@ -218,7 +232,7 @@ def make_spanning_deletions(records: list[Record], number: int, rng: np.random.G
         made += 1
 
 
-def name_and_filter(records: list[Record], prefix: str, rng: np.random.Generator) -> None:
+def name_and_filter(records: list[Record], prefix: str, rng: Rng) -> None:
     """Give IDs (none to one in twenty) and mark one in two hundred LowQual, in place."""
     for number, record in enumerate(records, start=1):
         record.id = "." if number % 20 == 0 else f"{prefix}{number}"
@@ -235,7 +249,7 @@ def panel_rows() -> list[dict[str, str]]:
     return rows
 
 
-def frequencies(row: dict[str, str], rng: np.random.Generator) -> list[float]:
+def frequencies(row: dict[str, str], rng: Rng) -> list[float]:
     """Frequency of the effect allele in AFR, EUR and EAS."""
     rsid = row["rsID"]
     shape = UNKNOWN_FREQUENCY.get(rsid, COMMON_FREQUENCY)
@@ -247,7 +261,7 @@ def frequencies(row: dict[str, str], rng: np.random.Generator) -> list[float]:
     return [float(african), european, float(asian)]
 
 
-def make_panel(rng: np.random.Generator) -> list[Record]:
+def make_panel(rng: Rng) -> list[Record]:
     """The panel's loci over the founders' haplotypes; REF is the allele commoner in Europeans.
 
     On one haplotype rs429358 C and rs7412 T exclude each other (there is no e1), everything else
@@ -275,9 +289,7 @@ def _e4_frequency() -> list[float]:
     return [copies / alleles for copies, alleles in COUNTED["rs429358"]]
 
 
-def add_relatives(
-    records: Sequence[Record], people: list[Person], rng: np.random.Generator
-) -> None:
+def add_relatives(records: Sequence[Record], people: list[Person], rng: Rng) -> None:
     """Widen the founders' haplotypes of one contig to everybody's, in place."""
     founders = [p.sample for p in people if p.sample not in (*DUPLICATES, CHILD)]
     column = {sample: 2 * i for i, sample in enumerate(founders)} | {CHILD: 0}
@@ -294,7 +306,7 @@ def add_relatives(
         record.haplotypes[child : child + 2] = mother, father
 
 
-def _crossovers(records: Sequence[Record], rng: np.random.Generator) -> np.ndarray:
+def _crossovers(records: Sequence[Record], rng: Rng) -> np.ndarray:
     """Which of a parent's two haplotypes is passed on at each record, 0 or 1."""
     gaps = np.diff([record.position for record in records], prepend=records[0].position)
     odds = 0.5 * (1 - np.exp(-2 * RECOMBINATION_RATE * gaps))  # Haldane's map function
@@ -309,7 +321,7 @@ def plant_homozygote(records: Iterable[Record], people: list[Person]) -> None:
     record.haplotypes[place : place + 2] = 1
 
 
-def vcf_line(record: Record, people: list[Person], rng: np.random.Generator) -> str:
+def vcf_line(record: Record, people: list[Person], rng: Rng) -> str:
     """The text of one record, with calls lost at random."""
     rate = np.full(len(people), 0.0 if record.detailed else MISSING_RATE)
     samples = [person.sample for person in people]
@@ -363,9 +375,7 @@ def vcf_header(people: list[Person]) -> list[str]:
     ]
 
 
-def write_vcf(
-    path: Path, records: list[Record], people: list[Person], rng: np.random.Generator
-) -> None:
+def write_vcf(path: Path, records: list[Record], people: list[Person], rng: Rng) -> None:
     """Write BGZF and its tabix index."""
     order = {f"chr{contig}": i for i, contig in enumerate(CONTIG_LENGTHS["GRCh38"])}
     records = sorted(records, key=lambda record: (order[record.contig], record.position))
@@ -384,7 +394,7 @@ def dosages(records: Sequence[Record]) -> np.ndarray:
 
 
 def draw_causal(
-    records: list[Record], number: int, heritability: float, rng: np.random.Generator
+    records: list[Record], number: int, heritability: float, rng: Rng
 ) -> tuple[list[Record], np.ndarray, np.ndarray]:
     """Common variants, their effects per ALT copy, and each person's genetic value.
 
@@ -402,7 +412,7 @@ def draw_causal(
 
 
 def make_traits(
-    records: list[Record], people: list[Person], rng: np.random.Generator
+    records: list[Record], people: list[Person], rng: Rng
 ) -> tuple[list[str], list[str]]:
     """Lines of traits.tsv and of causal.tsv.
 
