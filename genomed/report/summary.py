@@ -45,7 +45,7 @@ def _text(value: object, limit: int = 40, style: str = "") -> Text:
 
 
 def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
-    """An empty table with its headings; numbers are on the right."""
+    """An empty table with its headings; numbers are on the right and never broken."""
     from rich import box  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
 
@@ -53,8 +53,12 @@ def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
         title=_text(title, 120, "bold"), title_justify="left", box=box.SIMPLE, pad_edge=False
     )
     for heading, numeric in columns:
+        one_line = numeric or heading == "Trait"
         table.add_column(
-            heading, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+            heading,
+            justify="right" if numeric else "left",
+            no_wrap=one_line,
+            overflow="ellipsis" if one_line else "fold",
         )
     return table
 
@@ -78,7 +82,9 @@ def risk_summary(console: Console, page: RiskPage, outputs: Mapping[str, Path]) 
 
 def _highest_table(models: Sequence[ModelDigest]) -> Table:
     columns = [("Model", False), ("Sample", False), ("Score", True), ("z", True)]
-    columns += [("Percentile", True), ("Coverage", True), ("Flags", False)]
+    columns += [("Percentile", True), ("Coverage", True)]
+    flagged = any(row["flags"] for model in models for row in model.highest[:N_PER_MODEL])
+    columns += [("Flags", False)] if flagged else []
     table = _table("Highest scores in this cohort (not a diagnosis)", columns)
     scored = [model for model in models if model.highest]
     each = min(N_PER_MODEL, max(1, N_ROWS // max(1, len(scored))))
@@ -86,7 +92,7 @@ def _highest_table(models: Sequence[ModelDigest]) -> Table:
         names = [_text(model.name, 24, "bold"), _text(_trait(model), 24, "dim")]
         for line, row in enumerate(_distinct(model)[:each]):
             name = names[line] if line < len(names) else ""
-            table.add_row(name, *_sample_cells(model, row))
+            table.add_row(name, *_sample_cells(model, row)[: len(columns) - 1])
     return table
 
 
@@ -102,7 +108,7 @@ def _sample_cells(model: ModelDigest, row: Mapping[str, Any]) -> list[Text]:
     equals = int((model.score == row["score"]).sum()) - 1
     sample = _text(row["sample"], 24)
     if equals:
-        sample.append(f" and {equals:,} more", style="dim")
+        sample.append(f" and {equals:,} equal", style="dim")
     flags = (row["flags"] or "").replace("_", " ").replace(";", ", ")
     return [
         sample,

@@ -42,13 +42,16 @@ def is_number(x: object) -> bool:
 
 
 def score_decimals(scores: Sequence[float] | np.ndarray) -> int:
-    """Decimals, 0 to 9, that show about three digits of the scores' standard deviation."""
+    """Decimals, 0 to 12, that show about three digits of the scores' standard deviation."""
     values = np.asarray(scores, float)
     values = values[np.isfinite(values)]
-    spread = float(values.std()) if values.size > 1 else 0.0
-    if spread < 1e-9:
+    with np.errstate(over="ignore"):
+        spread = float(values.std()) if values.size > 1 else 0.0
+    if spread < 1e-12:
         return 3
-    return min(9, max(0, 2 - math.floor(math.log10(spread))))
+    if spread == math.inf:
+        return 0
+    return min(12, max(0, 2 - math.floor(math.log10(spread))))
 
 
 def format_score(x: float | None, decimals: int | None = None) -> str:
@@ -66,7 +69,7 @@ def format_score(x: float | None, decimals: int | None = None) -> str:
 
 def format_signed(x: float | None, decimals: int = 2) -> str:
     """A difference or z-score with its sign; a dash where it is not known."""
-    return f"{x:+,.{decimals}f}" if is_number(x) else UNKNOWN  # type: ignore[str-format]
+    return f"{x:+,.{decimals}f}" if is_number(x) else UNKNOWN
 
 
 def format_share(x: float | None, decimals: int = 1) -> str:

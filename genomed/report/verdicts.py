@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 
 from genomed.report.content import ModelDigest, RiskPage
 from genomed.report.tables import format_count, format_share, is_number, shares_apart
@@ -84,7 +83,7 @@ def _cautions(page: RiskPage, model: ModelDigest) -> list[str]:
     if model.imputed > IMPUTED_SHARE_OF_NOTE:
         share = format_share(model.imputed)
         cautions.append(f"{share} of its weight was filled in by the --missing rule, not called.")
-    if len(model.score) > 1 and np.ptp(model.score) == 0:
+    if len(model.score) > 1 and model.score.min() == model.score.max():
         cautions.append("All samples have the same score, so it ranks nobody.")
     elif 1 < len(model.score) < COARSE_COHORT:
         cautions.append(f"Percentiles among {len(model.score)} samples are coarse.")

@@ -1,0 +1,83 @@
+"""The terminal summary: short, plain where it must be, and deaf to what names say."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from genomed.report.summary import risk_summary
+
+OUTPUTS = {"page": Path("out/risk.html"), "scores": Path("out/risk.tsv")}
+
+
+def printed(page, *, terminal=False, width=100):
+    """What the summary prints, with colours if it is a terminal."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal)
+    risk_summary(console, page, OUTPUTS)
+    return console.file.getvalue()
+
+
+def sample_lines(text):
+    """Lines of the table of highest samples."""
+    return [
+        line for line in text.split("Coverage of")[0].splitlines() if re.search(r"HG\d{5}", line)
+    ]
+
+
+def test_highest_samples_coverage_warnings_and_outputs_are_printed(make_page):
+    page = make_page()
+    text = printed(page)
+    for name in page.models["model"]:
+        assert text.count(name) == 2
+    assert len(sample_lines(text)) <= 12
+    assert "75/77" in text
+    assert "99.1%" in text
+    assert "warning: 1 record holds calls" in text
+    assert "out/risk.html" in text
+    assert "300 samples, 4 models, 2.3 s" in text
+
+
+def test_equals_are_counted_instead_of_listed(make_page):
+    text = printed(make_page(panel=[("hfe", "Haemochromatosis", 1, "OR", "")]))
+    assert len(sample_lines(text)) == 1
+    assert re.search(r"HG\d{5} and \d+ equal", text)
+
+
+def test_500_models_print_at_most_12_samples(make_page):
+    panel = [(f"PGS{i:06d}", "t", 30, "beta", "") for i in range(500)]
+    text = printed(make_page(n_samples=20, panel=panel))
+    assert len(sample_lines(text)) == 12
+    assert "and 480 more models" in text
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_can_neither_colour_nor_move_the_terminal(make_page, terminal):
+    names = ["[red]loud[/red]", "\x1b[2J\x1b]0;title\x07", "[/]", "a\u202eb", "x" * 4000, "\r\n"]
+    panel = [(f"[bold]{i}[/]", "[link=http://x]t[/link]", 30, "OR", "") for i in range(2)]
+    page = make_page(n_samples=6, panel=panel, samples=names, warnings=["[blink]\x1b[5m"])
+    text = printed(page, terminal=terminal, width=160)
+    assert "[red]loud[/red]" in text
+    assert "[bold]0[/]" in text
+    assert "[blink]␛[5m" in text
+    sequences = set(re.findall("\x1b.[0-9;]*.", text))
+    assert all(re.fullmatch("\x1b\\[[0-9;]*m", s) for s in sequences)
+    assert bool(sequences) == terminal
+    assert "\u202e" not in text
+    assert "\r" not in text
+
+
+def test_a_run_without_scores_prints_its_coverage(make_page):
+    page = make_page(n_samples=30, panel=[("m", "t", 60, "OR", "")])
+    page = replace(page, risk=page.risk.with_columns(score=pl.lit(None, pl.Float64)))
+    text = printed(page)
+    assert "Highest" not in text
+    assert "No score" in text
+    assert "0/30" in text
+
+
+def test_the_summary_fits_80_columns(make_page):
+    assert max(len(line) for line in printed(make_page(), width=80).splitlines()) <= 80
