@@ -7,9 +7,10 @@ A .bim's column 5 (A1) is read as ALT and column 6 (A2) as REF, as plink2 does.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,8 +125,7 @@ def _unique_names(
             names = ["_".join([row[i] for i in choice if i is not None]) for row in rows]
             if len(set(names)) == len(names):
                 return names, choice != (iid,)
-    seen: set[str] = set()
-    twice = next(name for name in names if name in seen or seen.add(name))
+    twice = Counter(names).most_common(1)[0][0]
     raise InputError(f"{path}: sample {twice!r} occurs twice; give every sample a name of its own")
 
 
@@ -356,7 +356,7 @@ def _note(counts: ReadCounts, code: str, times: int) -> None:
         counts.notes[code] = counts.notes.get(code, 0) + times
 
 
-def _open_table(path: Path) -> io.RawIOBase:
+def _open_table(path: Path) -> Any:
     """Open a plain or .zst table for unbuffered reading."""
     if path.suffix != ".zst":
         return path.open("rb", buffering=0)
@@ -367,9 +367,9 @@ def _open_table(path: Path) -> io.RawIOBase:
     )
 
 
-def _read_into(path: Path, file: io.RawIOBase, buffer: np.ndarray) -> int:
+def _read_into(path: Path, file: Any, buffer: np.ndarray) -> int:
     try:
-        return file.readinto(memoryview(buffer)) or 0
+        return file.readinto(buffer.data) or 0
     except Exception as error:
         if type(error).__name__ != "ZstdError":
             raise

@@ -48,8 +48,14 @@ class Records(NamedTuple):
     @classmethod
     def join(cls, parts: list[Self]) -> Self:
         """Put the records of several blocks one after the other."""
-        arrays = [np.concatenate([part[i] for part in parts]) for i in range(4)]
-        return cls(*arrays, b"".join(p.text for p in parts), sum(p.n_rows for p in parts))
+        return cls(
+            np.concatenate([part.number for part in parts]),
+            np.concatenate([part.contig for part in parts]),
+            np.concatenate([part.position for part in parts]),
+            np.concatenate([part.reference_end for part in parts]),
+            b"".join([part.text for part in parts]),
+            sum(part.n_rows for part in parts),
+        )
 
 
 def batch_rows(n_samples: int, max_batch_bytes: int) -> int:
