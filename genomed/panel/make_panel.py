@@ -146,7 +146,8 @@ _FACTS_LICENCE = (
 def _breast_cancer_variants() -> tuple[Variant, ...]:
     variants = []
     for line in _BREAST_CANCER.split("\n")[1:-1]:
-        rsid, contig, grch37, grch38, effect, other, odds_ratio, locus, *frequency = line.split()
+        rsid, contig, grch37, grch38, effect, other, odds_ratio, locus, *known = line.split()
+        frequency, source = known or ("", "")
         variants.append(
             Variant(
                 rsid,
@@ -157,7 +158,8 @@ def _breast_cancer_variants() -> tuple[Variant, ...]:
                 other,
                 odds_ratio,
                 locus.replace("_", " "),
-                *frequency,
+                frequency,
+                source,
                 note=_NOTES.get(rsid, ""),
             )
         )
