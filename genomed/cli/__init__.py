@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from genomed import __version__
+from genomed.cli.risk import risk
 from genomed.errors import GenomedError
 
 __all__ = ["app", "main"]
@@ -41,6 +42,13 @@ def genomed(
     ] = False,
 ) -> None:
     """From VCF and BAM to disease-risk scores that can be trusted."""
+
+
+app.command()(risk)
+
+
+app.command()(risk)
+app.add_typer(models_app)
 
 
 def stop_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:

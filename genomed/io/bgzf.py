@@ -106,12 +106,24 @@ class TextStream:
         self._pool = _BufferPool()
         self._n_read = 0
         self._pending: bytes = self._read(READ_BYTES)
+        self._start = self._pending[:65536]
         self.kind = _kind(self._pending)
         self._chunks = self._make_chunks()
         self._ahead: deque[Chunk] = deque()
         self._ahead_error: BaseException | None = None
         self._prefetcher: threading.Thread | None = None
         self._stop = threading.Event()
+
+    def starts_with_bcf(self) -> bool:
+        """Does the inflated stream begin with BCF's magic?"""
+        if self.kind == "plain":
+            return self._start[:3] == b"BCF"
+        magic = bytearray(3)
+        try:
+            n = _GzipReader(self._start).readinto(magic)
+        except (EOFError, OSError, ValueError):
+            return False
+        return n == 3 and magic == b"BCF"
 
     @property
     def sha256(self) -> str:

@@ -1,0 +1,34 @@
+"""A progress bar on stderr, only on a terminal, and one line while kernels are compiled."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+
+__all__ = ["reading"]
+
+
+@contextmanager
+def reading(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield what a step calls with (bytes read, bytes in all); None where nobody would see it."""
+    from genomed.kernels import compiled
+
+    if not quiet and not compiled():
+        typer.echo("compiling kernels for this processor; this happens once and takes some seconds", err=True)
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def step(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield step

@@ -1,0 +1,204 @@
+"""`genomed risk`: options in, one step called, a summary out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Cohort,
+    Json,
+    LogFile,
+    MaxMemory,
+    Out,
+    Quiet,
+    RegionText,
+    Samples,
+    Threads,
+    Verbose,
+    available_threads,
+    verbosity,
+)
+from genomed.settings import RiskSettings
+
+if TYPE_CHECKING:
+    from genomed.io.bgzf import TextStream
+    from genomed.steps.risk import RiskSummary
+
+__all__ = ["risk"]
+
+_DEFAULTS = RiskSettings()
+
+
+def risk(
+    cohort: Cohort,
+    out: Out = Path("genomed-risk"),
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", metavar="FILE|NAME",
+            help="Scoring file, or a model of the library; repeat for more. Default: the bundled panel.",
+        ),
+    ] = None,
+    region: RegionText = None,
+    samples: Samples = None,
+    threads: Threads = available_threads(),
+    max_memory: MaxMemory = None,
+    min_weighted_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Give no score when less of the variance is covered.")
+    ] = _DEFAULTS.min_weighted_coverage,
+    ambiguous: Annotated[
+        str, typer.Option(metavar="drop|keep|by-frequency", help="What to do with A/T and C/G variants.")
+    ] = _DEFAULTS.ambiguous,
+    missing: Annotated[
+        str,
+        typer.Option(
+            metavar="mean|reference-mean|drop|zero-dosage", help="What stands for a call that was not made."
+        ),
+    ] = _DEFAULTS.missing,
+    reference_frequencies: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Allele frequencies: plink .afreq or .frq, or a plain table."),
+    ] = None,
+    assume_hom_ref: Annotated[
+        bool, typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --reference).")
+    ] = _DEFAULTS.assume_hom_ref,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FASTA", help="Reference genome, to read hom-ref blocks.")
+    ] = None,
+    build: Annotated[
+        str | None, typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent.")
+    ] = None,
+    min_block_depth: Annotated[
+        int, typer.Option(min=0, help="Least depth for a gVCF block to prove hom-ref.")
+    ] = _DEFAULTS.min_block_depth,
+    min_block_quality: Annotated[
+        int, typer.Option(min=0, help="Least GQ for a gVCF block to prove hom-ref.")
+    ] = _DEFAULTS.min_block_quality,
+    dosage_field: Annotated[
+        str, typer.Option(metavar="GT|DS|GP", help="Where dosages come from.")
+    ] = _DEFAULTS.dosage_field,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="1:12345:A:G", help="Say what happened to this variant; may be repeated."),
+    ] = None,
+    library: Annotated[
+        Path | None, typer.Option(metavar="DIR", envvar="GENOMED_LIBRARY", help="Where models are kept.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 4 when any sample has no score, not only a whole model.")
+    ] = False,
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Score every person of a cohort for disease risk, with every variant accounted for."""
+    settings = RiskSettings(
+        min_weighted_coverage=min_weighted_coverage,
+        ambiguous=_one_of("--ambiguous", ambiguous, ("drop", "keep", "by-frequency")),
+        missing=_one_of("--missing", missing, ("mean", "reference-mean", "drop", "zero-dosage")),
+        assume_hom_ref=assume_hom_ref,
+        min_block_depth=min_block_depth,
+        min_block_quality=min_block_quality,
+        dosage_field=_one_of("--dosage-field", dosage_field, ("GT", "DS", "GP")),
+    )
+    configure_logging(verbosity(verbose, quiet), log_file)
+    stream = _start_inflating(cohort)
+    from genomed.cli.progress import reading
+    from genomed.steps.risk import RiskInputs, run_risk
+
+    inputs = RiskInputs(
+        cohort=cohort,
+        models=tuple(model or ()),
+        library=library,
+        region=region,
+        samples=_sample_names(samples),
+        reference=reference,
+        reference_frequencies=reference_frequencies,
+        build=build,
+        explain=tuple(explain or ()),
+    )
+    with reading(cohort, quiet or json_output) as progress:
+        summary = run_risk(
+            inputs, out, settings, threads=threads, max_memory=max_memory, stream=stream,
+            progress=progress, command=_command_line(),
+        )  # fmt: skip
+    _report(summary, json_output, quiet, timings)
+    n_null = int(summary.page.models["n_null"].sum())
+    if summary.unusable or (strict and n_null):
+        raise typer.Exit(4)
+
+
+def _one_of(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
+    return value
+
+
+def _start_inflating(cohort: str) -> TextStream | None:
+    """Open a VCF and inflate in the background while Python still imports numba and polars."""
+    from genomed.io.bgzf import TextStream
+    from genomed.io.formats import cohort_format
+
+    if cohort_format(cohort) != "vcf":
+        return None
+    stream = TextStream(cohort)
+    if cohort != "-" and not stream.starts_with_bcf():
+        stream.prefetch()
+    return stream
+
+
+def _sample_names(text: str | None) -> list[str] | None:
+    """Names from a file with one a line, or from a comma-separated list."""
+    if text is None:
+        return None
+    path = Path(text)
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line.split("\t")[0].strip() for line in lines if line.strip() and line[0] != "#"]
+    return [name for name in text.split(",") if name]
+
+
+def _command_line() -> str:
+    import shlex
+
+    return shlex.join(["genomed", *sys.argv[1:]])
+
+
+def _report(summary: RiskSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    """Results go to stdout, remarks to stderr."""
+    if as_json:
+        import json
+
+        page = summary.page
+        typer.echo(
+            json.dumps(
+                {
+                    "outputs": {name: str(path) for name, path in summary.outputs.items()},
+                    "build": page.build,
+                    "n_samples": page.n_samples,
+                    "records": page.record_counts,
+                    "models": page.models.to_dicts(),
+                    "warnings": list(page.warnings),
+                    "explained": summary.explained,
+                },
+                indent=2,
+            )
+        )
+    elif not quiet:
+        from rich.console import Console
+
+        from genomed.report.summary import risk_summary
+
+        risk_summary(Console(highlight=False), summary.page, summary.outputs)
+        for paragraph in summary.explained:
+            typer.echo(paragraph)
+    if timings:
+        for phase, seconds in summary.timings.items():
+            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)

@@ -1,0 +1,48 @@
+"""Open a cohort, whatever its format, behind the one Reader contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genomed.errors import InputError, UnknownNameError
+from genomed.io.bgzf import TextStream
+from genomed.io.formats import COMPANIONS, cohort_format
+from genomed.plugins import load
+from genomed.schema import Reader
+
+__all__ = ["open_cohort"]
+
+def open_cohort(
+    path: str,
+    *,
+    samples: Sequence[str] | None = None,
+    dosage: str | None = None,
+    threads: int = 1,
+    max_batch_bytes: int = 16 << 20,
+    stream: TextStream | None = None,
+) -> Reader:
+    """Open a cohort; see the readers for what each option means to a format."""
+    name = cohort_format(path)
+    options: dict[str, Any] = {
+        "samples": samples,
+        "dosage": dosage,
+        "threads": threads,
+        "max_batch_bytes": max_batch_bytes,
+    }
+    if name == "vcf":
+        stream = stream or TextStream(path)
+        if stream.starts_with_bcf():
+            stream.close()
+            name = "bcf"
+        else:
+            options["stream"] = stream
+    try:
+        reader = load("reader", name)
+    except UnknownNameError:
+        raise InputError(f"{path}: no reader for {name}") from None
+    for ending in COMPANIONS:
+        if name in ("pgen", "bed") and path.endswith(ending):
+            path = path.removesuffix(ending) + ("." + name)
+    return reader(path if name == "vcf" else Path(path), **options)

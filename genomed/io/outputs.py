@@ -1,0 +1,123 @@
+"""Result directories whose files appear whole, under their final names, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+from zlib_ng import gzip_ng  # type: ignore[import-not-found]
+
+from genomed.errors import OutputError
+
+__all__ = ["OutputDirectory"]
+
+
+class OutputDirectory:
+    """Collects files beside their final place and moves them there when all are whole.
+
+    The last file written is moved last and an old one of that name is removed first, so whoever
+    finds it finds a whole set. Any failure leaves the directory as it was.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made = not path.exists()
+        self._names: list[str] = []
+        self._temporary: Path | None = None
+
+    def __enter__(self) -> Self:
+        with self._explained():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(tempfile.mkdtemp(prefix=".genomed-", dir=self.path))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._temporary is not None
+        try:
+            if kind is None:
+                with self._explained():
+                    self._publish()
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            if kind is not None and self._made and self.path.is_dir() and not any(self.path.iterdir()):
+                self.path.rmdir()
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a UTF-8 text file."""
+        self._write(name, text.encode())
+
+    def write_tsv(self, name: str, table: pl.DataFrame) -> None:
+        """Write a table with a header line; null is an empty field. ``.gz`` compresses it."""
+        with self._explained():
+            text = _tsv(table)
+            self._write(name, gzip_ng.compress(text, 1, mtime=0) if name.endswith(".gz") else text)
+
+    def write_parquet(self, name: str, table: pl.DataFrame, metadata: dict[str, str]) -> None:
+        """Write a Parquet file with key-value metadata in its footer."""
+        with self._explained():
+            table.write_parquet(self._place(name), compression="zstd", metadata=metadata)
+
+    def files(self) -> dict[str, Path]:
+        """Final path of every file written so far."""
+        return {name: self.path / name for name in self._names}
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._explained():
+            self._place(name).write_bytes(data)
+
+    def _place(self, name: str) -> Path:
+        assert self._temporary is not None
+        self._names.append(name)
+        return self._temporary / name
+
+    def _publish(self) -> None:
+        assert self._temporary is not None
+        (self.path / self._names[-1]).unlink(missing_ok=True)
+        for name in self._names:
+            os.replace(self._temporary / name, self.path / name)  # noqa: PTH105 - pathlib's hides which
+
+    def _explained(self) -> _Explained:
+        return _Explained(self.path)
+
+
+class _Explained:
+    """Turns what the file system says into one sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            why = error.strerror or str(error)
+        elif isinstance(error, pl.exceptions.ComputeError):
+            why = str(error)
+        else:
+            return
+        raise OutputError(
+            f"{self._path}: results cannot be written ({why}); nothing was left there, "
+            "choose another --out or make room"
+        ) from None
+
+
+def _tsv(table: pl.DataFrame) -> bytes:
+    """Tab-separated text; quotes are never added, tabs and line ends inside text become spaces."""
+    texts: Sequence[str] = [name for name, kind in table.schema.items() if kind == pl.Utf8]
+    if texts:
+        table = table.with_columns(pl.col(texts).str.replace_all(r"[\t\r\n]", " "))
+    return table.write_csv(separator="\t", quote_style="never", null_value="").encode()

@@ -1,0 +1,187 @@
+"""Effect-allele dosages and their weighted sums, in an order that no setting can change.
+
+A *feature* is one row of numbers over samples: the dosage of one allele at one record, recoded.
+
+Its inputs, the same in every kernel here:
+
+alt_count   : int8 (variants, samples), negative not called
+call_ploidy : int8 of the same shape; looked at only if has_ploidy
+call_dosage : float32 of the same shape, NaN unknown; looked at only if has_dosage, and then
+              instead of alt_count
+row, record_first, record_stop : int64 (features,), the row counted and the rows of its record
+count       : int8 (features,), COUNT_ALT, COUNT_REF or COUNT_NONE
+recode      : int8 (features,), ADDITIVE (d), DOMINANT (min(d, 1)), RECESSIVE (max(d - 1, 0)) or
+              PRESENT (1)
+scale       : float64 (features,), dosage of a call whose every allele is the effect allele: 2, or
+              1 on Y and MT
+"""
+
+from numba import njit
+
+__all__ = ["add_missing", "add_scores", "fill_features", "summarise_features"]
+
+# What is counted: copies of the row's ALT, copies of the record's REF, or nothing (the effect
+# allele is in no call, so every call holds 0 copies).
+COUNT_ALT, COUNT_REF, COUNT_NONE = 0, 1, 2
+
+ADDITIVE, DOMINANT, RECESSIVE, PRESENT = 0, 1, 2, 3
+
+
+@njit(nogil=True, inline="always")
+def _copies(
+    alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, v, first, stop, s, count
+):
+    """(effect-allele copies, ploidy) of one call; ploidy 0 when there is no call."""
+    ploidy = 2.0
+    if has_ploidy and alt_count[v, s] >= 0:
+        ploidy = float(call_ploidy[v, s])
+    copies = 0.0
+    if has_dosage:
+        if not call_dosage[v, s] >= 0:  # NaN
+            return 0.0, 0.0
+        if count == COUNT_ALT:
+            copies = float(call_dosage[v, s])
+        elif count == COUNT_REF:
+            copies = ploidy
+            for r in range(first, stop):
+                copies -= call_dosage[r, s]
+        return copies, ploidy
+    if alt_count[v, s] < 0:
+        return 0.0, 0.0
+    if count == COUNT_ALT:
+        copies = float(alt_count[v, s])
+    elif count == COUNT_REF:
+        copies = ploidy
+        for r in range(first, stop):
+            copies -= alt_count[r, s]
+    return copies, ploidy
+
+
+@njit(nogil=True, inline="always")
+def _recoded(d, recode):
+    if recode == ADDITIVE:
+        return d
+    if recode == DOMINANT:
+        return min(d, 1.0)
+    if recode == RECESSIVE:
+        return max(d - 1.0, 0.0)
+    return 1.0
+
+
+@njit(cache=True, nogil=True)
+def summarise_features(
+    alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row, record_first, record_stop,
+    count, recode, scale, first, stop, frequency, mean, n_called,
+):  # fmt: skip
+    """Effect-allele frequency, mean of the recoded dosage, and called samples of some features.
+
+    first, stop : features to work on
+    frequency   : float64 (features,) out, copies over called alleles; NaN without calls
+    mean        : float64 (features,) out; scale x frequency when additive, else the mean over called
+                  samples; NaN without calls
+    n_called    : int64 (features,) out
+    """
+    for k in range(first, stop):
+        total, alleles, recoded, n = 0.0, 0.0, 0.0, 0
+        for s in range(alt_count.shape[1]):
+            copies, ploidy = _copies(
+                alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k],
+                record_first[k], record_stop[k], s, count[k],
+            )  # fmt: skip
+            if ploidy > 0:
+                n += 1
+                total += copies
+                alleles += ploidy
+                recoded += _recoded(copies * (scale[k] / ploidy), recode[k])
+        n_called[k] = n
+        frequency[k] = total / alleles if n else float("nan")
+        if recode[k] == ADDITIVE:
+            mean[k] = scale[k] * frequency[k]
+        else:
+            mean[k] = recoded / n if n else float("nan")
+
+
+@njit(cache=True, nogil=True)
+def fill_features(
+    alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row, record_first, record_stop,
+    count, recode, scale, fill, first_sample, stop_sample, x,
+):  # fmt: skip
+    """Write the recoded effect-allele dosage of some samples into x.
+
+    fill : float64 (features,), stands for a call that was not made
+    x    : float64 (at least features, stop_sample - first_sample), written from column 0 on
+    """
+    for k in range(len(row)):
+        for s in range(first_sample, stop_sample):
+            copies, ploidy = _copies(
+                alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k],
+                record_first[k], record_stop[k], s, count[k],
+            )  # fmt: skip
+            if ploidy > 0:
+                x[k, s - first_sample] = _recoded(copies * (scale[k] / ploidy), recode[k])
+            else:
+                x[k, s - first_sample] = fill[k]
+
+
+@njit(cache=True, nogil=True)
+def add_scores(
+    x, term_feature, term_weight, model_first, model_stop, models, first_sample, stop_sample, sums
+):
+    """sums[m, s] += weight x dosage, one term after the other in the order given.
+
+    x            : float64 (features, stop_sample - first_sample)
+    term_feature : int64 (terms,), row of x; terms of one model are contiguous
+    term_weight  : float64 (terms,)
+    model_first, model_stop, models : int64 (k,), range of terms, and row of `sums`, of each model
+    sums         : float64 (models, samples), columns first_sample:stop_sample are changed
+    """
+    n = stop_sample - first_sample
+    for i in range(len(models)):
+        total = sums[models[i], first_sample:stop_sample]
+        t = model_first[i]
+        while t + 4 <= model_stop[i]:  # the sum's order is that of the plain loop below
+            a, b = x[term_feature[t]], x[term_feature[t + 1]]
+            c, d = x[term_feature[t + 2]], x[term_feature[t + 3]]
+            wa, wb = term_weight[t], term_weight[t + 1]
+            wc, wd = term_weight[t + 2], term_weight[t + 3]
+            for s in range(n):
+                total[s] = (((total[s] + wa * a[s]) + wb * b[s]) + wc * c[s]) + wd * d[s]
+            t += 4
+        while t < model_stop[i]:
+            a, wa = x[term_feature[t]], term_weight[t]
+            for s in range(n):
+                total[s] = total[s] + wa * a[s]
+            t += 1
+
+
+@njit(cache=True, nogil=True)
+def add_missing(
+    alt_count, call_dosage, has_dosage, entry_row, entry_model, entry_share, entry_alleles,
+    first_sample, stop_sample, n_missing, missing_share, missing_alleles,
+):  # fmt: skip
+    """Add up, per model and sample, the entries without a call, their share and their alleles.
+
+    entry_row, entry_model : int64 (entries,); entries of one row are contiguous
+    entry_share            : float64 (entries,), share of the model's variance
+    entry_alleles          : float64 (entries,), 2, or 1 on Y and MT
+    n_missing              : int32 (models, samples), added to; missing_share and missing_alleles
+                             float64 likewise
+    """
+    at = 0
+    while at < len(entry_row):
+        v = entry_row[at]
+        stop = at
+        while stop < len(entry_row) and entry_row[stop] == v:
+            stop += 1
+        for s in range(first_sample, stop_sample):
+            if has_dosage:
+                missing = not call_dosage[v, s] >= 0
+            else:
+                missing = alt_count[v, s] < 0
+            if missing:
+                for e in range(at, stop):
+                    m = entry_model[e]
+                    n_missing[m, s] += 1
+                    missing_share[m, s] += entry_share[e]
+                    missing_alleles[m, s] += entry_alleles[e]
+        at = stop

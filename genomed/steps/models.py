@@ -1,0 +1,228 @@
+"""The commands on the model library: list, show, add, verify, pack and fetch."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from genomed.errors import GenomedError, InputError, UnknownNameError, UsageError
+from genomed.io.download import PATIENT, DownloadSettings, download, published_md5
+from genomed.io.library import (
+    CARD,
+    PANEL_SOURCE,
+    Entry,
+    add_model,
+    describe,
+    file_digest,
+    find_model,
+    library_entries,
+    panel_entries,
+)
+from genomed.io.model_pack import is_pack, read_pack, write_pack
+from genomed.io.scorefile import read_models
+
+__all__ = [
+    "CATALOG_URL",
+    "ModelDetails",
+    "Verdict",
+    "add_models",
+    "fetch_model",
+    "list_models",
+    "pack_models",
+    "show_model",
+    "verify_models",
+]
+
+CATALOG_URL = "https://ftp.ebi.ac.uk/pub/databases/spot/pgs/scores"
+
+_ACCESSION = re.compile(r"PGS\d{6}")
+_BUILDS = ("GRCh37", "GRCh38")
+
+
+@dataclass(frozen=True)
+class ModelDetails:
+    """What `show` tells of one score.
+
+    name     : of the score in its file
+    trait    : what it predicts
+    source   : the file, or "bundled panel"
+    builds   : genome build -> variants with a position there
+    n_usable : variants that can contribute to a score
+    refused  : reason code -> variants
+    weight_min, weight_max : range of the usable weights, as used; None where there is none
+    header   : the file's header block
+    """
+
+    name: str
+    trait: str
+    source: str
+    builds: dict[str, int]
+    n_variants: int
+    n_usable: int
+    refused: dict[str, int]
+    weight_min: float | None
+    weight_max: float | None
+    header: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `verify` found: status is ok, no digest, changed, missing or unreadable."""
+
+    name: str
+    status: str
+    detail: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the model may be used."""
+        return self.status in ("ok", "no digest")
+
+
+def list_models(library: Path) -> list[Entry]:
+    """The bundled panel, then the library; what no card tells is read from the files."""
+    entries = [*panel_entries(), *library_entries(library)]
+    return [entry if entry.sha256 else _described(entry) for entry in entries]
+
+
+def _described(entry: Entry) -> Entry:
+    try:
+        return describe(entry)
+    except InputError:
+        return replace(entry, trait="cannot be read; see `genomed models verify`")
+
+
+def show_model(text: str, library: Path) -> list[ModelDetails]:
+    """Tell what each score of a model's file holds."""
+    path = find_model(text, library)
+    panel = {entry.path for entry in panel_entries()}
+    details = []
+    for model in read_models(path):
+        refused = model.variants["refused"]
+        weights = model.variants.filter(refused.is_null())["effect_weight"]
+        counts = refused.drop_nulls().value_counts(sort=True).iter_rows()
+        details.append(
+            ModelDetails(
+                name=model.name,
+                trait=model.trait,
+                source=PANEL_SOURCE if path in panel else str(path),
+                builds={
+                    build or "not stated": int(locus["position"].count())
+                    for build, locus in model.loci.items()
+                },
+                n_variants=len(refused),
+                n_usable=refused.null_count(),
+                refused={str(reason): int(count) for reason, count in counts},
+                weight_min=_number(weights.min()),
+                weight_max=_number(weights.max()),
+                header=dict(model.header),
+            )
+        )
+    return details
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def add_models(
+    library: Path, path: Path, *, name: str | None = None, replace_it: bool = False
+) -> list[Entry]:
+    """Add a scoring file, or every model of a pack, once all of it was read and found sound."""
+    if not is_pack(path):
+        return [add_model(library, path, name=name, replace_it=replace_it)]
+    if name is not None:
+        raise UsageError(f"{path} is a pack, whose models have their names; leave --name away")
+    return read_pack(path, library, replace_it=replace_it)
+
+
+def verify_models(library: Path, names: list[str]) -> list[Verdict]:
+    """Compare digests and read every file again; without names, the whole library and the panel."""
+    entries = [*panel_entries(), *library_entries(library)]
+    return [_verdict(entry) for entry in (_chosen(entries, names) if names else entries)]
+
+
+def _chosen(entries: list[Entry], names: list[str]) -> list[Entry]:
+    known = {entry.name: entry for entry in entries}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UnknownNameError(
+            f"no model called {unknown[0]!r}; known: {', '.join(sorted(known)) or 'none'}"
+        )
+    return [known[name] for name in names]
+
+
+def _verdict(entry: Entry) -> Verdict:
+    if entry.path.name == CARD:
+        return Verdict(entry.name, "unreadable", f"{entry.path} is damaged; add the model again")
+    if not entry.path.is_file():
+        return Verdict(entry.name, "missing", f"{entry.path} is gone; add the model again")
+    try:
+        if entry.sha256 and file_digest(entry.path) != entry.sha256:
+            return Verdict(entry.name, "changed", "its SHA-256 differs from when it was added")
+        found = describe(entry)
+    except (GenomedError, OSError) as error:
+        return Verdict(entry.name, "unreadable", str(error))
+    summary = f"{found.n_variants} variants, {found.n_refused} of them refused"
+    if entry.sha256 or entry.source == PANEL_SOURCE:
+        return Verdict(entry.name, "ok", summary)
+    return Verdict(entry.name, "no digest", f"{summary}; was not added with `genomed models add`")
+
+
+def pack_models(library: Path, names: list[str], out: Path) -> list[Entry]:
+    """Write models into one archive, having checked every one of them."""
+    if out.suffix not in (".tar", ".zip"):
+        raise UsageError(f"{out}: a pack is a .tar or a .zip; give --out such a name")
+    entries = _chosen([*panel_entries(), *library_entries(library)], names)
+    for entry in entries:
+        verdict = _verdict(entry)
+        if not verdict.is_sound:
+            raise InputError(f"{entry.name}: {verdict.detail}; it was not packed")
+    packed = [_with_card(entry) for entry in {entry.name: entry for entry in entries}.values()]
+    write_pack(packed, out)
+    return packed
+
+
+def _with_card(entry: Entry) -> Entry:
+    return entry if entry.sha256 else replace(describe(entry), sha256=file_digest(entry.path))
+
+
+def fetch_model(
+    library: Path,
+    accession: str,
+    *,
+    build: str = "GRCh38",
+    base_url: str = CATALOG_URL,
+    name: str | None = None,
+    replace_it: bool = False,
+    settings: DownloadSettings = PATIENT,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> Entry:
+    """Download a harmonised PGS Catalog file into the library, checked by its published MD5.
+
+    A model that was fetched from the same address before is not fetched again.
+    """
+    accession = accession.strip().upper()
+    if not _ACCESSION.fullmatch(accession):
+        raise UsageError(f"{accession!r} is not a PGS Catalog accession; write it as PGS000001")
+    if build not in _BUILDS:
+        raise UsageError(f"{build!r} is not a build of the PGS Catalog; choose GRCh37 or GRCh38")
+    file_name = f"{accession}_hmPOS_{build}.txt.gz"
+    url = f"{base_url.rstrip('/')}/{accession}/ScoringFiles/Harmonized/{file_name}"
+    label = name or accession
+    known = {entry.name: entry for entry in library_entries(library)}.get(label)
+    if known and not replace_it:
+        if known.source == url and _verdict(known).is_sound:
+            return known
+        raise UsageError(
+            f"the library has another model called {label!r}, or a damaged one; give --name, "
+            f"such as {accession}_{build}, or --replace it"
+        )
+    target = library / ".incoming" / file_name
+    download(
+        url, target, md5=published_md5(url, settings=settings), settings=settings, progress=progress
+    )
+    try:
+        return add_model(library, target, name=label, source=url, replace_it=replace_it)
+    finally:
+        target.unlink(missing_ok=True)
