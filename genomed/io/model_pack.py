@@ -1,0 +1,198 @@
+"""Carry models to a machine without a network: one file that holds them and their digests.
+
+A pack is a .tar (or .zip) with a directory per model, as it stands in the library, and a file
+SHA256SUMS over all of them. The same models give the same bytes. Unpacking trusts nothing: names
+must be plain, entries must be files, and every digest must fit before anything is installed.
+"""
+
+import hashlib
+import io
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from genomed.errors import InputError, OutputError
+from genomed.io.library import (
+    CARD,
+    Entry,
+    add_model,
+    check_name_is_free,
+    describe,
+    file_digest,
+    library_entries,
+)
+
+__all__ = ["is_pack", "read_pack", "write_pack"]
+
+SUMS = "SHA256SUMS"
+
+_MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
+_MAX_SUMS_BYTES = 1 << 24
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a file is a tar or zip archive, by what it holds."""
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def write_pack(entries: list[Entry], out: Path) -> None:
+    """Write models and their digests to a .tar or .zip; the same models give the same bytes."""
+    members = sorted(_members(entries))
+    sums = "".join(f"{_digest(content)}  {name}\n" for name, content in members).encode()
+    members.insert(0, (SUMS, sums))
+    part = out.with_name(f".{out.name}.part")
+    try:
+        try:
+            with part.open("wb") as stream:
+                if out.suffix == ".zip":
+                    _write_zip(stream, members)
+                else:
+                    _write_tar(stream, members)
+            part.replace(out)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); try another --out"
+        ) from None
+
+
+def _members(entries: list[Entry]) -> Iterator[tuple[str, Path | bytes]]:
+    for entry in entries:
+        yield f"{entry.name}/{entry.path.name}", entry.path
+        yield f"{entry.name}/{CARD}", entry.card().encode()
+
+
+def _digest(content: Path | bytes) -> str:
+    if isinstance(content, Path):
+        return file_digest(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _opened(content: Path | bytes) -> IO[bytes]:
+    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
+
+
+def _write_tar(stream: IO[bytes], members: list[tuple[str, Path | bytes]]) -> None:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in members:
+            size = content.stat().st_size if isinstance(content, Path) else len(content)
+            with _opened(content) as source:
+                archive.addfile(_tar_member(name, size), source)
+
+
+def _tar_member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)  # owner, group and time stay 0
+    member.size = size
+    member.mode = 0o644
+    return member
+
+
+def _write_zip(stream: IO[bytes], members: list[tuple[str, Path | bytes]]) -> None:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members:
+            with _opened(content) as source, archive.open(_zip_member(name), "w") as target:
+                shutil.copyfileobj(source, target)
+
+
+def _zip_member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _EARLIEST)
+    member.create_system = 3  # as on POSIX, wherever it is written
+    member.external_attr = 0o644 << 16
+    return member
+
+
+def read_pack(path: Path, library: Path, *, replace_it: bool = False) -> list[Entry]:
+    """Check a pack and add all its models to a library; none is added unless all are sound.
+
+    Raises InputError when the archive is damaged, holds anything but plain files of models, or a
+    digest does not fit.
+    """
+    with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
+        unpacked = Path(scratch)
+        try:
+            _unpack(path, unpacked)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise InputError(f"{path}: the archive is damaged ({error}); copy it again") from None
+        _check_sums(path, unpacked)
+        entries = library_entries(unpacked)
+        for entry in entries:
+            if not entry.path.is_file() or file_digest(entry.path) != entry.sha256:
+                raise InputError(f"{path}: {entry.name} is not what its card says; pack it again")
+            describe(entry)
+            if not replace_it:
+                check_name_is_free(library, entry)
+        return [_added(library, entry, replace_it) for entry in entries]
+
+
+def _added(library: Path, entry: Entry, replace_it: bool) -> Entry:
+    return add_model(
+        library,
+        entry.path,
+        name=entry.name,
+        source=entry.source,
+        added=entry.added,
+        replace_it=replace_it,
+    )
+
+
+def _unpack(path: Path, target: Path) -> None:
+    """Copy out the members, having refused every name and kind that has no business here."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                kind = info.external_attr >> 28  # file type of a POSIX mode; 8 is a plain file
+                _check_member(path, target, info.filename, kind in (0, 8) and not info.is_dir())
+                with archive.open(info) as content:
+                    _copy(content, target / info.filename, info.file_size)
+    else:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                _check_member(path, target, member.name, member.isreg())
+                plain = tar.extractfile(member)
+                if plain is not None:  # which holds for a plain file
+                    _copy(plain, target / member.name, member.size)
+
+
+def _check_member(path: Path, target: Path, name: str, is_plain_file: bool) -> None:
+    if not is_plain_file or not (name == SUMS or _MEMBER.fullmatch(name)):
+        raise InputError(
+            f"{path}: {name[:200]!r} has no place in a pack of models; make packs with "
+            "`genomed models pack`"
+        )
+    if (target / name).exists():
+        raise InputError(f"{path}: {name!r} stands in it twice; make the pack again")
+
+
+def _copy(content: IO[bytes], target: Path, size: int) -> None:
+    target.parent.mkdir(exist_ok=True)
+    with target.open("wb") as stream:
+        shutil.copyfileobj(content, stream)
+    if target.stat().st_size != size:
+        raise EOFError(f"{target.name} is cut short")
+
+
+def _check_sums(path: Path, unpacked: Path) -> None:
+    sums = unpacked / SUMS
+    if not sums.is_file() or sums.stat().st_size > _MAX_SUMS_BYTES:
+        raise InputError(f"{path}: is not a pack of models, it has no {SUMS}; add the files singly")
+    lines = [line.split("  ", 1) for line in sums.read_text("utf-8", "replace").splitlines()]
+    promised = {line[1]: line[0] for line in lines if len(line) == 2}
+    files = {p.relative_to(unpacked).as_posix(): p for p in unpacked.glob("*/*")}
+    if files.keys() != promised.keys():
+        odd = sorted(files.keys() ^ promised.keys())[0]
+        raise InputError(f"{path}: {odd!r} is not both in the pack and in {SUMS}; pack it again")
+    for name, file in files.items():
+        if file_digest(file) != promised[name]:
+            raise InputError(f"{path}: {name} was changed, its digest does not fit; pack it again")
+    sums.unlink()
