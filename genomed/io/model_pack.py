@@ -118,6 +118,10 @@ def read_pack(path: Path, library: Path, *, replace_it: bool = False) -> list[En
     Raises InputError when the archive is damaged, holds anything but plain files of models, or a
     digest does not fit.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    if not is_pack(path):
+        raise InputError(f"{path}: is not a pack; add a scoring file with `genomed models add`")
     with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
         unpacked = Path(scratch)
         try:

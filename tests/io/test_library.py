@@ -301,6 +301,11 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
         read_pack(path, tmp_path / "there")
 
 
+def test_what_is_no_archive_is_no_pack(score, tmp_path):
+    with pytest.raises(InputError, match="add a scoring file with"):
+        read_pack(score, tmp_path / "there")
+
+
 def test_a_member_twice_is_refused(tmp_path):
     path = made_tar(tmp_path / "twice.tar", [member("a/b"), member("a/b")], {"a/b": b"x"})
     with pytest.raises(InputError, match="stands in it twice"):

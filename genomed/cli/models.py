@@ -1,0 +1,238 @@
+"""`genomed models`: the library of scoring files that `genomed risk --model` finds by name."""
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genomed.cli.options import Json
+from genomed.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from genomed.io.library import Entry
+
+__all__ = ["models_app"]
+
+models_app = typer.Typer(
+    name="models",
+    help="List, show, add, verify, pack and fetch models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+LibraryPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--library",
+        metavar="DIR",
+        envvar="GENOMED_LIBRARY",
+        help="Directory of models.",
+        show_default="in the user's data directory",
+    ),
+]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Put it in the place of a model of the same name.")
+]
+
+_COLUMNS = ("name", "trait", "builds", "n_variants", "n_refused", "source", "added", "sha256")
+
+
+@models_app.command("list")
+def list_(library: LibraryPath = None, as_json: Json = False) -> None:
+    """List the bundled models and those of the library."""
+    from genomed.steps.models import list_models
+
+    entries = list_models(_library(library))
+    if as_json:
+        _print_json([_facts(entry) for entry in entries])
+        return
+    rows = [_facts(entry) for entry in entries]
+    _print_table(_COLUMNS, [[_cell(row[column]) for column in _COLUMNS] for row in rows])
+
+
+@models_app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Model, or path of a scoring file.")],
+    library: LibraryPath = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a model holds: header, variants, builds and what is refused."""
+    from genomed.steps.models import show_model
+
+    details = [asdict(score) for score in show_model(name, _library(library))]
+    if as_json:
+        _print_json(details)
+        return
+    for score in details:
+        _print_table(("what", "value"), list(_lines(score)))
+
+
+@models_app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Scoring file, or a pack of models.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name to ask for it by; else the score's own.")
+    ] = None,
+    library: LibraryPath = None,
+    replace: Replace = False,
+) -> None:
+    """Add a scoring file, or every model of a pack, to the library."""
+    from genomed.steps.models import add_models
+
+    for entry in add_models(_library(library), file, name=name, replace_it=replace):
+        _say_added(entry)
+
+
+@models_app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Models; all when none.")] = None,
+    library: LibraryPath = None,
+    as_json: Json = False,
+) -> None:
+    """Check digests and read every model again; exit code 3 when one is not sound."""
+    from genomed.steps.models import verify_models
+
+    verdicts = verify_models(_library(library), names or [])
+    if as_json:
+        _print_json([asdict(verdict) for verdict in verdicts])
+    else:
+        rows = [[verdict.name, verdict.status, verdict.detail] for verdict in verdicts]
+        _print_table(("name", "status", "detail"), rows)
+    unsound = [verdict.name for verdict in verdicts if not verdict.is_sound]
+    if unsound:
+        raise InputError(
+            f"{len(unsound)} of {len(verdicts)} models are not sound: {', '.join(unsound)}; "
+            "add or fetch them again with --replace"
+        )
+
+
+@models_app.command()
+def pack(
+    names: Annotated[list[str], typer.Argument(help="Models to carry.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Archive to write: .tar or .zip.")],
+    library: LibraryPath = None,
+) -> None:
+    """Write models and their digests into one file, to be added on another machine."""
+    from genomed.steps.models import pack_models
+
+    packed = pack_models(_library(library), names, out)
+    typer.echo(f"{out}: {len(packed)} models; add them elsewhere with `genomed models add {out}`")
+
+
+@models_app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="Pack made by `genomed models pack`.")],
+    library: LibraryPath = None,
+    replace: Replace = False,
+) -> None:
+    """Add every model of a pack to the library; the same as `add`."""
+    from genomed.io.model_pack import read_pack
+
+    for entry in read_pack(file, _library(library), replace_it=replace):
+        _say_added(entry)
+
+
+@models_app.command()
+def fetch(
+    accession: Annotated[str, typer.Argument(metavar="PGS_ID", help="As in PGS000001.")],
+    build: Annotated[str, typer.Option("--build", help="GRCh37 or GRCh38.")] = "GRCh38",
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="Mirror to fetch from.", show_default="the PGS Catalog"),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name to ask for it by; else the PGS_ID.")
+    ] = None,
+    library: LibraryPath = None,
+    replace: Replace = False,
+) -> None:
+    """Download a harmonised PGS Catalog score; goes on from where an earlier call stopped."""
+    from genomed.steps.models import CATALOG_URL, fetch_model
+
+    with _progress_bar(accession) as progress:
+        entry = fetch_model(
+            _library(library),
+            accession,
+            build=build,
+            base_url=base_url or CATALOG_URL,
+            name=name,
+            replace_it=replace,
+            progress=progress,
+        )
+    _say_added(entry)
+
+
+def _library(given: Path | None) -> Path:
+    from genomed.io.library import default_library
+
+    return given or default_library()
+
+
+def _facts(entry: "Entry") -> dict[str, Any]:
+    return asdict(entry) | {"path": str(entry.path)}
+
+
+def _say_added(entry: "Entry") -> None:
+    refused = f", {entry.n_refused} of them refused" if entry.n_refused else ""
+    typer.echo(f"{entry.name}: {entry.n_variants} variants{refused} ({entry.trait})")
+
+
+def _lines(score: dict[str, Any]) -> "Iterator[list[str]]":
+    for key, value in score.items():
+        if isinstance(value, dict):
+            yield from ([f"{key}: {part}", _cell(text)] for part, text in value.items())
+        else:
+            yield [key, _cell(value)]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _print_table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    """A table for the eye on a terminal, tab-separated values for a pipe."""
+    if not sys.stdout.isatty():
+        for row in [list(columns), *rows]:
+            typer.echo("\t".join(" ".join(cell.split()) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    Console().print(table)
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)  # not markup: a trait may hold square brackets
+
+
+@contextmanager
+def _progress_bar(label: str) -> "Iterator[Callable[[int, int | None], None]]":
+    """A bar on stderr, on a terminal only; gives the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    console, silent = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
