@@ -3,7 +3,7 @@
 Names of samples, models and variants come from files that anybody may have written, so there is
 no way to put a `str` into a page unescaped: `element` escapes everything that is not `Html`, and
 `Html` is made here alone. Characters that cannot be seen, or that change the order in which text
-is read (controls, bidirectional overrides, zero-width, undecodable bytes), are shown as symbols.
+is read (controls, bidirectional overrides, zero-width, stray bytes), are shown as their codes.
 """
 
 import re
@@ -41,11 +41,9 @@ def _safe(text: str) -> str:
 
 
 def _symbol(character: str) -> str:
-    """Picture of a character that has none: a control, a surrogate byte, or its code point."""
+    """Stand-in for a character that cannot be seen: its code point, or its byte if not UTF-8."""
     code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8 ("surrogateescape")
+    if 0xDC80 <= code <= 0xDCFF:  # as "surrogateescape" decodes a stray byte
         return f"\\x{code - 0xDC00:02x}"
     return f"[U+{code:04X}]"
 

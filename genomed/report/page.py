@@ -37,6 +37,12 @@ __all__ = ["RiskPage", "render_risk_page"]
 
 N_IN_FULL = 30  # models shown as cards; the rest share a table
 N_LISTED = 200  # warnings, settings and codes listed before "and more"
+AS_COUNTED = {
+    "usable": "usable",
+    "care": "to use with care",
+    "part": "scored in part",
+    "none": "without a score",
+}
 TRANSFER_PAPER = (
     "On transfer between ancestries: Martin AR et al. Clinical use of current polygenic risk "
     "scores may exacerbate health disparities. Nat Genet 51, 584-591 (2019). "
@@ -92,7 +98,7 @@ def _meta(content: RiskPage) -> Html:
 
 
 def _head(content: RiskPage, verdicts: Sequence[Verdict]) -> Html:
-    words = Counter(judged.word.lower() for judged in verdicts)
+    words = Counter(AS_COUNTED[judged.status] for judged in verdicts)
     counts = ", ".join(f"{n:,} {word}" for word, n in words.items()) or "none"
     samples = "1 sample" if content.n_samples == 1 else f"{content.n_samples:,} samples"
     models = "1 model" if len(verdicts) == 1 else f"{len(verdicts):,} models"

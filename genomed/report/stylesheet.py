@@ -129,12 +129,17 @@ tbody tr:hover{background:var(--grid)}
 tfoot td,tfoot th{border-bottom:0;font-weight:600}
 .block{margin:22px 0 0}
 .foot{padding-top:26px;padding-bottom:48px;color:var(--soft);font-size:.88rem}
-@media (max-width:820px){.two,.half{grid-template-columns:minmax(0,1fr)}
+@media screen and (max-width:820px){.two,.half{grid-template-columns:minmax(0,1fr)}
 .verdicts li{grid-template-columns:minmax(0,1fr)}
-.bars{grid-template-columns:1fr auto}.bars svg{grid-column:1/-1}
+.bars{grid-template-columns:1fr;gap:3px}
 .facts.wide{grid-template-columns:1fr;gap:0}.facts.wide dd{margin-bottom:.5rem}
-main,.head,.foot{padding-left:16px;padding-right:16px}.card{padding:16px}}
-@media print{@page{margin:16mm 14mm}body{font-size:10.5pt}.nav,.skip{display:none}
+main,.head,.foot,.nav ul{padding-left:16px;padding-right:16px}.card{padding:16px}
+tbody th{min-width:7.5rem}th.n{min-width:0}}
+@media print{@page{margin:16mm 14mm}html{font-size:12px}body{font-size:12px}
+table{font-size:.86em}.note{font-size:.95em}.two{grid-template-columns:minmax(0,1fr) 17rem;gap:12pt}
+.half{gap:12pt 16pt}.plot{min-width:0}th,td{padding-right:.6rem}
+.verdicts li{grid-template-columns:8.2rem 10rem 1fr}
+.nav,.skip{display:none}
 .card,.verdicts li,.block,figure{break-inside:avoid}.card{border:0;border-top:1.5pt solid #333;
 border-radius:0;padding:12pt 0 0}.scroll,.sheet{overflow:visible}h2,h3,h4{break-after:avoid}
 tr{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}

@@ -95,10 +95,8 @@ def shares_apart(share: float, limit: float) -> tuple[str, str]:
 
 
 def format_percentile(x: float | None) -> str:
-    """A percentile, 0 to 100, with one decimal."""
-    if not is_number(x):
-        return UNKNOWN
-    return f"{min(max(x, 0.0), 100.0):.1f}"  # type: ignore[type-var]
+    """A percentile, 0 to 100, with one decimal; the highest of many is >99.9, not 100.0."""
+    return format_share(x / 100).rstrip("%") if is_number(x) else UNKNOWN  # type: ignore[operator]
 
 
 def format_count(n: float | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-
 from genomed.report.content import ModelDigest, RiskPage
 from genomed.report.tables import format_count, format_share, is_number, shares_apart
 

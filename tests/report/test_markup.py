@@ -32,7 +32,7 @@ def test_an_element_gives_back_its_text_and_attribute_and_no_more(text, value):
 
 
 def test_controls_bidi_and_stray_bytes_are_shown_as_symbols():
-    assert visible("a\x1b[2Jb") == "a␛[2Jb"
+    assert visible("a\x1b[2Jb") == "a[U+001B][2Jb"
     assert visible("a\u202egpj.exe") == "a[U+202E]gpj.exe"
     assert visible("zero\u200bwidth") == "zero[U+200B]width"
     assert visible(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf\\xe9"

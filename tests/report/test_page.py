@@ -193,7 +193,7 @@ def test_a_model_that_scored_nobody_says_so_first(make_page):
         models=page.models.with_columns(weighted_coverage=pl.lit(0.41), score_mean=None),
     )
     text = Page(render_risk_page(page)).text
-    assert "1 model on 40 samples, GRCh38: 1 no score." in text
+    assert "1 model on 40 samples, GRCh38: 1 without a score." in text
     assert "0 of 40 samples scored." in text
     assert "41.0% is under the limit of 75.0% (--min-weighted-coverage)." in text
 
@@ -231,7 +231,7 @@ def test_filled_in_weight_asks_for_care(make_page):
     page = replace(page, risk=page.risk.with_columns(imputed_share=pl.lit(0.2)))
     text = Page(render_risk_page(page)).text
     assert "20.0% of its weight was filled in by the --missing rule" in text
-    assert "1 use with care" in text
+    assert "1 to use with care" in text
 
 
 def test_shares_of_weight_by_reason_are_shown_where_the_ledger_has_them(make_page):

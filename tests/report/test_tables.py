@@ -77,6 +77,8 @@ def test_other_numbers():
     assert format_signed(1.234) == "+1.23"
     assert format_signed(math.nan) == "—"
     assert format_percentile(99.83) == "99.8"
+    assert format_percentile(99.98) == ">99.9"
+    assert format_percentile(50) == "50.0"
     assert format_percentile(None) == "—"
     assert format_frequency(0.25) == "0.250"
     assert format_frequency(0.00012) == "1.2e-04"
