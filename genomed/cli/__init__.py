@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from genomed import __version__
+from genomed.cli.models import models_app
 from genomed.cli.risk import risk
 from genomed.errors import GenomedError
 
@@ -42,9 +43,6 @@ def genomed(
     ] = False,
 ) -> None:
     """From VCF and BAM to disease-risk scores that can be trusted."""
-
-
-app.command()(risk)
 
 
 app.command()(risk)
