@@ -21,6 +21,11 @@ UNITS = {
     "beta": "sum of effect sizes, as the model gives them",
 }
 
+CAUTIONS = {  # flag of a model -> what it asks a reader to mind
+    "build_unverified": "The genome build was not verified; a wrong one gives wrong scores.",
+    "few_samples": "Missing calls were filled in with a mean over few samples.",
+}
+
 
 class Verdict(NamedTuple):
     """status: "usable", "care", "part" or "none"; word: the same for readers; sentences."""
@@ -78,7 +83,8 @@ def _why_none(page: RiskPage, model: ModelDigest) -> str:
 
 
 def _cautions(page: RiskPage, model: ModelDigest) -> list[str]:
-    cautions = []
+    flags = str(model.row["flags"] or "").split(";")
+    cautions = [CAUTIONS[flag] for flag in flags if flag in CAUTIONS]
     if model.imputed > IMPUTED_SHARE_OF_NOTE:
         share = format_share(model.imputed)
         cautions.append(f"{share} of its weight was filled in by the --missing rule, not called.")

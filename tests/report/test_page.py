@@ -234,6 +234,14 @@ def test_filled_in_weight_asks_for_care(make_page):
     assert "1 to use with care" in text
 
 
+def test_an_unverified_build_asks_for_care(make_page):
+    page = make_page(n_samples=50, panel=[("m", "t", 60, "OR", "")])
+    page = replace(page, models=page.models.with_columns(flags=pl.lit("build_unverified")))
+    text = Page(render_risk_page(page)).text
+    assert "The genome build was not verified; a wrong one gives wrong scores." in text
+    assert "1 to use with care" in text
+
+
 def test_shares_of_weight_by_reason_are_shown_where_the_ledger_has_them(make_page):
     page = make_page(n_samples=5, panel=[("m", "t", 60, "OR", "")])
     counts = page.ledger_counts.with_columns(share=pl.lit(0.123))
