@@ -16,6 +16,7 @@ scale       : float64 (features,), dosage of a call whose every allele is the ef
               1 on Y and MT
 """
 
+import numpy as np
 from numba import njit
 
 __all__ = ["add_missing", "add_scores", "fill_features", "summarise_features"]
@@ -27,37 +28,43 @@ COUNT_ALT, COUNT_REF, COUNT_NONE = 0, 1, 2
 ADDITIVE, DOMINANT, RECESSIVE, PRESENT = 0, 1, 2, 3
 
 
-@njit(nogil=True, inline="always")
-def _copies(
-    alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, v, first, stop, s, count
-):
-    """(effect-allele copies, ploidy) of one call; ploidy 0 when there is no call."""
-    ploidy = 2.0
-    if has_ploidy and alt_count[v, s] >= 0:
-        ploidy = float(call_ploidy[v, s])
-    copies = 0.0
-    if has_dosage:
-        if not call_dosage[v, s] >= 0:  # NaN
-            return 0.0, 0.0
-        if count == COUNT_ALT:
-            copies = float(call_dosage[v, s])
-        elif count == COUNT_REF:
-            copies = ploidy
-            for r in range(first, stop):
-                copies -= call_dosage[r, s]
-        return copies, ploidy
-    if alt_count[v, s] < 0:
-        return 0.0, 0.0
-    if count == COUNT_ALT:
-        copies = float(alt_count[v, s])
-    elif count == COUNT_REF:
-        copies = ploidy
+@njit(nogil=True)
+def _read_calls(
+    alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, v, first, stop, count,
+    first_sample, n, copies, ploidy,
+):  # fmt: skip
+    """Effect-allele copies and ploidy (0 without a call) of n samples, float64, for one feature."""
+    calls = alt_count[v]
+    for i in range(n):
+        c = calls[first_sample + i]
+        copies[i] = float(c)
+        ploidy[i] = 2.0 if c >= 0 else 0.0
+    if has_ploidy:
+        for i in range(n):
+            if ploidy[i] > 0:
+                ploidy[i] = float(call_ploidy[v, first_sample + i])
+    if has_dosage:  # a dosage may be known where no call was made, and the other way round
+        for i in range(n):
+            copies[i] = call_dosage[v, first_sample + i]
+            if not copies[i] >= 0:
+                ploidy[i] = 0.0
+            elif ploidy[i] == 0:
+                ploidy[i] = 2.0
+    if count == COUNT_REF:
+        for i in range(n):
+            copies[i] = ploidy[i]
         for r in range(first, stop):
-            copies -= alt_count[r, s]
-    return copies, ploidy
+            for i in range(n):
+                if has_dosage:
+                    copies[i] -= call_dosage[r, first_sample + i]
+                else:
+                    copies[i] -= float(alt_count[r, first_sample + i])
+    elif count == COUNT_NONE:
+        for i in range(n):
+            copies[i] = 0.0
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True)
 def _recoded(d, recode):
     if recode == ADDITIVE:
         return d
@@ -81,24 +88,28 @@ def summarise_features(
                   samples; NaN without calls
     n_called    : int64 (features,) out
     """
+    n = alt_count.shape[1]
+    copies, ploidy = np.empty(n), np.empty(n)
     for k in range(first, stop):
-        total, alleles, recoded, n = 0.0, 0.0, 0.0, 0
-        for s in range(alt_count.shape[1]):
-            copies, ploidy = _copies(
-                alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k],
-                record_first[k], record_stop[k], s, count[k],
-            )  # fmt: skip
-            if ploidy > 0:
-                n += 1
-                total += copies
-                alleles += ploidy
-                recoded += _recoded(copies * (scale[k] / ploidy), recode[k])
-        n_called[k] = n
-        frequency[k] = total / alleles if n else float("nan")
+        _read_calls(
+            alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k], record_first[k],
+            record_stop[k], count[k], 0, n, copies, ploidy,
+        )  # fmt: skip
+        total, alleles, recoded, called = 0.0, 0.0, 0.0, 0
+        for i in range(n):
+            if ploidy[i] > 0:
+                called += 1
+                total += copies[i]
+                alleles += ploidy[i]
+        n_called[k] = called
+        frequency[k] = total / alleles if called else np.nan
         if recode[k] == ADDITIVE:
             mean[k] = scale[k] * frequency[k]
-        else:
-            mean[k] = recoded / n if n else float("nan")
+            continue
+        for i in range(n):
+            if ploidy[i] > 0:
+                recoded += _recoded(copies[i] * (scale[k] / ploidy[i]), recode[k])
+        mean[k] = recoded / called if called else np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -111,16 +122,19 @@ def fill_features(
     fill : float64 (features,), stands for a call that was not made
     x    : float64 (at least features, stop_sample - first_sample), written from column 0 on
     """
+    n = stop_sample - first_sample
+    ploidy = np.empty(n)
     for k in range(len(row)):
-        for s in range(first_sample, stop_sample):
-            copies, ploidy = _copies(
-                alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k],
-                record_first[k], record_stop[k], s, count[k],
-            )  # fmt: skip
-            if ploidy > 0:
-                x[k, s - first_sample] = _recoded(copies * (scale[k] / ploidy), recode[k])
+        out = x[k]
+        _read_calls(
+            alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row[k], record_first[k],
+            record_stop[k], count[k], first_sample, n, out, ploidy,
+        )  # fmt: skip
+        for i in range(n):
+            if ploidy[i] > 0:
+                out[i] = _recoded(out[i] * (scale[k] / ploidy[i]), recode[k])
             else:
-                x[k, s - first_sample] = fill[k]
+                out[i] = fill[k]
 
 
 @njit(cache=True, nogil=True)

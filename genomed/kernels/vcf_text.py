@@ -73,7 +73,7 @@ _memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, 
 _memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True)
 def _find(text, byte, at, end):
     """Offset of `byte` in text[at:end], or end."""
     base = np.uintp(text.ctypes.data)
@@ -83,7 +83,7 @@ def _find(text, byte, at, end):
     return np.int64(found - base)
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True)
 def _hash_bytes(text, first, stop):
     """FNV-1a, 64 bits; never 0, which marks an empty slot."""
     h = FNV_OFFSET
@@ -110,7 +110,7 @@ def fill_id_table(hashes, table):
         table[slot] = hashes[i]
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True)
 def _in_table(table, h):
     mask = np.uint64(len(table) - 1)
     slot = h & mask
