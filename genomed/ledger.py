@@ -57,5 +57,7 @@ LENIENCIES = {
     "no_fileformat": "the first line is not ##fileformat",
     "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
     "duplicate_id": "one ID on several records",
+    "low_quality_block": "calls of a reference block below --min-block-depth or --min-block-quality: "
+    "counted as not called",
     "iid_repeated": "IIDs that occur twice: samples are named FID_IID (or IID_SID) instead",
 }

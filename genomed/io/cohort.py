@@ -21,6 +21,7 @@ def open_cohort(
     dosage: str | None = None,
     threads: int = 1,
     max_batch_bytes: int = 16 << 20,
+    block_thresholds: tuple[int, int] = (0, 0),
     stream: TextStream | None = None,
 ) -> Reader:
     """Open a cohort; see the readers for what each option means to a format."""
@@ -38,6 +39,7 @@ def open_cohort(
             name = "bcf"
         else:
             options["stream"] = stream
+            options["block_thresholds"] = block_thresholds
     try:
         reader = load("reader", name)
     except UnknownNameError:

@@ -45,7 +45,9 @@ class VcfReader:
     samples         : names to keep, in file order; all when None
     dosage          : None, "DS" or "GP": which FORMAT field fills call_dosage
     threads         : threads that inflate and scan
-    max_batch_bytes : upper limit of a batch's alt_count array (one row always fits)
+    max_batch_bytes : upper limit of a batch's alt_count array (one record always fits)
+    block_thresholds : least MIN_DP (else DP) and least GQ of a reference block; calls of blocks that
+                      fall short count as not called
     stream          : an already opened TextStream of the same file (it may be prefetching)
     """
 
@@ -57,6 +59,7 @@ class VcfReader:
         dosage: str | None = None,
         threads: int = 1,
         max_batch_bytes: int = 16 << 20,
+        block_thresholds: tuple[int, int] = (0, 0),
         stream: TextStream | None = None,
     ) -> None:
         if dosage not in _DOSAGE:
@@ -69,6 +72,7 @@ class VcfReader:
         self.counts = ReadCounts()
         self.n_compressed = 0
         self._dosage = _DOSAGE[dosage]
+        self._thresholds = np.array(block_thresholds, np.int64)
         self._threads = max(1, threads)
         self._max_batch_bytes = max_batch_bytes
         self._slots = _sample_slots(self.header.samples, samples, self.path)
@@ -130,8 +134,9 @@ class VcfReader:
         self._contig, self._position, self._ended = b"", -1, False
         self._contigs_seen: set[bytes] = set()
         return _ScanPlan.make(
-            self.header, self._slots, len(self.samples), self._dosage, region, wanted, self._max_batch_bytes
-        )
+            self.header, self._slots, len(self.samples), self._dosage, self._thresholds, region, wanted,
+            self._max_batch_bytes,
+        )  # fmt: skip
 
     def _builder(self, plan: _ScanPlan) -> _BatchBuilder:
         max_rows = max(1, self._max_batch_bytes // max(1, len(self.samples)))
@@ -233,7 +238,7 @@ class VcfReader:
             self._enter_contig(contig, int(state[kernel.FIRST_POSITION]))
         if state[kernel.N_LINES]:
             self._position = int(state[kernel.LAST_POSITION])
-        piece.row_line += self._lines_done + 1
+        piece.row_line = piece.row_line + (self._lines_done + 1)
         self._lines_done += int(state[kernel.N_LINES])
         self._ended = self._ended or bool(state[kernel.BLANK_END])
         if piece.error is not None:
@@ -283,6 +288,7 @@ _NOTES = {
     "crlf": kernel.N_CRLF,
     "unsorted": kernel.N_UNSORTED,
     "duplicate_position": kernel.N_SAME_POSITION,
+    "low_quality_block": kernel.N_LOW_BLOCK_CALLS,
 }
 
 
@@ -321,6 +327,12 @@ class _Piece:
     row_flags: np.ndarray
     head: bytes
     error: tuple[int, int, bytes] | None = None
+
+
+_NO_ROWS = (
+    np.zeros((0, 0), np.int8), np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int32),
+    np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.uint8), b"",
+)  # fmt: skip
 
 
 class _Scanned(NamedTuple):
@@ -370,6 +382,7 @@ class _ScanPlan:
     id_table: np.ndarray
     region: np.ndarray
     dosage: int
+    thresholds: np.ndarray
     rows: int
     buffers: _Buffers = field(default_factory=_Buffers)
 
@@ -380,6 +393,7 @@ class _ScanPlan:
         slots: np.ndarray,
         n_kept: int,
         dosage: int,
+        thresholds: np.ndarray,
         region: Region | None,
         wanted: Wanted | None,
         max_batch_bytes: int,
@@ -415,6 +429,7 @@ class _ScanPlan:
             id_table=_id_table(wanted.ids if wanted else frozenset()),
             region=limits,
             dosage=dosage,
+            thresholds=thresholds,
             rows=max(1, min(8192, max_batch_bytes // max(1, n_kept), (4 << 20) // max(1, n_kept))),
         )
 
@@ -429,7 +444,7 @@ class _ScanPlan:
             status = kernel.scan_lines(
                 text, begin, end, self.n_fixed, self.n_samples, self.slots, self.keep_all,
                 self.contig_text, self.contig_bounds, self.contig_first, self.contig_last,
-                self.positions, self.id_table, self.region, self.dosage, b.scratch, b.words,
+                self.positions, self.id_table, self.region, self.dosage, self.thresholds, b.scratch, b.words,
                 b.row, b.values, b.alt_count, b.call_dosage, b.row_line, b.row_alt, b.row_n_alts,
                 b.row_end, b.row_flags, b.head, b.head_bounds, b.changes, state,
             )  # fmt: skip
@@ -452,10 +467,12 @@ class _ScanPlan:
             at = int(state[kernel.ERROR_AT])
             excerpt = text[at : at + 60].tobytes().split(b"\n")[0].split(b"\t")[0]
             error = (int(state[kernel.ERROR_CODE]), int(state[kernel.ERROR_COLUMN]), excerpt)
+        if n == 0:
+            return _Piece(state, contigs, *_NO_ROWS, error)
         return _Piece(
             state, contigs, b.alt_count[:n].copy(), b.call_dosage[:n].copy(), b.row_line[:n].copy(),
             b.row_alt[:n].copy(), b.row_n_alts[:n].copy(), b.row_end[:n].copy(), b.row_flags[:n].copy(),
-            b.head[: int(state[kernel.HEAD_USED]) if n else 0].tobytes(), error,
+            b.head[: int(state[kernel.HEAD_USED])].tobytes(), error,
         )  # fmt: skip
 
     def _thread_buffers(self) -> _Buffers:
@@ -524,14 +541,7 @@ class _BatchBuilder:
         ploidy = _split_haploid(alt_count, flags) if (flags & kernel.HAS_HAPLOID).any() else None
         dosage = np.concatenate([p.call_dosage for p in pieces]) if self._with_dosage else None
         variants = _variants_frame(pieces)
-        for at in range(0, len(alt_count), self._max_rows):
-            part = slice(at, at + self._max_rows)
-            yield VariantBatch(
-                variants[part],
-                alt_count[part],
-                None if ploidy is None else ploidy[part],
-                None if dosage is None else dosage[part],
-            )
+        yield VariantBatch(variants, alt_count, ploidy, dosage)
 
 
 def _split_haploid(alt_count: np.ndarray, flags: np.ndarray) -> np.ndarray:

@@ -38,8 +38,9 @@ DONE, FULL, ERROR = 0, 1, 2
     ROWS_NEEDED,
     HEAD_NEEDED,
     BLANK_END,
-) = range(22)
-STATE_SIZE = 22
+    N_LOW_BLOCK_CALLS,
+) = range(23)
+STATE_SIZE = 23
 
 # Values of state[ERROR_CODE].
 (
@@ -60,6 +61,9 @@ HAS_HAPLOID, NO_GENOTYPE = 1, 2
 NO_DOSAGE, DS, GP = 0, 1, 2
 
 TAB, LINE_FEED, CARRIAGE_RETURN = 9, 10, 13
+_GT, _DS, _GP = (np.frombuffer(k, np.uint8) for k in (b"GT", b"DS", b"GP"))
+_MIN_DP, _DP, _GQ, _RGQ = (np.frombuffer(k, np.uint8) for k in (b"MIN_DP", b"DP", b"GQ", b"RGQ"))
+
 COMMA, DOT, SLASH, ZERO, NINE, COLON, SEMICOLON = 44, 46, 47, 48, 57, 58, 59
 LESS_THAN, BAR, MINUS, PLUS = 60, 124, 45, 43
 MISSING_CALL = -9
@@ -299,12 +303,14 @@ def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
 
 @njit(nogil=True)
 def _decode_cells(
-    text, at, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind, row, alt_count,
-    call_dosage, values, state,
+    text, at, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind, depth_field,
+    quality_field, thresholds, row, alt_count, call_dosage, values, state,
 ):  # fmt: skip
     """Decode the sample columns text[at:stop] into alt_count[row:row + n_alts] (at least one row).
 
     slots    : int64 (n_samples,), column of each sample in alt_count, -1 to leave it out
+    depth_field, quality_field, thresholds : of a reference block: where its depth and quality are
+               (-1: nowhere), and the least of each for its calls to count
     returns  : flags (0, HAS_HAPLOID), -2 when a call has more than two alleles, -1 on error
     """
     flags = 0
@@ -318,6 +324,7 @@ def _decode_cells(
         field = 0
         has_dosage = False
         has_call = False
+        too_low = False
         while True:  # one turn per colon-separated field of the cell
             if field == gt_field:
                 has_call = True
@@ -354,7 +361,7 @@ def _decode_cells(
                     state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_GENOTYPE, at, s
                     return -1
                 at = q
-                if gt_field == 0 and dosage_kind == NO_DOSAGE:
+                if gt_field == 0 and dosage_kind == NO_DOSAGE and depth_field < 0 and quality_field < 0:
                     while at < stop and text[at] != TAB:
                         at += 1
                     break
@@ -368,6 +375,10 @@ def _decode_cells(
                 has_dosage = True
                 at = q
             else:
+                if field == depth_field or field == quality_field:
+                    value = _whole_number(text, at, stop)
+                    least = thresholds[0] if field == depth_field else thresholds[1]
+                    too_low = too_low or (0 <= value < least)
                 while at < stop and text[at] != COLON and text[at] != TAB:
                     at += 1
             if at < stop and text[at] == COLON:
@@ -382,6 +393,9 @@ def _decode_cells(
         called = has_call and first >= 0 and (ploidy == 1 or second >= 0)
         if ploidy == 2 and (first >= 0) != (second >= 0):
             state[N_HALF_CALLS] += 1
+        if called and too_low:
+            called = False
+            state[N_LOW_BLOCK_CALLS] += 1
         if slot < 0:
             continue
         for j in range(max(n_alts, 1)):
@@ -407,23 +421,34 @@ def _decode_cells(
 
 
 @njit(nogil=True)
-def _format_fields(text, first, stop, dosage_kind):
-    """Places of GT and of DS (or GP) among the colon-separated FORMAT keys; -1 when absent."""
-    gt_field, dosage_field, field, i = -1, -1, 0, first
+def _field_of(text, first, stop, key):
+    """Place of `key` (uint8) among the colon-separated keys text[first:stop]; -1 when absent."""
+    field, i = 0, first
     while i < stop:
         j = i
         while j < stop and text[j] != COLON:
             j += 1
-        if j - i == 2:
-            if text[i] == 71 and text[i + 1] == 84:
-                gt_field = field
-            elif dosage_kind == DS and text[i] == 68 and text[i + 1] == 83:
-                dosage_field = field
-            elif dosage_kind == GP and text[i] == 71 and text[i + 1] == 80:
-                dosage_field = field
+        if j - i == len(key):
+            same = True
+            for k in range(len(key)):
+                if text[i + k] != key[k]:
+                    same = False
+            if same:
+                return field
         i = j + 1
         field += 1
-    return gt_field, dosage_field
+    return -1
+
+
+@njit(nogil=True)
+def _whole_number(text, at, stop):
+    """Non-negative number at the start of text[at:stop]; -1 when there is none."""
+    value, digits = 0, 0
+    while at < stop and ZERO <= text[at] <= NINE and digits < 12:
+        value = value * 10 + (text[at] - ZERO)
+        digits += 1
+        at += 1
+    return value if digits > 0 else -1
 
 
 @njit(nogil=True)
@@ -435,7 +460,7 @@ def _fail(state, code, at, column):
 @njit(cache=True, nogil=True)
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
-    contig_first, contig_last, positions, id_table, region, dosage_kind, scratch, scratch_words,
+    contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch, scratch_words,
     scratch_row, values, alt_count, call_dosage, row_line, row_alt, row_n_alts, row_end, row_flags,
     head, head_bounds, changes, state,
 ):  # fmt: skip
@@ -451,6 +476,7 @@ def scan_lines(
     id_table      : uint64 open-addressing table of wanted IDs, or length 0
     region        : int64 (3,): index of its spelling + 1 (0 = no region), first and last position;
                     with a region, spellings beyond the first contig are its other spellings
+    thresholds    : int64 (2,), least depth and quality of a reference block's calls
     scratch, scratch_words     : uint8 (4 * n_samples + 4,) and the same memory as uint32
     scratch_row   : int8 (n_samples,)
     values        : float64 scratch for GP
@@ -534,6 +560,10 @@ def scan_lines(
         if alt_stop - alt_at == 1 and text[alt_at] == DOT:
             n_alts = 0
         last = position + ref_length - 1
+        is_block = n_alts == 1 and text[alt_at] == LESS_THAN and (
+            (alt_stop - alt_at == 9 and text[alt_at + 1] == 78 and text[alt_at + 5] == 82)  # <NON_REF>
+            or (alt_stop - alt_at == 3 and text[alt_at + 1] == 42)  # <*>
+        )
         if n_alts == 0 or text[alt_at] == LESS_THAN:
             plain = False  # a reference block (or a structural variant) reaches to INFO/END
             for i in range(alt_at + 1, alt_stop):
@@ -549,6 +579,7 @@ def scan_lines(
                     reach = _info_end(text, q + 1, info_stop)
                     if reach < 0:
                         return _fail(state, BAD_END, line, 0)
+                    is_block = is_block or (n_alts == 0 and reach > position)
                     last = max(last, reach)
         # wanted?
         wanted = keep_all
@@ -597,7 +628,17 @@ def scan_lines(
                 if q >= stop:
                     return _fail(state, BAD_COLUMNS, line, -1)
                 cells = q + 1
-                gt_field, dosage_field = _format_fields(text, format_at, q, dosage_kind)
+                gt_field = _field_of(text, format_at, q, _GT)
+                dosage_field, depth_field, quality_field = -1, -1, -1
+                if dosage_kind != NO_DOSAGE:
+                    dosage_field = _field_of(text, format_at, q, _DS if dosage_kind == DS else _GP)
+                if is_block:
+                    depth_field = _field_of(text, format_at, q, _MIN_DP)
+                    if depth_field < 0:
+                        depth_field = _field_of(text, format_at, q, _DP)
+                    quality_field = _field_of(text, format_at, q, _GQ)
+                    if quality_field < 0:
+                        quality_field = _field_of(text, format_at, q, _RGQ)
                 done = False
                 if n_alts == 1 and q - format_at == 2 and gt_field == 0 and stop - cells == 4 * n_samples - 1:
                     base = np.uintp(text.ctypes.data)
@@ -625,7 +666,7 @@ def scan_lines(
                     half_calls = state[N_HALF_CALLS]
                     flags = _decode_cells(
                         text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field, kind,
-                        rows, alt_count, call_dosage, values, state,
+                        depth_field, quality_field, thresholds, rows, alt_count, call_dosage, values, state,
                     )  # fmt: skip
                     if flags == -1:
                         state[RESUME] = line

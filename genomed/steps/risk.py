@@ -112,6 +112,7 @@ def run_risk(
             inputs.cohort, samples=inputs.samples, threads=threads, stream=stream,
             dosage=None if settings.dosage_field == "GT" else settings.dosage_field,
             max_batch_bytes=_batch_bytes(max_memory),
+            block_thresholds=(settings.min_block_depth, settings.min_block_quality),
         )  # fmt: skip
         clock.lap("open")
         candidates = choose_candidates(models, reader.contigs, inputs.build, inputs.cohort)
