@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from genomed.ledger import REASONS, USED
-from genomed.report.content import ModelDigest, RiskPage
+from genomed.report.content import N_HIGHEST, ModelDigest, RiskPage
 from genomed.report.figures import Segment, distribution, share_bar, small_bar
 from genomed.report.markup import Html, cited, element, join, label, shortened
 from genomed.report.tables import (
@@ -290,12 +290,13 @@ def highest_block(page: RiskPage, model: ModelDigest) -> Html:
         Column("Coverage", True, "share of the model's weight that rests on called genotypes"),
         Column("Filled in", True, "share of the model's weight filled in by the --missing rule"),
         Column("Not called", True, "matched variants without a call in this sample"),
-        Column("Flags"),
     ]
+    flagged = any(row["flags"] for row in model.highest)
+    columns += [Column("Flags")] if flagged else []
     caption = f"Highest samples by {shortened(model.name)}"
     decimals = score_decimals(model.score)
     rows = [
-        _sample_cells(rank, row, decimals)
+        _sample_cells(rank, row, decimals)[: len(columns)]
         for rank, row in zip(model.ranks(), model.highest, strict=True)
     ]
     table = html_table(caption, columns, rows) if rows else None
@@ -328,15 +329,19 @@ def _sample_cells(rank: str, row: dict[str, Any], decimals: int) -> list[object]
 
 
 def _tied(model: ModelDigest, decimals: int) -> Html | None:
-    if not model.n_tied:
+    """Say how many samples are left out although they equal the last one, or belong to a crowd."""
+    rest = len(model.score) - len(model.highest)
+    if model.n_tied:
+        score = format_score(model.highest[-1]["score"], decimals)
+        text = (
+            f"{format_count(model.n_tied)} more samples share the score {score} of the last one "
+            "here; among equals, the order is that of the cohort."
+        )
+    elif rest and len(model.highest) < N_HIGHEST:
+        text = f"The other {format_count(rest)} scored samples are at or under the cohort's mean."
+    else:
         return None
-    score = format_score(model.highest[-1]["score"], decimals)
-    return element(
-        "p",
-        f"{format_count(model.n_tied)} more samples share the score {score} of the last one here; "
-        "among equals, the order is that of the cohort.",
-        class_="note",
-    )
+    return element("p", text, class_="note")
 
 
 def _without_score(page: RiskPage, model: ModelDigest) -> Html | None:

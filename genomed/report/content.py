@@ -87,7 +87,8 @@ class ModelDigest:
 
     row       : its row of `models`
     score     : float64 (scored samples,), finite, in the order of `risk`
-    highest   : rows of `risk`, highest score first, at most N_HIGHEST
+    highest   : rows of `risk`, highest score first, at most N_HIGHEST; without the part of a
+                crowd of equals at or under the cohort's mean
     n_tied    : samples beyond `highest` that share the last score in it
     unscored  : rows of `risk` without a finite score, lowest coverage first, at most N_UNSCORED
     fates     : reason code -> variants, in the order of REASONS
@@ -190,17 +191,29 @@ def _scored(
     finite = np.isfinite(score)
     known = score[finite]
     order = np.argsort(np.where(finite, -score, np.inf), kind="stable")
-    highest = order[: min(N_HIGHEST, len(known))]
+    highest, n_tied = _highest(score[order[: len(known)]])
     without = np.flatnonzero(~finite)
     return _Scored(
         score=known,
         n_rows=len(rows),
-        n_tied=int((known >= score[highest[-1]]).sum()) - len(highest) if len(known) else 0,
-        highest=rows[highest],
+        n_tied=n_tied,
+        highest=rows[order[:highest]],
         unscored=rows[without[np.argsort(coverage[without], kind="stable")][:N_UNSCORED]],
         called=_mean(coverage),
         imputed=_mean(imputed[rows]),
     )
+
+
+def _highest(ordered: np.ndarray) -> tuple[int, int]:
+    """How many of scores in falling order to list, and how many more equal the last one listed."""
+    n = min(N_HIGHEST, len(ordered))
+    if not n:
+        return 0, 0
+    last = ordered[n - 1]
+    higher, up_to = int((ordered > last).sum()), int((ordered >= last).sum())
+    with np.errstate(over="ignore"):
+        crowd = up_to > n and higher > 0 and last <= ordered.mean()
+    return (higher, 0) if crowd else (n, up_to - n)
 
 
 def _fates(counts: Sequence[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, float]]:

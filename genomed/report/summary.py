@@ -33,6 +33,7 @@ __all__ = ["risk_summary"]
 N_ROWS = 12  # of highest samples
 N_PER_MODEL = 3
 N_MODELS = 20  # models whose coverage is listed
+N_TRAIT = 18  # characters
 N_WARNINGS = 10
 COLOURS = {"usable": "green", "care": "yellow", "part": "yellow", "none": "red"}
 
@@ -53,12 +54,12 @@ def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
         title=_text(title, 120, "bold"), title_justify="left", box=box.SIMPLE, pad_edge=False
     )
     for heading, numeric in columns:
-        one_line = numeric or heading == "Trait"
+        one_line = numeric or heading in ("Sample", "Verdict")
         table.add_column(
             heading,
             justify="right" if numeric else "left",
             no_wrap=one_line,
-            overflow="ellipsis" if one_line else "fold",
+            overflow="fold",
         )
     return table
 
@@ -82,14 +83,14 @@ def risk_summary(console: Console, page: RiskPage, outputs: Mapping[str, Path]) 
 
 def _highest_table(models: Sequence[ModelDigest]) -> Table:
     columns = [("Model", False), ("Sample", False), ("Score", True), ("z", True)]
-    columns += [("Percentile", True), ("Coverage", True)]
+    columns += [("Centile", True), ("Coverage", True)]
     flagged = any(row["flags"] for model in models for row in model.highest[:N_PER_MODEL])
     columns += [("Flags", False)] if flagged else []
     table = _table("Highest scores in this cohort (not a diagnosis)", columns)
     scored = [model for model in models if model.highest]
     each = min(N_PER_MODEL, max(1, N_ROWS // max(1, len(scored))))
     for model in scored[: N_ROWS // each]:
-        names = [_text(model.name, 24, "bold"), _text(_trait(model), 24, "dim")]
+        names = [_text(model.name, 24, "bold"), _text(_trait(model), N_TRAIT, "dim")]
         for line, row in enumerate(_distinct(model)[:each]):
             name = names[line] if line < len(names) else ""
             table.add_row(name, *_sample_cells(model, row)[: len(columns) - 1])
@@ -108,7 +109,7 @@ def _sample_cells(model: ModelDigest, row: Mapping[str, Any]) -> list[Text]:
     equals = int((model.score == row["score"]).sum()) - 1
     sample = _text(row["sample"], 24)
     if equals:
-        sample.append(f" and {equals:,} equal", style="dim")
+        sample.append(f" (+{equals:,} equal)", style="dim")
     flags = (row["flags"] or "").replace("_", " ").replace(";", ", ")
     return [
         sample,
@@ -124,7 +125,7 @@ def _trait(model: ModelDigest) -> str:
     """The trait, where it says more than the name; long ones end in an ellipsis."""
     trait = str(model.row["trait"] or "")
     trait = "" if trait == model.name else trait
-    return trait if len(trait) <= 24 else f"{trait[:23].rstrip()}…"
+    return trait if len(trait) <= N_TRAIT else f"{trait[: N_TRAIT - 1].rstrip()}…"
 
 
 def _coverage_table(models: Sequence[ModelDigest], verdicts: Sequence[Verdict]) -> Table:
@@ -135,7 +136,7 @@ def _coverage_table(models: Sequence[ModelDigest], verdicts: Sequence[Verdict]) 
         row = model.row
         table.add_row(
             _text(model.name, 24, "bold"),
-            _text(_trait(model), 24, "dim"),
+            _text(_trait(model), N_TRAIT, "dim"),
             _text(judged.word, style=COLOURS[judged.status]),
             _text(f"{format_count(len(model.score))}/{format_count(model.n_rows)}"),
             _text(f"{format_count(row['n_matched'])}/{format_count(row['n_variants'])}"),

@@ -44,7 +44,14 @@ def test_highest_samples_coverage_warnings_and_outputs_are_printed(make_page):
 def test_equals_are_counted_instead_of_listed(make_page):
     text = printed(make_page(panel=[("hfe", "Haemochromatosis", 1, "OR", "")]))
     assert len(sample_lines(text)) == 1
-    assert re.search(r"HG\d{5} and \d+ equal", text)
+    assert re.search(r"HG\d{5} \(\+\d+ equal\)", text)
+
+
+def test_scores_under_the_mean_are_not_called_high(make_page):
+    page = make_page(n_samples=50, panel=[("m", "t", 60, "OR", "")])
+    score = pl.Series("score", [0.0] * 47 + [1.0, 2.0, 2.0])
+    lines = sample_lines(printed(replace(page, risk=page.risk.with_columns(score))))
+    assert [line.split()[2] for line in lines] == ["(+1", "1.000"]
 
 
 def test_500_models_print_at_most_12_samples(make_page):
