@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from genomed import __version__
+from genomed.cli.doctor import doctor
 from genomed.cli.models import models_app
 from genomed.cli.risk import risk
 from genomed.errors import GenomedError
@@ -47,6 +48,7 @@ def genomed(
 
 app.command()(risk)
 app.add_typer(models_app)
+app.command()(doctor)
 
 
 def stop_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:

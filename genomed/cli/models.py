@@ -42,6 +42,8 @@ Replace = Annotated[
 ]
 
 _COLUMNS = ("name", "trait", "builds", "n_variants", "n_refused", "source", "added", "sha256")
+_COLUMNS_ON_A_TERMINAL = _COLUMNS[:-2]  # a digest is for programs
+_FOLDED = ("trait", "source", "value", "detail")  # columns that may break over lines
 
 
 @models_app.command("list")
@@ -54,7 +56,8 @@ def list_(library: LibraryPath = None, as_json: Json = False) -> None:
         _print_json([_facts(entry) for entry in entries])
         return
     rows = [_facts(entry) for entry in entries]
-    _print_table(_COLUMNS, [[_cell(row[column]) for column in _COLUMNS] for row in rows])
+    columns = _COLUMNS_ON_A_TERMINAL if sys.stdout.isatty() else _COLUMNS
+    _print_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
 
 
 @models_app.command()
@@ -213,7 +216,7 @@ def _print_table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in _FOLDED)
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     Console().print(table)

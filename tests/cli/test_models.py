@@ -1,20 +1,38 @@
 """`genomed models` as it is typed: what is printed where, and the exit code."""
 
 import json
-import subprocess
-import sys
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-PROGRAM = """
-import sys
-from genomed.cli import app, main
-from genomed.cli.models import models_app
-if not any(group.name == "models" for group in app.registered_groups):
-    app.add_typer(models_app, name="models")
-main()
-"""
+from genomed.cli import main
+
+
+class Done(NamedTuple):
+    """What a call left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def genomed(monkeypatch, capsys) -> Iterator[Callable[..., Done]]:
+    """Run the real main in this process, which spares the start-up of a new one."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(library: Path, *arguments: str) -> Done:
+        command = ["genomed", "models", *arguments, "--library", str(library)]
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Done(int(left.value.code or 0), *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture
@@ -24,12 +42,7 @@ def score(tmp_path) -> Path:
     return path
 
 
-def genomed(library: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, "models", *arguments, "--library", str(library)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_a_model_goes_in_is_listed_shown_packed_and_found_altered(tmp_path, score):
+def test_a_model_goes_in_is_listed_shown_packed_and_found_altered(genomed, tmp_path, score):
     library = tmp_path / "library"
     added = genomed(library, "add", str(score))
     assert (added.returncode, added.stdout) == (0, "height: 1 variants (Height [cm])\n")
@@ -71,7 +84,7 @@ def test_a_model_goes_in_is_listed_shown_packed_and_found_altered(tmp_path, scor
         (("unpack", "absent.tar"), 3, "error: absent.tar: no such file"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_an_exit_code(tmp_path, arguments, code, message):
+def test_a_mistake_is_one_sentence_and_an_exit_code(genomed, tmp_path, arguments, code, message):
     done = genomed(tmp_path / "library", *arguments)
     assert done.returncode == code
     assert message in done.stderr
