@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
+PHASE = re.compile(r"^timing\t(.+)\t([0-9.]+)$", re.MULTILINE)
 VERSIONED = ("genomed", "numba", "numpy", "pgenlib", "polars", "pysam", "zlib-ng")
 
 # A program with threads of its own, as plink2 has, is slowed by a BLAS that adds more.
@@ -36,32 +37,25 @@ PEER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 class Run(NamedTuple):
-    """One process: seconds, MB and the phase that is not counted (0 where there is none)."""
+    """One process: seconds and MB; `counted` is the wall time, or that of its phases."""
 
     wall: float
     cpu: float
     peak_mb: float
-    not_counted: float
-
-    @property
-    def counted(self) -> float:
-        return self.wall - self.not_counted
+    counted: float
 
 
 class RunError(Exception):
     """A command that ended with another status than 0."""
 
 
-def phase_seconds(text: str, phase: str | None) -> float:
-    """Seconds of a phase in what `--timings` printed, such as ``start-up   0.612 s``."""
-    if phase is None:
-        return 0.0
-    found = re.search(rf"^\W*(?:timings:)?\s*{re.escape(phase)}\W+([0-9.]+)", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+def phases(text: str) -> dict[str, float]:
+    """Seconds of each phase that `genomed risk --timings` printed: after imports, to the end."""
+    return {name: float(value) for name, value in PHASE.findall(text)}
 
 
 # This script stays small: a child's peak memory starts from what its parent held when it forked.
-def run_once(command: str, environment: dict[str, str], net_of: str | None) -> Run:
+def run_once(command: str, environment: dict[str, str], net: bool) -> Run:
     """Run a command to its end and let the kernel say what it used."""
     with tempfile.TemporaryFile("w+") as said:
         began = time.monotonic()
@@ -76,11 +70,12 @@ def run_once(command: str, environment: dict[str, str], net_of: str | None) -> R
     if process.returncode != 0:
         raise RunError(f"exit code {process.returncode}: {command}\n{text[-2000:]}")
     cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss / 1024, phase_seconds(text, net_of))
+    counted = sum(phases(text).values()) if net else 0.0
+    return Run(wall, cpu, usage.ru_maxrss / 1024, counted or wall)
 
 
 def run_pairs(
-    commands: list[str], peer_environment: dict[str, str], out: Path, pairs: int, net_of: str | None
+    commands: list[str], peer_environment: dict[str, str], out: Path, pairs: int, net: bool
 ) -> list[list[Run]]:
     """A B A B ...: `pairs` pairs after one that is not counted; `out` is empty before each run."""
     runs = []
@@ -89,7 +84,7 @@ def run_pairs(
         for command, environment in zip(commands, ({}, peer_environment), strict=True):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
-            pair.append(run_once(command, environment, net_of))
+            pair.append(run_once(command, environment, net))
         runs.append(pair)
     return runs[1:]
 
@@ -108,7 +103,7 @@ def compare(runs: list[list[Run]]) -> dict[str, Any]:
     sides = {
         side: {
             "wall_s": summary([pair[n].wall for pair in runs]),
-            "not_counted_s": summary([pair[n].not_counted for pair in runs]),
+            "counted_s": summary([pair[n].counted for pair in runs]),
             "cpu_s": summary([pair[n].cpu for pair in runs]),
             "peak_mb": round(max(pair[n].peak_mb for pair in runs), 1),
         }
@@ -127,10 +122,10 @@ def describe(result: dict[str, Any]) -> str:
     lines = [f"{result['task']}  {result['cohort']}  {result['title']}"]
     for side in ("ours", "peer"):
         figures = result[side]
-        less = figures["not_counted_s"]["median"]
+        wall, counted = figures["wall_s"]["median"], figures["counted_s"]["median"]
         lines.append(
-            f"  {side}   wall {figures['wall_s']['median']:.3f} s"
-            + (f" (of which not counted {less:.3f} s)" if less else "")
+            f"  {side}   wall {wall:.3f} s"
+            + (f" (counted: {counted:.3f} s)" if counted != wall else "")
             + f"   cpu {figures['cpu_s']['median']:.3f} s   peak {figures['peak_mb']:.0f} MB"
         )
     ratio, goal = result["ratio"], result["goal"]
@@ -212,8 +207,8 @@ def run_task(
     }
     commands = [task[side].format(**names) for side in ("ours", "peer")]
     environment = PEER_ENVIRONMENT | dict(pair.split("=", 1) for pair in options.peer_env)
-    net_of = task.get("net_of")
-    return run_pairs(commands, environment, scratch / "out", options.pairs, net_of)
+    net = task.get("net", False)
+    return run_pairs(commands, environment, scratch / "out", options.pairs, net)
 
 
 def measure(
