@@ -19,18 +19,21 @@ from genomed.io.scorefile_columns import (
     normalised_build,
     parts_of,
 )
-from genomed.io.text_table import TextTable, read_text_table
-from genomed.ledger import REASONS
+from genomed.io.scorefile_weights import (
+    DOSAGE_WEIGHTS,
+    UnweighedVariants,
+    dosage_weights,
+    on_log_scale,
+    weight_numbers,
+)
+from genomed.io.text_table import read_text_table
 from genomed.regions import canonical_contig
 from genomed.schema import ScoreModel
 
 __all__ = ["read_frequencies", "read_models"]
 
 _PLAIN_ALLELE = "^[ACGT]+$"
-_YES = ["true", "t", "yes", "y", "1"]
 _EFFECT_TYPES = ["additive", "dominant", "recessive", "dosage"]
-_DOSAGE_WEIGHTS = [f"dosage_{copies}_weight" for copies in range(3)]
-_RATIOS = ["or", "hr", "odds ratio", "hazard ratio", "odds_ratio", "hazard_ratio"]
 _OLD_KEYS = {  # PGS Catalog format 1.0 -> 2.0
     "PGS ID": "pgs_id",
     "Reported Trait": "trait_reported",
@@ -53,30 +56,35 @@ def read_models(path: Path, *, name: str | None = None) -> list[ScoreModel]:
     header = {_OLD_KEYS.get(key, key): text for key, text in table.header.items()}
     parts = parts_of(table.frame.columns)
     check_parts(path, table.header_line, table.frame.columns, parts)
+    numbers = weight_numbers(table, parts)
+    rows = table.frame.with_columns(pl.Series("source_line", table.source_line))
     builds = _builds(path, header, parts)
     models = []
-    for accession, rows in _by_accession(table, parts):
-        loci = _loci(rows, parts, builds)
-        variants = _variants(rows, parts, loci)
-        duplicated = _same_as_another(variants, loci)
-        columns = _weight_columns(table, parts)
-        for column in columns:
-            weighed = _weighed(path, rows, variants, parts, column, header, duplicated)
-            label = _label(path, name, accession, header, column if len(columns) > 1 else None)
+    for accession, chosen in _by_accession(rows, parts):
+        here = rows if chosen is None else rows.filter(chosen)
+        loci = _loci(here, parts, builds)
+        variants = _variants(here, parts, header, loci)
+        unweighed = UnweighedVariants.of(variants, _same_as_another(variants, loci))
+        for column in numbers if chosen is None else numbers.filter(chosen):
+            weight = on_log_scale(path, here, column, parts, header)
+            weighed = unweighed.weighed(path, weight)
+            label = _label(path, name, accession, header, column.name if numbers.width > 1 else "")
             trait = header.get("trait_reported") or header.get("trait_mapped") or label
             models.append(ScoreModel(label, trait, str(path), weighed, loci, header))
     return models
 
 
-def _by_accession(table: TextTable, parts: Parts) -> Iterator[tuple[str | None, pl.DataFrame]]:
-    """The rows with their line numbers; those of a long table score by score."""
-    rows = table.frame.with_columns(pl.Series("source_line", table.source_line))
+def _by_accession(
+    rows: pl.DataFrame, parts: Parts
+) -> Iterator[tuple[str | None, pl.Series | None]]:
+    """The scores of a long table and which rows are theirs; None for all the rows there are."""
     accession = parts.get("accession")
-    if accession is None:
-        yield None, rows
+    labels = rows[accession].unique(maintain_order=True).to_list() if accession else [None]
+    if accession is None or len(labels) == 1:
+        yield labels[0], None
         return
-    for label in rows[accession].unique(maintain_order=True):
-        yield label, rows.filter(pl.col(accession).eq_missing(label))
+    for label in labels:
+        yield label, rows[accession].eq_missing(label)
 
 
 def _label(
@@ -84,9 +92,9 @@ def _label(
     name: str | None,
     accession: str | None,
     header: Mapping[str, str],
-    column: str | None,
+    column: str,
 ) -> str:
-    if column is not None:
+    if column:
         return f"{name}.{column}" if name else column
     return name or accession or header.get("pgs_id") or _stem(path)
 
@@ -162,21 +170,28 @@ def _whole_numbers(text: pl.Series) -> pl.Series:
 # ---------------------------------------------------------------- variants
 
 
-def _variants(rows: pl.DataFrame, parts: Parts, loci: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The model's frame but for effect_weight; `refused` says what is wrong whatever the weight."""
+def _variants(
+    rows: pl.DataFrame,
+    parts: Parts,
+    header: Mapping[str, str],
+    loci: Mapping[str, pl.DataFrame],
+) -> pl.DataFrame:
+    """The model's frame; effect_weight is null, `refused` is what is wrong whatever the weight."""
     frame = rows.select(
         "source_line",
-        pl.coalesce(_text(parts, "variant_id"), _text(parts, "hm_variant_id")).alias("variant_id"),
-        _upper(parts, "effect_allele").alias("effect_allele"),
+        pl.coalesce(parts.text("variant_id"), parts.text("hm_variant_id")).alias("variant_id"),
+        parts.upper("effect_allele").alias("effect_allele"),
         _other_allele(parts).alias("other_allele"),
+        pl.lit(None, pl.Float64).alias("effect_weight"),
         _effect_type(parts).alias("effect_type"),
-        *(_number(parts, part).alias(part) for part in _DOSAGE_WEIGHTS),
-        _number(parts, "frequency").alias("effect_allele_frequency"),
+        *dosage_weights(parts, header),
+        parts.number("frequency").alias("effect_allele_frequency"),
         _row_refusal(parts).alias("refused"),
     )
     positions = [locus["position"].is_not_null().alias(build) for build, locus in loci.items()]
     placed = pl.any_horizontal(pl.lit(False), *positions)
     effect, other = pl.col("effect_allele"), pl.col("other_allele")
+    complete = pl.all_horizontal(pl.col(w).is_finite().fill_null(False) for w in DOSAGE_WEIGHTS)
     # Cheap first: most alleles are one letter, and only the rest is worth a regular expression.
     plain = effect.is_in(list("ACGT")) | effect.str.contains(_PLAIN_ALLELE)
     other_plain = other.is_null() | other.is_in(list("ACGT")) | other.str.contains(_PLAIN_ALLELE)
@@ -187,62 +202,33 @@ def _variants(rows: pl.DataFrame, parts: Parts, loci: Mapping[str, pl.DataFrame]
             pl.when(~(plain & other_plain) | (effect == other)).then(pl.lit("bad_alleles")),
             pl.when(~pl.col("effect_type").is_in(_EFFECT_TYPES)).then(pl.lit("bad_effect_type")),
             pl.when(pl.col("variant_id").is_null() & ~placed).then(pl.lit("no_position")),
+            pl.when((pl.col("effect_type") == "dosage") & ~complete).then(pl.lit("bad_weight")),
         ).alias("refused")
     )
 
 
-def _text(parts: Parts, part: str) -> pl.Expr:
-    column = parts.get(part)
-    return pl.lit(None, pl.Utf8) if column is None else pl.col(column)
-
-
-def _upper(parts: Parts, part: str) -> pl.Expr:
-    # A function of a missing column would no longer be taken for a scalar, hence the question.
-    text = _text(parts, part)
-    return text.str.to_uppercase() if parts.get(part) else text
-
-
-def _number(parts: Parts, part: str) -> pl.Expr:
-    if parts.get(part) is None:
-        return pl.lit(None, pl.Float64)
-    return _text(parts, part).cast(pl.Float64, strict=False)
-
-
-def _is_set(parts: Parts, *names: str) -> pl.Expr:
-    """Whether any of these yes-or-no columns says yes."""
-    present = [_text(parts, part) for part in names if parts.get(part)]
-    yes = (text.str.to_lowercase().is_in(_YES).fill_null(False) for text in present)
-    return pl.any_horizontal(pl.lit(False), *yes)
-
-
-def _is_filled(parts: Parts, *names: str) -> pl.Expr:
-    """Whether any of these columns holds anything."""
-    present = [_text(parts, part).is_not_null() for part in names if parts.get(part)]
-    return pl.any_horizontal(pl.lit(False), *present)
-
-
 def _other_allele(parts: Parts) -> pl.Expr:
-    effect, other = _upper(parts, "effect_allele"), _upper(parts, "other_allele")
+    effect, other = parts.upper("effect_allele"), parts.upper("other_allele")
     if parts.get("other_allele") is None and parts.get("ref"):
-        ref, alt = _upper(parts, "ref"), _upper(parts, "alt")
+        ref, alt = parts.upper("ref"), parts.upper("alt")
         single_alt = pl.when(~alt.str.contains(",", literal=True)).then(alt)
         other = pl.when(effect == ref).then(single_alt).otherwise(ref)
     if parts.get("hm_other_allele"):
-        inferred = _upper(parts, "hm_other_allele")
+        inferred = parts.upper("hm_other_allele")
         plain = inferred.str.contains(_PLAIN_ALLELE) & (inferred != effect)
         other = pl.coalesce(other, pl.when(plain).then(inferred))
     return other
 
 
 def _effect_type(parts: Parts) -> pl.Expr:
-    dominant, recessive = _is_set(parts, "is_dominant"), _is_set(parts, "is_recessive")
-    named = _text(parts, "effect_type")
+    dominant, recessive = parts.is_set("is_dominant"), parts.is_set("is_recessive")
+    named = parts.text("effect_type")
     if parts.get("effect_type"):
         named = named.str.to_lowercase()
     return (
         pl.when(dominant & recessive)
         .then(pl.lit("dominant and recessive"))
-        .when(_is_filled(parts, *_DOSAGE_WEIGHTS))
+        .when(parts.is_filled(*DOSAGE_WEIGHTS))
         .then(pl.lit("dosage"))
         .when(dominant)
         .then(pl.lit("dominant"))
@@ -255,11 +241,11 @@ def _effect_type(parts: Parts) -> pl.Expr:
 def _row_refusal(parts: Parts) -> pl.Expr:
     """Reason for rows that are not about one variant, or hold only under a condition."""
     return (
-        pl.when(_is_set(parts, "is_haplotype", "is_diplotype"))
+        pl.when(parts.is_set("is_haplotype", "is_diplotype"))
         .then(pl.lit("haplotype"))
-        .when(_is_set(parts, "is_interaction"))
+        .when(parts.is_set("is_interaction"))
         .then(pl.lit("interaction"))
-        .when(_is_filled(parts, "inclusion_criteria"))
+        .when(parts.is_filled("inclusion_criteria"))
         .then(pl.lit("conditional"))
     )
 
@@ -286,148 +272,9 @@ def _same_as_another(variants: pl.DataFrame, loci: Mapping[str, pl.DataFrame]) -
     return suspects.select("row", pl.struct(columns).rank("dense").alias("key"))
 
 
-# ---------------------------------------------------------------- weights
-
-
-def _weight_columns(table: TextTable, parts: Parts) -> list[str]:
-    """Columns that hold weights; [""] for a file that has weights per dosage only.
-
-    Columns of unknown names count where no name says weight, when they hold numbers.
-    """
-    if parts.weights:
-        known = {column for column in parts.weights if column not in parts.others}
-        return [c for c in parts.weights if c in known or _holds_numbers(table.frame[c])]
-    for ratio in ("odds_ratio", "hazard_ratio"):
-        if parts.get(ratio):
-            return [parts.named[ratio]]
-    if all(parts.get(part) for part in _DOSAGE_WEIGHTS):
-        return [""]
-    named = [column for column in parts.others if _holds_numbers(table.frame[column])]
-    if not named:
-        raise InputError(
-            f"{table.path}, line {table.header_line}: no column of weights among: "
-            f"{', '.join(table.frame.columns[:12])}; name it effect_weight, WEIGHT or BETA"
-        )
-    return named
-
-
-def _holds_numbers(text: pl.Series) -> bool:
-    return text.cast(pl.Float64, strict=False).is_finite().any()
-
-
-def _weighed(
-    path: Path,
-    rows: pl.DataFrame,
-    variants: pl.DataFrame,
-    parts: Parts,
-    column: str,
-    header: Mapping[str, str],
-    duplicated: pl.DataFrame,
-) -> pl.DataFrame:
-    """`variants` with the weights of one column, on the scale that is added up."""
-    dosage = pl.col("effect_type") == "dosage"
-    weight, *by_copies = _weights(path, rows, parts, column, header)
-    frame = variants.with_columns(
-        pl.when(~dosage).then(weight).alias("effect_weight"),
-        *(series.alias(part) for part, series in zip(_DOSAGE_WEIGHTS, by_copies, strict=True)),
-    )
-    finite = pl.col("effect_weight").is_finite().fill_null(False)
-    finite_by_copies = pl.all_horizontal(
-        pl.col(part).is_finite().fill_null(False) for part in _DOSAGE_WEIGHTS
-    )
-    bad = pl.when(~pl.when(dosage).then(finite_by_copies).otherwise(finite))
-    frame = frame.with_columns(pl.coalesce("refused", bad.then(pl.lit("bad_weight"))))
-    repeated = _repeated_rows(frame["refused"], duplicated)
-    if len(repeated):
-        row = pl.int_range(len(frame))
-        frame = frame.with_columns(
-            pl.when(row.is_in(repeated.implode()))
-            .then(pl.lit("duplicate_in_model"))
-            .otherwise(pl.col("refused"))
-            .alias("refused")
-        )
-    _check_some_usable(path, column, frame)
-    return frame.select(
-        "source_line",
-        "variant_id",
-        "effect_allele",
-        "other_allele",
-        "effect_weight",
-        "effect_type",
-        *_DOSAGE_WEIGHTS,
-        "effect_allele_frequency",
-        "refused",
-    )
-
-
-def _repeated_rows(refused: pl.Series, duplicated: pl.DataFrame) -> pl.Series:
-    """Usable rows equal to a usable row above them."""
-    usable = duplicated.filter(refused.gather(duplicated["row"]).is_null())
-    return usable.filter(~usable["key"].is_first_distinct())["row"]
-
-
-def _weights(
-    path: Path, rows: pl.DataFrame, parts: Parts, column: str, header: Mapping[str, str]
-) -> list[pl.Series]:
-    """Weight and the three weights per dosage; logs where the file gives ratios."""
-    numbers = rows.select(
-        (pl.col(column) if column else pl.lit(None)).cast(pl.Float64, strict=False).alias("weight"),
-        *(_number(parts, part).alias(part) for part in _DOSAGE_WEIGHTS),
-    )
-    if parts.get("weight_type"):
-        is_ratio = _text(parts, "weight_type").str.to_lowercase().is_in(_RATIOS).fill_null(False)
-        ratio = rows.select(is_ratio).to_series()
-    else:
-        ratio = pl.repeat(_all_are_ratios(path, rows, parts, column, header), len(rows), eager=True)
-    if not ratio.any():
-        return numbers.get_columns()
-    return [
-        pl.select(pl.when(~ratio).then(n).when(n > 0).then(n.log())).to_series()
-        for n in numbers.get_columns()
-    ]
-
-
-def _all_are_ratios(
-    path: Path, rows: pl.DataFrame, parts: Parts, column: str, header: Mapping[str, str]
-) -> bool:
-    """Whether the weights are odds or hazard ratios, to be turned into logs."""
-    ratio_columns = [parts.get("odds_ratio"), parts.get("hazard_ratio")]
-    if column in ratio_columns:
-        return True
-    if header.get("weight_type", "").strip().lower() not in _RATIOS:
-        return False
-    if not column:
-        return True
-    weight = rows[column].cast(pl.Float64, strict=False)
-    given = [rows[c].cast(pl.Float64, strict=False) for c in ratio_columns if c]
-    if given:  # the PGS Catalog adds effect_weight as the log of a ratio it was given
-        return bool(((weight - given[0]).abs() < 1e-9 * given[0].abs()).any())
-    not_above_zero = int((weight <= 0).sum())
-    if 2 * not_above_zero > len(weight) - weight.null_count() > 1:
-        raise InputError(
-            f"{path}: the header says weight_type={header['weight_type']}, but {not_above_zero} of "
-            f"{len(weight)} weights are not above 0; if they are logs already, say "
-            f"#weight_type=log({header['weight_type']})"
-        )
-    return True
-
-
-def _check_some_usable(path: Path, column: str, frame: pl.DataFrame) -> None:
-    refused = frame["refused"]
-    if refused.null_count():
-        return
-    reason, count = refused.value_counts(sort=True, name="rows").row(0)
-    line = frame["source_line"][int(refused.index_of(reason) or 0)]
-    where = f"{path}, column {column}" if column else f"{path}"
-    raise InputError(
-        f"{where}: none of {len(refused)} rows can be used; most ({count}, the first on line "
-        f"{line}) because {REASONS[reason]}; correct the file, or give another"
-    )
-
-
 # ---------------------------------------------------------------- frequencies
 
-_ALLELE_COLUMNS = {"effect_allele": "allele", "a1": "allele", "alt": "allele", "allele": "allele"}
+_ALLELE_COLUMNS = ["effect_allele", "a1", "alt", "allele"]
 _FREQUENCY_COLUMNS = ["alt_freqs", "frequency", "maf", "effect_allele_frequency", "af", "freq"]
 
 
@@ -455,9 +302,9 @@ def read_frequencies(path: Path) -> pl.DataFrame:
             "table with contig, position, effect_allele, other_allele and frequency"
         )
     frame = table.frame.select(
-        _text(parts, "contig").alias("contig"),
-        _text(parts, "position").alias("position"),
-        _text(parts, "variant_id").alias("variant_id"),
+        parts.text("contig").alias("contig"),
+        parts.text("position").alias("position"),
+        parts.text("variant_id").alias("variant_id"),
         pl.col(allele).str.to_uppercase().alias("allele"),
         _other_of(parts, allele).str.to_uppercase().alias("other_allele"),
         pl.col(frequency).alias("frequency"),
@@ -468,7 +315,7 @@ def read_frequencies(path: Path) -> pl.DataFrame:
 
 def _other_of(parts: Parts, allele: str) -> pl.Expr:
     part = "ref" if allele == parts.get("alt") else "other_allele"
-    return _text(parts, part)
+    return parts.text(part)
 
 
 def _one_row_per_alt(path: Path, frame: pl.DataFrame) -> pl.DataFrame:

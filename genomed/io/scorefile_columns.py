@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from genomed.errors import InputError
 
 __all__ = ["KNOWN_COLUMNS", "Parts", "check_parts", "normalised_build", "parts_of"]
@@ -63,6 +65,8 @@ _ANNOTATIONS = frozenset(_ANNOTATION_NAMES.split())
 
 KNOWN_COLUMNS = frozenset(name for names in _NAMES.values() for name in names.split())
 
+_YES = ["true", "t", "yes", "y", "1"]
+
 _BUILDS = {
     "GRCh38": ("grch38", "hg38", "38"),
     "GRCh37": ("grch37", "hg19", "37", "b37", "hs37d5"),
@@ -88,6 +92,33 @@ class Parts:
     def get(self, part: str) -> str | None:
         """The column that plays `part`, or None."""
         return self.named.get(part)
+
+    def text(self, part: str) -> pl.Expr:
+        """The column as it stands; a null where the file has none."""
+        column = self.named.get(part)
+        return pl.lit(None, pl.Utf8) if column is None else pl.col(column)
+
+    def upper(self, part: str) -> pl.Expr:
+        """The column in upper case; a null where the file has none."""
+        # A function of a literal null would no longer be taken for a scalar, hence the question.
+        return self.text(part).str.to_uppercase() if part in self.named else self.text(part)
+
+    def number(self, part: str) -> pl.Expr:
+        """The column as Float64, null where it is no number or the file has no such column."""
+        if part not in self.named:
+            return pl.lit(None, pl.Float64)
+        return self.text(part).cast(pl.Float64, strict=False)
+
+    def is_set(self, *parts: str) -> pl.Expr:
+        """Whether any of these yes-or-no columns says yes."""
+        present = [self.text(part) for part in parts if part in self.named]
+        yes = (text.str.to_lowercase().is_in(_YES).fill_null(False) for text in present)
+        return pl.any_horizontal(pl.lit(False), *yes)
+
+    def is_filled(self, *parts: str) -> pl.Expr:
+        """Whether any of these columns holds anything."""
+        present = [self.text(part).is_not_null() for part in parts if part in self.named]
+        return pl.any_horizontal(pl.lit(False), *present)
 
 
 def parts_of(columns: Sequence[str]) -> Parts:

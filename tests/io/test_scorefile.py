@@ -251,6 +251,12 @@ def test_the_scale_may_differ_row_by_row(write):
     assert weights == pytest.approx([math.log(2), 2])
 
 
+def test_a_column_of_odds_ratios_is_logged_whatever_else_is_said(write):
+    rows = "rsID\teffect_allele\tOR\tweight_type\nrs1\tA\t2\t\nrs2\tA\t4\tbeta\n"
+    weights = only(write(rows)).variants["effect_weight"].to_list()
+    assert weights == pytest.approx([math.log(2), math.log(4)])
+
+
 @pytest.mark.parametrize("weight", ["NaN", "inf", "-inf", "high", "", "NA", "1,5", "0x1"])
 def test_a_weight_that_is_no_finite_number_refuses_its_row_only(write, weight):
     path = write(f"{PLAIN}1\t5\tA\tG\t{weight}\n1\t6\tA\tG\t1\n")
