@@ -35,7 +35,7 @@ class BedReader:
     samples : IIDs; FID_IID where IIDs repeat (counts.notes says so under "iid_repeated")
     contigs : those of the .bim, found by scanning it once; lengths are not known
     counts  : what the latest iteration met
-    dosage  : None; with "DS" or "GP" the hard calls are given as dosages too, for a .bed has no other
+    dosage  : None; with "DS" or "GP" the hard calls are given as dosages, for a .bed has no other
     threads : not used, decoding is bound by memory
     """
 
@@ -98,8 +98,8 @@ class BedReader:
         several = np.flatnonzero((frame["n_alts"] > 1).to_numpy())
         if len(several):
             raise InputError(
-                f"{self._table.path}, variant {frame['line'][int(several[0])]}: names several ALTs, "
-                "which a .bed cannot hold; use the .pgen it was made from"
+                f"{self._table.path}, variant {frame['line'][int(several[0])]}: names several "
+                "ALTs, which a .bed cannot hold; use the .pgen it was made from"
             )
         dosage = None if self._dosage is None else called_dosage(alt_count)
         ploidy = split_ploidy(frame["contig"], self._male, alt_count, dosage)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genomed.errors import InputError
-from genomed.io.selection import RowSelector
+from genomed.io.selection import OrderWatch, RowSelector
 from genomed.io.variant_frame import Records
 from genomed.kernels import variant_rows
 from genomed.schema import ReadCounts
@@ -242,7 +242,7 @@ class _Scan:
         self._most = most
         self._capacity = 0
         self._n_rows = 0
-        self._last: tuple[int, int] = (-1, 0)  # contig code and position of the row before
+        self._order = OrderWatch()
 
     def split(self, text: np.ndarray) -> _Rows:
         """Find the fields of a block's rows and number their contigs."""
@@ -315,12 +315,7 @@ class _Scan:
         counts.n_emitted += n - n_passed_over - n_unplaced
         if n_unplaced:
             counts.refused["no_position"] = counts.refused.get("no_position", 0) + n_unplaced
-        code = np.concatenate([[self._last[0]], rows.contig_code])
-        position = np.concatenate([[self._last[1]], rows.position])
-        step = np.diff(position)[np.diff(code) == 0]
-        _note(counts, "unsorted", int(np.count_nonzero(step < 0)))
-        _note(counts, "duplicate_position", int(np.count_nonzero(step == 0)))
-        self._last = (int(code[-1]), int(position[-1]))
+        self._order.see(counts, rows.contig_code, rows.position)
 
     def _reserve(self, rows: int) -> None:
         if rows > self._capacity:

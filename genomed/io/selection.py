@@ -8,9 +8,9 @@ import numpy as np
 from genomed.errors import InputError
 from genomed.kernels.wanted_rows import fill_slots, select_rows
 from genomed.regions import Region, canonical_contig
-from genomed.schema import Wanted
+from genomed.schema import ReadCounts, Wanted
 
-__all__ = ["RowSelector", "keep_samples"]
+__all__ = ["OrderWatch", "RowSelector", "keep_samples"]
 
 
 def keep_samples(names: Sequence[str], keep: Sequence[str] | None, path: Path) -> np.ndarray | None:
@@ -105,6 +105,36 @@ class RowSelector:
             selected,
         )
         return np.flatnonzero(selected)
+
+
+class OrderWatch:
+    """Notes records that are out of order, at one position, or of a contig that was left before."""
+
+    def __init__(self) -> None:
+        self._code = -1
+        self._position = 0
+        self._seen: set[int] = set()
+
+    def see(self, counts: ReadCounts, contig_code: np.ndarray, position: np.ndarray) -> None:
+        """Look at the next rows: int32 codes and int64 positions."""
+        if not len(position):
+            return
+        code = np.concatenate([[self._code], contig_code])
+        step = np.diff(np.concatenate([[self._position], position]))
+        same = code[1:] == code[:-1]
+        entered = [int(c) for c in contig_code[~same]]
+        times = {
+            "unsorted": int(np.count_nonzero(same & (step < 0))),
+            "duplicate_position": int(np.count_nonzero(same & (step == 0))),
+            "contig_split": 0,
+        }
+        for c in entered:
+            times["contig_split"] += c in self._seen
+            self._seen.add(c)
+        for note, n in times.items():
+            if n:
+                counts.notes[note] = counts.notes.get(note, 0) + n
+        self._code, self._position = int(contig_code[-1]), int(position[-1])
 
 
 def _join_places(

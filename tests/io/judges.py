@@ -50,8 +50,11 @@ def assert_is_cohort(batch: VariantBatch, cohort: ReferenceCohort) -> None:
     assert batch.n_variants == len(rows)
     for name in ("contig", "position", "ref", "alt", "n_alts"):
         assert batch.variants[name].to_list() == [getattr(row, name) for row in rows]
-    np.testing.assert_array_equal(batch.alt_count, [row.alt_count for row in rows])
-    np.testing.assert_array_equal(ploidy_of(batch), [row.ploidy for row in rows])
+    shape = batch.alt_count.shape
+    counts = np.array([row.alt_count for row in rows], np.int8).reshape(shape)
+    np.testing.assert_array_equal(batch.alt_count, counts)
+    ploidies = np.array([row.ploidy for row in rows], np.int8).reshape(shape)
+    np.testing.assert_array_equal(ploidy_of(batch), ploidies)
     if batch.call_dosage is not None and rows and rows[0].dosage is not None:
-        expected = np.array([row.dosage for row in rows], np.float32)
+        expected = np.array([row.dosage for row in rows], np.float32).reshape(shape)
         np.testing.assert_allclose(batch.call_dosage, expected, rtol=1e-6, atol=1e-6)
