@@ -56,6 +56,7 @@ LENIENCIES = {
     "not_decoded": "records at no model locus: only CHROM, POS, REF and the line's end were looked at",
     "no_fileformat": "the first line is not ##fileformat",
     "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
+    "allele_without_alt": "a call of an ALT on a line that names none (ALT '.'): counted as not called",
     "duplicate_id": "one ID on several records",
     "low_quality_block": "calls of a reference block below --min-block-depth or --min-block-quality: "
     "counted as not called",

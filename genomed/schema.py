@@ -159,7 +159,8 @@ class VariantBatch:
     """Rows of a cohort, one per (position, ref, alt), in the order of the file.
 
     variants    : polars frame with the columns of TABLES["variants"]
-    alt_count   : int8 (variants, samples), see ARRAYS; rounded from call_dosage if only that exists
+    alt_count   : int8 (variants, samples), see ARRAYS; where only a dosage is known, the nearest count
+                  when it is within 0.1, else -9 (plink2's --hard-call-threshold)
     call_ploidy : int8 (variants, samples), or None when every call is diploid
     call_dosage : float32 (variants, samples), or None unless dosages were asked for
     """

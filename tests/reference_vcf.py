@@ -128,7 +128,7 @@ def _read_record(
             ]
         counts = [MISSING if None in call else call.count(index) for call in calls]
         if dosage is not None and "GT" not in names:
-            counts = [MISSING if d is None else math.floor(d + 0.5) for d in dosage]
+            counts = [_hard_call(d) for d in dosage]
         elif dosage is not None:
             dosage = [
                 float(count) if d is None and count != MISSING else d
@@ -172,6 +172,13 @@ def _alleles(text: str | None, n_alts: int, line: int) -> list[int | None]:
     if any(a is not None and a > n_alts for a in alleles):
         raise ReferenceVcfError(line, f"genotype {text!r} names an allele that is not there")
     return alleles
+
+
+def _hard_call(dosage: float | None) -> int:
+    """The nearest count when it is within 0.1, as plink2 has it."""
+    if dosage is None or abs(dosage - math.floor(dosage + 0.5)) > 0.100001:
+        return MISSING
+    return math.floor(dosage + 0.5)
 
 
 def _dosage(name: str, text: str | None, index: int, n_alts: int, line: int) -> float | None:

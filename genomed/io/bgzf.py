@@ -11,6 +11,7 @@ Python is still importing the rest.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import struct
 import sys
@@ -18,9 +19,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from zlib_ng.zlib_ng import _GzipReader  # type: ignore[import-not-found]
+from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
 
@@ -34,6 +35,7 @@ CHUNK_BYTES = BLOCKS_PER_CHUNK * 65536
 READ_BYTES = 1 << 20
 PADDING = 64  # spare bytes behind every buffer
 PREFETCH_BYTES = 96 << 20
+_DAMAGE = (EOFError, OSError, ValueError, zlib_ng.error)  # what inflating damaged bytes raises
 
 
 class Chunk:
@@ -60,8 +62,8 @@ class Chunk:
     def _inflate(self) -> tuple[bytearray, int]:
         buffer = self._pool.take()
         try:
-            n = _read_fully(_GzipReader(self._compressed), buffer, len(buffer) - PADDING)
-        except (EOFError, OSError, ValueError) as error:
+            n = _read_fully(zlib_ng._GzipReader(self._compressed), buffer, len(buffer) - PADDING)
+        except _DAMAGE as error:
             raise _damaged(self._path, self.n_compressed, error) from None
         self._compressed = None
         return buffer, n
@@ -120,8 +122,8 @@ class TextStream:
             return self._start[:3] == b"BCF"
         magic = bytearray(3)
         try:
-            n = _GzipReader(self._start).readinto(magic)
-        except (EOFError, OSError, ValueError):
+            n = zlib_ng._GzipReader(self._start).readinto(magic)
+        except _DAMAGE:
             return False
         return n == 3 and magic == b"BCF"
 
@@ -180,22 +182,17 @@ class TextStream:
     def _make_chunks(self) -> Iterator[Chunk]:
         if self.kind == "bgzf":
             return self._bgzf_chunks()
-        return self._sequential_chunks(_GzipReader(self) if self.kind == "gzip" else self)
-
-    def readinto(self, target: memoryview | bytearray) -> int:
-        """Compressed (or plain) bytes in order, for the sequential kinds."""
-        view = memoryview(target)
-        data = self._pending[: len(view)] if self._pending else self._read(min(len(view), READ_BYTES))
-        self._pending = self._pending[len(data) :] if self._pending else b""
-        view[: len(data)] = data
-        return len(data)
+        source = _Rest(self)
+        return self._sequential_chunks(
+            zlib_ng._GzipReader(source) if self.kind == "gzip" else source
+        )
 
     def _sequential_chunks(self, source: object) -> Iterator[Chunk]:
         while True:
             buffer = self._pool.take()
             try:
                 n = _read_fully(source, buffer, len(buffer) - PADDING)
-            except (EOFError, OSError, ValueError) as error:
+            except _DAMAGE as error:
                 raise _damaged(self.path, self._n_read, error) from None
             if n == 0:
                 self._pool.put(buffer)
@@ -245,11 +242,31 @@ class TextStream:
         return chunk
 
 
+class _Rest(io.RawIOBase):
+    """The bytes of a stream as they lie on disk, as a file: what was peeked at, then the rest."""
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        view, stream = memoryview(target), self._stream
+        if stream._pending:
+            data = stream._pending[: len(view)]
+            stream._pending = stream._pending[len(data) :]
+        else:
+            data = stream._read(min(len(view), READ_BYTES))
+        view[: len(data)] = data
+        return len(data)
+
+
 def _open(path: str) -> IO[bytes]:
     if path == "-":
         return sys.stdin.buffer
     try:
-        return open(path, "rb", buffering=0)  # noqa: SIM115, PTH123 - closed by TextStream.close
+        return open(path, "rb", buffering=0)  # noqa: PTH123 - closed by TextStream.close
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -316,5 +333,6 @@ def _read_fully(source: object, buffer: bytearray, n: int) -> int:
 
 def _damaged(path: str, at: int, error: Exception) -> InputError:
     what = "truncated" if isinstance(error, EOFError) else "damaged"
-    return InputError(f"{path}: {what} before byte {at} of the compressed file ({error}); copy or make it again")
-
+    return InputError(
+        f"{path}: {what} before byte {at} of the compressed file ({error}); copy or make it again"
+    )

@@ -21,21 +21,23 @@ import polars as pl
 from genomed.errors import InputError, UsageError
 from genomed.io.bgzf import PADDING, Chunk, TextStream
 from genomed.io.vcf_header import VcfHeader, decode_text, parse_header, spellings
+from genomed.kernels import vcf_codes as codes
 from genomed.kernels import vcf_text as kernel
 from genomed.regions import Region, canonical_contig
 from genomed.schema import ReadCounts, VariantBatch, Wanted
 
 __all__ = ["VcfReader"]
 
-_DOSAGE = {None: kernel.NO_DOSAGE, "DS": kernel.DS, "GP": kernel.GP}
+_DOSAGE = {None: codes.NO_DOSAGE, "DS": codes.DS, "GP": codes.GP}
 _VALUES = 8192  # GP values held at a time: enough for 126 ALTs
 
 _WHAT = {
-    kernel.BAD_POSITION: "POS is not a whole number between 0 and 2147483647",
-    kernel.EMPTY_ALLELE: "ID, REF or ALT is empty",
-    kernel.BLANK_LINE: "the line is blank",
-    kernel.BAD_END: "INFO/END is not a whole number",
-    kernel.TOO_MANY_CHANGES: "the contig changes on nearly every line; sort the file with `bcftools sort`",
+    codes.BAD_POSITION: "POS is not a whole number between 0 and 2147483647",
+    codes.EMPTY_ALLELE: "ID, REF or an ALT is empty",
+    codes.BLANK_LINE: "the line is blank",
+    codes.BAD_CHARACTER: "CHROM, ID, REF or ALT holds a space or a control character",
+    codes.BAD_END: "INFO/END is not a whole number",
+    codes.TOO_MANY_CHANGES: "the contig changes on nearly every line; sort the file with `bcftools sort`",
 }
 
 
@@ -67,7 +69,12 @@ class VcfReader:
         self.path = str(path)
         self._stream: TextStream | None = stream or TextStream(path)
         self._chunks = self._stream.chunks()
-        self.header, self._rest = self._read_header()
+        try:
+            self.header, self._rest = self._read_header()
+            self._slots = _sample_slots(self.header.samples, samples, self.path)
+        except BaseException:
+            self._stream.close()
+            raise
         self.contigs = self.header.contigs
         self.counts = ReadCounts()
         self.n_compressed = 0
@@ -75,7 +82,6 @@ class VcfReader:
         self._thresholds = np.array(block_thresholds, np.int64)
         self._threads = max(1, threads)
         self._max_batch_bytes = max_batch_bytes
-        self._slots = _sample_slots(self.header.samples, samples, self.path)
         kept = self._slots >= 0
         self.samples = [s for s, keep in zip(self.header.samples, kept, strict=True) if keep]
 
@@ -140,7 +146,7 @@ class VcfReader:
 
     def _builder(self, plan: _ScanPlan) -> _BatchBuilder:
         max_rows = max(1, self._max_batch_bytes // max(1, len(self.samples)))
-        return _BatchBuilder(max_rows, self._dosage != kernel.NO_DOSAGE)
+        return _BatchBuilder(max_rows, self._dosage != codes.NO_DOSAGE)
 
     def _note_undecoded(self, plan: _ScanPlan) -> None:
         if not plan.keep_all and self.counts.n_passed_over:
@@ -224,23 +230,25 @@ class VcfReader:
     def _account(self, piece: _Piece) -> None:
         """Add one piece to the counts, check the order, set line numbers; raise its error."""
         counts, state = self.counts, piece.state
-        if self._ended and (state[kernel.N_LINES] or piece.error):
-            raise self._error(kernel.BLANK_LINE, self._lines_done, 0, b"")
-        counts.n_records += int(state[kernel.N_LINES])
-        counts.n_passed_over += int(state[kernel.N_PASSED_OVER])
-        counts.n_emitted += int(state[kernel.N_EMITTED])
-        if state[kernel.N_REFUSED_PLOIDY]:
-            counts.refused["ploidy"] = counts.refused.get("ploidy", 0) + int(state[kernel.N_REFUSED_PLOIDY])
+        if self._ended and (state[codes.N_LINES] or piece.error):
+            raise self._error(codes.BLANK_LINE, self._lines_done, 0, b"")
+        counts.n_records += int(state[codes.N_LINES])
+        counts.n_passed_over += int(state[codes.N_PASSED_OVER])
+        counts.n_emitted += int(state[codes.N_EMITTED])
+        if state[codes.N_REFUSED_PLOIDY]:
+            counts.refused["ploidy"] = counts.refused.get("ploidy", 0) + int(
+                state[codes.N_REFUSED_PLOIDY]
+            )
         for note, slot in _NOTES.items():
             if state[slot]:
                 counts.notes[note] = counts.notes.get(note, 0) + int(state[slot])
         for contig in piece.contigs:
-            self._enter_contig(contig, int(state[kernel.FIRST_POSITION]))
-        if state[kernel.N_LINES]:
-            self._position = int(state[kernel.LAST_POSITION])
+            self._enter_contig(contig, int(state[codes.FIRST_POSITION]))
+        if state[codes.N_LINES]:
+            self._position = int(state[codes.LAST_POSITION])
         piece.row_line = piece.row_line + (self._lines_done + 1)
-        self._lines_done += int(state[kernel.N_LINES])
-        self._ended = self._ended or bool(state[kernel.BLANK_END])
+        self._lines_done += int(state[codes.N_LINES])
+        self._ended = self._ended or bool(state[codes.BLANK_END])
         if piece.error is not None:
             code, column, excerpt = piece.error
             raise self._error(code, self._lines_done + 1, column, excerpt)
@@ -266,15 +274,15 @@ class VcfReader:
     def _error(self, code: int, line: int, column: int, excerpt: bytes) -> InputError:
         where = f"{self.path}, line {line}"
         shown = decode_text(excerpt[:40], {})
-        if code == kernel.BAD_COLUMNS:
+        if code == codes.BAD_COLUMNS:
             columns = self.header.n_fixed + len(self.header.samples)
             what = f"the line has not the {columns} tab-separated columns of the header"
-        elif code in (kernel.BAD_GENOTYPE, kernel.BAD_ALLELE, kernel.BAD_NUMBER):
+        elif code in (codes.BAD_GENOTYPE, codes.BAD_ALLELE, codes.BAD_NUMBER):
             name = self.header.samples[column]
             kind = {
-                kernel.BAD_GENOTYPE: "is not a genotype",
-                kernel.BAD_ALLELE: "names an allele that the line does not have",
-                kernel.BAD_NUMBER: "holds a dosage that is not a number",
+                codes.BAD_GENOTYPE: "is not a genotype",
+                codes.BAD_ALLELE: "names an allele that the line does not have",
+                codes.BAD_NUMBER: "holds a dosage that is not a number",
             }[code]
             what = f"sample {name[:80]!r}: {shown!r} {kind}"
         else:
@@ -284,11 +292,12 @@ class VcfReader:
 
 # Leniencies that the kernel counts.
 _NOTES = {
-    "half_call": kernel.N_HALF_CALLS,
-    "crlf": kernel.N_CRLF,
-    "unsorted": kernel.N_UNSORTED,
-    "duplicate_position": kernel.N_SAME_POSITION,
-    "low_quality_block": kernel.N_LOW_BLOCK_CALLS,
+    "half_call": codes.N_HALF_CALLS,
+    "crlf": codes.N_CRLF,
+    "unsorted": codes.N_UNSORTED,
+    "duplicate_position": codes.N_SAME_POSITION,
+    "allele_without_alt": codes.N_UNNAMED_ALTS,
+    "low_quality_block": codes.N_LOW_BLOCK_CALLS,
 }
 
 
@@ -299,7 +308,9 @@ def _sample_slots(names: list[str], keep: Sequence[str] | None, path: str) -> np
     unknown = [s for s in keep if s not in set(names)]
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise InputError(f"{path}: no sample {unknown[0][:80]!r}{more}; `bcftools query -l` lists them")
+        raise InputError(
+            f"{path}: no sample {unknown[0][:80]!r}{more}; `bcftools query -l` lists them"
+        )
     chosen = set(keep)
     kept = np.array([s in chosen for s in names], dtype=bool)
     return np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int64)
@@ -319,7 +330,7 @@ class _Piece:
     state: np.ndarray
     contigs: list[bytes]
     alt_count: np.ndarray
-    call_dosage: np.ndarray
+    call_dosage: np.ndarray | None
     row_line: np.ndarray
     row_alt: np.ndarray
     row_n_alts: np.ndarray
@@ -330,7 +341,7 @@ class _Piece:
 
 
 _NO_ROWS = (
-    np.zeros((0, 0), np.int8), np.zeros((0, 0), np.float32), np.zeros(0, np.int64), np.zeros(0, np.int32),
+    np.zeros((0, 0), np.int8), None, np.zeros(0, np.int64), np.zeros(0, np.int32),
     np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.uint8), b"",
 )  # fmt: skip
 
@@ -353,7 +364,9 @@ def _scan_chunk(chunk: Chunk, plan: _ScanPlan) -> _Scanned:
     else:
         last = buffer.rfind(b"\n", 0, n) + 1
         pieces = plan.scan(np.frombuffer(buffer, np.uint8), first, last) if last > first else []
-        scanned = _Scanned(bytes(buffer[:first]), pieces, bytes(buffer[last:n]), True, chunk.n_compressed)
+        scanned = _Scanned(
+            bytes(buffer[:first]), pieces, bytes(buffer[last:n]), True, chunk.n_compressed
+        )
     chunk.release(buffer)
     return scanned
 
@@ -424,7 +437,8 @@ class _ScanPlan:
             contig_first=np.array(first, np.int64),
             contig_last=np.array(last, np.int64),
             positions=np.concatenate(
-                [np.asarray(positions.get(c, ()), np.int64) for c in order] or [np.zeros(0, np.int64)]
+                [np.asarray(positions.get(c, ()), np.int64) for c in order]
+                or [np.zeros(0, np.int64)]
             ),
             id_table=_id_table(wanted.ids if wanted else frozenset()),
             region=limits,
@@ -436,11 +450,11 @@ class _ScanPlan:
     def scan(self, text: np.ndarray, begin: int, end: int) -> list[_Piece]:
         """Scan whole lines text[begin:end], text[end - 1] being a newline."""
         pieces = []
-        status = kernel.FULL
-        while status == kernel.FULL:
+        status = codes.FULL
+        while status == codes.FULL:
             b = self._thread_buffers()
-            state = np.zeros(kernel.STATE_SIZE, np.int64)
-            state[kernel.FIRST_POSITION] = -1
+            state = np.zeros(codes.STATE_SIZE, np.int64)
+            state[codes.FIRST_POSITION] = -1
             status = kernel.scan_lines(
                 text, begin, end, self.n_fixed, self.n_samples, self.slots, self.keep_all,
                 self.contig_text, self.contig_bounds, self.contig_first, self.contig_last,
@@ -449,30 +463,31 @@ class _ScanPlan:
                 b.row_end, b.row_flags, b.head, b.head_bounds, b.changes, state,
             )  # fmt: skip
             pieces.append(self._piece(text, b, state, status))
-            begin = int(state[kernel.RESUME])
-            if status == kernel.FULL and state[kernel.N_ROWS] == 0:
-                b.rows = max(b.rows, int(state[kernel.ROWS_NEEDED]))
-                b.head_bytes = max(b.head_bytes, int(state[kernel.HEAD_NEEDED]))
+            begin = int(state[codes.RESUME])
+            if status == codes.FULL and state[codes.N_ROWS] == 0:
+                b.rows = max(b.rows, int(state[codes.ROWS_NEEDED]))
+                b.head_bytes = max(b.head_bytes, int(state[codes.HEAD_NEEDED]))
                 self._allocate(b)
         return pieces
 
     def _piece(self, text: np.ndarray, b: _Buffers, state: np.ndarray, status: int) -> _Piece:
-        n = int(state[kernel.N_ROWS]) if status != kernel.ERROR else 0
+        n = int(state[codes.N_ROWS]) if status != codes.ERROR else 0
         contigs = []
-        for at in b.changes[: state[kernel.N_CHANGES]].tolist():
+        for at in b.changes[: state[codes.N_CHANGES]].tolist():
             line = text[at : at + 65536].tobytes()
             contigs.append(line[: line.find(b"\t")])
         error = None
-        if status == kernel.ERROR:
-            at = int(state[kernel.ERROR_AT])
+        if status == codes.ERROR:
+            at = int(state[codes.ERROR_AT])
             excerpt = text[at : at + 60].tobytes().split(b"\n")[0].split(b"\t")[0]
-            error = (int(state[kernel.ERROR_CODE]), int(state[kernel.ERROR_COLUMN]), excerpt)
+            error = (int(state[codes.ERROR_CODE]), int(state[codes.ERROR_COLUMN]), excerpt)
         if n == 0:
             return _Piece(state, contigs, *_NO_ROWS, error)
+        dosage = None if b.call_dosage is None else b.call_dosage[:n].copy()
         return _Piece(
-            state, contigs, b.alt_count[:n].copy(), b.call_dosage[:n].copy(), b.row_line[:n].copy(),
+            state, contigs, b.alt_count[:n].copy(), dosage, b.row_line[:n].copy(),
             b.row_alt[:n].copy(), b.row_n_alts[:n].copy(), b.row_end[:n].copy(), b.row_flags[:n].copy(),
-            b.head[: int(state[kernel.HEAD_USED])].tobytes(), error,
+            b.head[: int(state[codes.HEAD_USED])].tobytes(), error,
         )  # fmt: skip
 
     def _thread_buffers(self) -> _Buffers:
@@ -490,8 +505,8 @@ class _ScanPlan:
 
     def _allocate(self, b: _Buffers) -> None:
         b.alt_count = np.empty((b.rows, self.n_kept), np.int8)
-        dosage_shape = (b.rows, self.n_kept) if self.dosage != kernel.NO_DOSAGE else (0, 0)
-        b.call_dosage = np.empty(dosage_shape, np.float32)
+        with_dosage = self.dosage != codes.NO_DOSAGE
+        b.call_dosage = np.empty((b.rows, self.n_kept), np.float32) if with_dosage else None
         b.row_line = np.empty(b.rows, np.int64)
         b.row_alt = np.empty(b.rows, np.int32)
         b.row_n_alts = np.empty(b.rows, np.int32)
@@ -538,8 +553,8 @@ class _BatchBuilder:
         pieces, self._pieces, self._n_rows = self._pieces, [], 0
         alt_count = np.concatenate([p.alt_count for p in pieces])
         flags = np.concatenate([p.row_flags for p in pieces])
-        ploidy = _split_haploid(alt_count, flags) if (flags & kernel.HAS_HAPLOID).any() else None
-        dosage = np.concatenate([p.call_dosage for p in pieces]) if self._with_dosage else None
+        ploidy = _split_haploid(alt_count, flags) if (flags & codes.HAS_HAPLOID).any() else None
+        dosage = np.concatenate([p.call_dosage for p in pieces]) if self._with_dosage else None  # type: ignore[misc]
         variants = _variants_frame(pieces)
         yield VariantBatch(variants, alt_count, ploidy, dosage)
 
@@ -547,10 +562,10 @@ class _BatchBuilder:
 def _split_haploid(alt_count: np.ndarray, flags: np.ndarray) -> np.ndarray:
     """Turn the kernel's haploid codes back into copies, in place; int8 ploidy of every call."""
     ploidy = np.full(alt_count.shape, 2, np.int8)
-    for v in np.flatnonzero(flags & kernel.HAS_HAPLOID):
-        haploid = alt_count[v] >= kernel.HAPLOID_CODE
+    for v in np.flatnonzero(flags & codes.HAS_HAPLOID):
+        haploid = alt_count[v] >= codes.HAPLOID_CODE
         ploidy[v, haploid] = 1
-        alt_count[v, haploid] -= kernel.HAPLOID_CODE
+        alt_count[v, haploid] -= codes.HAPLOID_CODE
     return ploidy
 
 
@@ -562,7 +577,13 @@ def _variants_frame(pieces: list[_Piece]) -> pl.DataFrame:
         has_header=False,
         quote_char=None,
         encoding="utf8-lossy",
-        schema={"contig": pl.Utf8, "position": pl.Int64, "id": pl.Utf8, "ref": pl.Utf8, "alt": pl.Utf8},
+        schema={
+            "contig": pl.Utf8,
+            "position": pl.Int64,
+            "id": pl.Utf8,
+            "ref": pl.Utf8,
+            "alt": pl.Utf8,
+        },
     ).with_columns(
         end_position=np.concatenate([p.row_end for p in pieces]),
         n_alts=np.concatenate([p.row_n_alts for p in pieces]),
@@ -570,7 +591,11 @@ def _variants_frame(pieces: list[_Piece]) -> pl.DataFrame:
         alt_number=np.concatenate([p.row_alt for p in pieces]),
     )
     if lines["n_alts"].max() > 1:  # type: ignore[operator]
-        alts = pl.col("alt").str.split(",").list.get(pl.col("alt_number").cast(pl.Int64) - 1, null_on_oob=True)
+        alts = (
+            pl.col("alt")
+            .str.split(",")
+            .list.get(pl.col("alt_number").cast(pl.Int64) - 1, null_on_oob=True)
+        )
         lines = lines.with_columns(alt=pl.when(pl.col("n_alts") > 1).then(alts).otherwise("alt"))
     upper = pl.col("alt").str.to_uppercase()
     return lines.with_columns(

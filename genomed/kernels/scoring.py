@@ -59,6 +59,10 @@ def _read_calls(
                     copies[i] -= call_dosage[r, first_sample + i]
                 else:
                     copies[i] -= float(alt_count[r, first_sample + i])
+        if has_dosage:
+            for i in range(n):
+                if np.isnan(copies[i]):  # another ALT's dosage is not known, so neither is REF's
+                    ploidy[i] = 0.0
     elif count == COUNT_NONE:
         for i in range(n):
             copies[i] = 0.0
@@ -170,12 +174,16 @@ def add_scores(
 
 @njit(cache=True, nogil=True)
 def add_missing(
-    alt_count, call_dosage, has_dosage, entry_row, entry_model, entry_share, entry_alleles,
-    first_sample, stop_sample, n_missing, missing_share, missing_alleles,
+    alt_count, call_dosage, has_dosage, entry_row, entry_first, entry_stop, entry_model,
+    entry_share, entry_alleles, first_sample, stop_sample, n_missing, missing_share,
+    missing_alleles,
 ):  # fmt: skip
     """Add up, per model and sample, the entries without a call, their share and their alleles.
 
-    entry_row, entry_model : int64 (entries,); entries of one row are contiguous
+    entry_row, entry_model : int64 (entries,)
+    entry_first, entry_stop : int64 (entries,), rows whose dosages must be known: those of the
+                             record where REF is counted, else the one row. Neighbours that agree in
+                             these and in the row are looked at together
     entry_share            : float64 (entries,), share of the model's variance
     entry_alleles          : float64 (entries,), 2, or 1 on Y and MT
     n_missing              : int32 (models, samples), added to; missing_share and missing_alleles
@@ -185,11 +193,19 @@ def add_missing(
     while at < len(entry_row):
         v = entry_row[at]
         stop = at
-        while stop < len(entry_row) and entry_row[stop] == v:
+        while (
+            stop < len(entry_row)
+            and entry_row[stop] == v
+            and entry_first[stop] == entry_first[at]
+            and entry_stop[stop] == entry_stop[at]
+        ):
             stop += 1
         for s in range(first_sample, stop_sample):
             if has_dosage:
-                missing = not call_dosage[v, s] >= 0
+                missing = False
+                for r in range(entry_first[at], entry_stop[at]):
+                    if not call_dosage[r, s] >= 0:
+                        missing = True
             else:
                 missing = alt_count[v, s] < 0
             if missing:

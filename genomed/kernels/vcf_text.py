@@ -9,65 +9,63 @@ Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
 import numpy as np
 from numba import njit, types
 
-__all__ = ["STATE_SIZE", "fill_id_table", "hash_ids", "scan_lines"]
-
-# What scan_lines returns.
-DONE, FULL, ERROR = 0, 1, 2
-
-# Slots of `state`, int64. Counters are added to; the others are set on return.
-(
-    N_LINES,
-    N_PASSED_OVER,
-    N_EMITTED,
-    N_REFUSED_PLOIDY,
-    N_HALF_CALLS,
-    N_CRLF,
-    N_UNSORTED,
-    N_SAME_POSITION,
-    N_CHANGES,
-    N_ROWS,
-    HEAD_USED,
-    RESUME,
-    ERROR_CODE,
+from genomed.kernels.vcf_cells import decode_cells, decode_regular, inner
+from genomed.kernels.vcf_codes import (
+    _DP,
+    _DS,
+    _GP,
+    _GQ,
+    _GT,
+    _MIN_DP,
+    _RGQ,
+    BAD_CHARACTER,
+    BAD_COLUMNS,
+    BAD_END,
+    BAD_POSITION,
+    BLANK_END,
+    BLANK_LINE,
+    CARRIAGE_RETURN,
+    COLON,
+    COMMA,
+    DONE,
+    DOT,
+    DS,
+    EMPTY_ALLELE,
+    ERROR,
     ERROR_AT,
+    ERROR_CODE,
     ERROR_COLUMN,
     FIRST_POSITION,
-    LAST_POSITION,
+    FULL,
+    HEAD_NEEDED,
+    HEAD_USED,
     LAST_CONTIG_AT,
     LAST_CONTIG_LENGTH,
+    LAST_POSITION,
+    LESS_THAN,
+    LINE_FEED,
+    N_CHANGES,
+    N_CRLF,
+    N_EMITTED,
+    N_HALF_CALLS,
+    N_LINES,
+    N_PASSED_OVER,
+    N_REFUSED_PLOIDY,
+    N_ROWS,
+    N_SAME_POSITION,
+    N_UNSORTED,
+    NINE,
+    NO_GENOTYPE,
+    RESUME,
     ROWS_NEEDED,
-    HEAD_NEEDED,
-    BLANK_END,
-    N_LOW_BLOCK_CALLS,
-) = range(23)
-STATE_SIZE = 23
-
-# Values of state[ERROR_CODE].
-(
-    BAD_COLUMNS,
-    BAD_POSITION,
-    BAD_GENOTYPE,
-    BAD_ALLELE,
-    BAD_NUMBER,
-    EMPTY_ALLELE,
+    SEMICOLON,
+    STATE_SIZE,
+    TAB,
     TOO_MANY_CHANGES,
-    BLANK_LINE,
-    BAD_END,
-) = range(1, 10)
+    ZERO,
+)
 
-# Bits of row_flags.
-HAS_HAPLOID, NO_GENOTYPE = 1, 2
-
-NO_DOSAGE, DS, GP = 0, 1, 2
-
-TAB, LINE_FEED, CARRIAGE_RETURN = 9, 10, 13
-_GT, _DS, _GP = (np.frombuffer(k, np.uint8) for k in (b"GT", b"DS", b"GP"))
-_MIN_DP, _DP, _GQ, _RGQ = (np.frombuffer(k, np.uint8) for k in (b"MIN_DP", b"DP", b"GQ", b"RGQ"))
-
-COMMA, DOT, SLASH, ZERO, NINE, COLON, SEMICOLON = 44, 46, 47, 48, 57, 58, 59
-LESS_THAN, BAR, MINUS, PLUS = 60, 124, 45, 43
-MISSING_CALL = -9
-HAPLOID_CODE = 4  # 4 and 5 stand for 0 and 1 copies in a haploid call until the caller splits them
+__all__ = ["STATE_SIZE", "fill_id_table", "hash_ids", "scan_lines"]
 
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
@@ -77,7 +75,7 @@ _memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, 
 _memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
 
 
-@njit(nogil=True)
+@inner
 def _find(text, byte, at, end):
     """Offset of `byte` in text[at:end], or end."""
     base = np.uintp(text.ctypes.data)
@@ -87,7 +85,7 @@ def _find(text, byte, at, end):
     return np.int64(found - base)
 
 
-@njit(nogil=True)
+@inner
 def _hash_bytes(text, first, stop):
     """FNV-1a, 64 bits; never 0, which marks an empty slot."""
     h = FNV_OFFSET
@@ -96,14 +94,14 @@ def _hash_bytes(text, first, stop):
     return h if h != np.uint64(0) else np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 def hash_ids(text, bounds, hashes):
     """Hash text[bounds[i]:bounds[i + 1]] into hashes[i], uint64."""
     for i in range(len(hashes)):
         hashes[i] = _hash_bytes(text, bounds[i], bounds[i + 1])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 def fill_id_table(hashes, table):
     """Put hashes into an open-addressing table, uint64, a power of two long and half empty."""
     mask = np.uint64(len(table) - 1)
@@ -114,7 +112,7 @@ def fill_id_table(hashes, table):
         table[slot] = hashes[i]
 
 
-@njit(nogil=True)
+@inner
 def _in_table(table, h):
     mask = np.uint64(len(table) - 1)
     slot = h & mask
@@ -125,7 +123,7 @@ def _in_table(table, h):
     return False
 
 
-@njit(nogil=True)
+@inner
 def _id_wanted(text, first, stop, table):
     """Is the ID, or one of its semicolon-separated parts, in the table?"""
     if _in_table(table, _hash_bytes(text, first, stop)):
@@ -139,7 +137,7 @@ def _id_wanted(text, first, stop, table):
     return False
 
 
-@njit(nogil=True)
+@inner
 def _any_between(positions, low, high, first, last):
     """Does sorted positions[low:high] hold a value in first..last?"""
     stop = high
@@ -152,7 +150,7 @@ def _any_between(positions, low, high, first, last):
     return low < stop and positions[low] <= last
 
 
-@njit(nogil=True)
+@inner
 def _contig_slot(text, first, stop, contig_text, contig_bounds):
     """Index of the contig's spelling among the wanted ones, or -1."""
     length = stop - first
@@ -169,12 +167,18 @@ def _contig_slot(text, first, stop, contig_text, contig_bounds):
     return -1
 
 
-@njit(nogil=True)
+@inner
 def _info_end(text, first, stop):
     """Value of END= in INFO text[first:stop]; 0 when absent, -1 when not a number."""
     i = first
     while i < stop:
-        if stop - i > 4 and text[i] == 69 and text[i + 1] == 78 and text[i + 2] == 68 and text[i + 3] == 61:
+        if (
+            stop - i > 4
+            and text[i] == 69
+            and text[i + 1] == 78
+            and text[i + 2] == 68
+            and text[i + 3] == 61
+        ):
             value = 0
             i += 4
             while i < stop and text[i] != SEMICOLON:
@@ -187,240 +191,7 @@ def _info_end(text, first, stop):
     return 0
 
 
-@njit(nogil=True)
-def _decode_regular(words, n_samples, alt_count):
-    """Decode cells ``a|b`` + tab, a and b in 0 1 '.', from uint32 words; 0 when all were of this kind.
-
-    Each word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.',
-    and 0x53 where the separator is '/'.
-    """
-    irregular = np.uint32(0)
-    for s in range(n_samples):
-        d = words[s] ^ np.uint32(0x09307C30)
-        a = d & np.uint32(0xFF)
-        separator = (d >> np.uint32(8)) & np.uint32(0xFF)
-        b = (d >> np.uint32(16)) & np.uint32(0xFF)
-        missing = ((a | b) & np.uint32(0x10)) != np.uint32(0)
-        regular = (
-            ((a <= np.uint32(1)) | (a == np.uint32(0x1E)))
-            & ((b <= np.uint32(1)) | (b == np.uint32(0x1E)))
-            & ((separator == np.uint32(0)) | (separator == np.uint32(0x53)))
-            & (d < np.uint32(0x1000000))
-            & (((a ^ b) & np.uint32(0x10)) == np.uint32(0))
-        )
-        irregular |= np.uint32(0) if regular else np.uint32(1)
-        alt_count[s] = np.int8(MISSING_CALL) if missing else np.int8(a + b)
-    return irregular
-
-
-@njit(nogil=True)
-def _parse_number(text, at, stop, out):
-    """Read a decimal number from text[at:stop] into out[0]; the offset after it, or -1.
-
-    '.' alone, an empty field and 'nan' give NaN.
-    """
-    if at >= stop or (text[at] == DOT and (at + 1 >= stop or text[at + 1] == COMMA)) or text[at] == COMMA:
-        out[0] = np.nan
-        return at + 1 if at < stop and text[at] == DOT else at
-    sign = 1.0
-    if text[at] == MINUS or text[at] == PLUS:
-        sign = -1.0 if text[at] == MINUS else 1.0
-        at += 1
-    value, scale, digits = 0.0, 1.0, 0
-    while at < stop and ZERO <= text[at] <= NINE:
-        value = value * 10.0 + (text[at] - ZERO)
-        digits += 1
-        at += 1
-    if at < stop and text[at] == DOT:
-        at += 1
-        while at < stop and ZERO <= text[at] <= NINE:
-            value = value * 10.0 + (text[at] - ZERO)
-            scale *= 10.0
-            digits += 1
-            at += 1
-    if digits == 0:
-        if stop - at >= 3 and (text[at] | 32) == 110 and (text[at + 1] | 32) == 97 and (text[at + 2] | 32) == 110:
-            out[0] = np.nan
-            return at + 3
-        return -1
-    value = sign * value / scale
-    if at < stop and (text[at] | 32) == 101:
-        at += 1
-        down = False
-        if at < stop and (text[at] == MINUS or text[at] == PLUS):
-            down = text[at] == MINUS
-            at += 1
-        power = 0
-        if at >= stop or not (ZERO <= text[at] <= NINE):
-            return -1
-        while at < stop and ZERO <= text[at] <= NINE:
-            power = min(power * 10 + (text[at] - ZERO), 400)
-            at += 1
-        value = value * 10.0 ** (-power if down else power)
-    if at < stop and text[at] != COMMA:
-        return -1
-    out[0] = value
-    return at
-
-
-@njit(nogil=True)
-def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
-    """Expected copies of each ALT from one DS or GP value text[at:stop]; False if not numbers.
-
-    values : float64 scratch, at least (n_alts + 1) * (n_alts + 2) / 2
-    dosage : float32 (n_alts,), filled; NaN where the field does not say
-    """
-    for j in range(n_alts):
-        dosage[j] = np.nan
-    n = 0
-    while at <= stop and n < len(values):
-        at = _parse_number(text, at, stop, values[n:])
-        if at < 0:
-            return False
-        n += 1
-        if at >= stop:
-            break
-        at += 1
-    if field == DS:
-        for j in range(min(n, n_alts)):
-            dosage[j] = values[j]
-    elif n == n_alts + 1 and (ploidy == 1 or n_alts > 1 or n == 2):
-        for j in range(n_alts):
-            dosage[j] = values[j + 1]
-    elif n == (n_alts + 1) * (n_alts + 2) // 2:
-        for j in range(n_alts):
-            dosage[j] = 0.0
-        k = 0
-        for b in range(n_alts + 1):  # VCF order of genotypes: (0,0) (0,1) (1,1) (0,2) ...
-            for a in range(b + 1):
-                if a > 0:
-                    dosage[a - 1] += values[k]
-                if b > 0:
-                    dosage[b - 1] += values[k]
-                k += 1
-    return True
-
-
-@njit(nogil=True)
-def _decode_cells(
-    text, at, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind, depth_field,
-    quality_field, thresholds, row, alt_count, call_dosage, values, state,
-):  # fmt: skip
-    """Decode the sample columns text[at:stop] into alt_count[row:row + n_alts] (at least one row).
-
-    slots    : int64 (n_samples,), column of each sample in alt_count, -1 to leave it out
-    depth_field, quality_field, thresholds : of a reference block: where its depth and quality are
-               (-1: nowhere), and the least of each for its calls to count
-    returns  : flags (0, HAS_HAPLOID), -2 when a call has more than two alleles, -1 on error
-    """
-    flags = 0
-    too_many = False
-    dosages = np.empty(max(n_alts, 1), np.float32)
-    for s in range(n_samples):
-        if at > stop:
-            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, s
-            return -1
-        first, second, ploidy = -1, -1, 0
-        field = 0
-        has_dosage = False
-        has_call = False
-        too_low = False
-        while True:  # one turn per colon-separated field of the cell
-            if field == gt_field:
-                has_call = True
-                q = at
-                if q < stop and (text[q] == SLASH or text[q] == BAR):
-                    q += 1  # VCF 4.4: a leading phase sign
-                while True:
-                    allele = -1
-                    if q < stop and text[q] == DOT:
-                        q += 1
-                    else:
-                        digits = 0
-                        allele = 0
-                        while q < stop and ZERO <= text[q] <= NINE:
-                            allele = allele * 10 + (text[q] - ZERO)
-                            digits += 1
-                            q += 1
-                        if digits == 0 or digits > 9:
-                            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_GENOTYPE, at, s
-                            return -1
-                        if allele > n_alts:
-                            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_ALLELE, at, s
-                            return -1
-                    if ploidy == 0:
-                        first = allele
-                    elif ploidy == 1:
-                        second = allele
-                    ploidy += 1
-                    if q < stop and (text[q] == SLASH or text[q] == BAR):
-                        q += 1
-                        continue
-                    break
-                if q < stop and text[q] != COLON and text[q] != TAB:
-                    state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_GENOTYPE, at, s
-                    return -1
-                at = q
-                if gt_field == 0 and dosage_kind == NO_DOSAGE and depth_field < 0 and quality_field < 0:
-                    while at < stop and text[at] != TAB:
-                        at += 1
-                    break
-            elif field == dosage_field and dosage_kind != NO_DOSAGE:
-                q = at
-                while q < stop and text[q] != COLON and text[q] != TAB:
-                    q += 1
-                if not _decode_dosage(text, at, q, dosage_kind, n_alts, ploidy, values, dosages):
-                    state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_NUMBER, at, s
-                    return -1
-                has_dosage = True
-                at = q
-            else:
-                if field == depth_field or field == quality_field:
-                    value = _whole_number(text, at, stop)
-                    least = thresholds[0] if field == depth_field else thresholds[1]
-                    too_low = too_low or (0 <= value < least)
-                while at < stop and text[at] != COLON and text[at] != TAB:
-                    at += 1
-            if at < stop and text[at] == COLON:
-                at += 1
-                field += 1
-                continue
-            break
-        at += 1  # over the tab; one beyond `stop` after the last cell
-        if ploidy > 2:
-            too_many = True
-        slot = slots[s]
-        called = has_call and first >= 0 and (ploidy == 1 or second >= 0)
-        if ploidy == 2 and (first >= 0) != (second >= 0):
-            state[N_HALF_CALLS] += 1
-        if called and too_low:
-            called = False
-            state[N_LOW_BLOCK_CALLS] += 1
-        if slot < 0:
-            continue
-        for j in range(max(n_alts, 1)):
-            if not called:
-                copies = MISSING_CALL
-            elif ploidy == 1:
-                copies = HAPLOID_CODE + (1 if first == j + 1 else 0)
-                flags |= HAS_HAPLOID
-            else:
-                copies = (1 if first == j + 1 else 0) + (1 if second == j + 1 else 0)
-            if dosage_kind != NO_DOSAGE:
-                d = dosages[j] if has_dosage else np.float32(np.nan)
-                if np.isnan(d) and called:
-                    d = np.float32(copies & 3)
-                call_dosage[row + j, slot] = d
-                if gt_field < 0 and not np.isnan(d) and abs(d - np.rint(d)) <= 0.1:
-                    copies = np.int64(np.rint(d))
-            alt_count[row + j, slot] = copies
-    if at <= stop:
-        state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, n_samples
-        return -1
-    return -2 if too_many else flags
-
-
-@njit(nogil=True)
+@inner
 def _field_of(text, first, stop, key):
     """Place of `key` (uint8) among the colon-separated keys text[first:stop]; -1 when absent."""
     field, i = 0, first
@@ -440,24 +211,13 @@ def _field_of(text, first, stop, key):
     return -1
 
 
-@njit(nogil=True)
-def _whole_number(text, at, stop):
-    """Non-negative number at the start of text[at:stop]; -1 when there is none."""
-    value, digits = 0, 0
-    while at < stop and ZERO <= text[at] <= NINE and digits < 12:
-        value = value * 10 + (text[at] - ZERO)
-        digits += 1
-        at += 1
-    return value if digits > 0 else -1
-
-
-@njit(nogil=True)
+@inner
 def _fail(state, code, at, column):
     state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = code, at, column
     return ERROR
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
     contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch, scratch_words,
@@ -481,7 +241,7 @@ def scan_lines(
     scratch_row   : int8 (n_samples,)
     values        : float64 scratch for GP
     alt_count     : int8 (rows, samples) out; 4 and 5 stand for haploid calls of 0 and 1 copies
-    call_dosage   : float32 (rows, samples) out, or (0, 0)
+    call_dosage   : float32 (rows, samples) out, or None
     row_*         : per output row: line (0-based within this call's counter), ALT number (1-based,
                     0 without ALT), ALTs in the record, last position covered, flags
     head, head_bounds : columns CHROM .. ALT of each row's line, with a newline, concatenated
@@ -497,7 +257,9 @@ def scan_lines(
     slot_of_contig = -1
     all_samples = len(slots) == alt_count.shape[1]
     while line < end:
-        if text[line] == LINE_FEED or (text[line] == CARRIAGE_RETURN and text[line + 1] == LINE_FEED):
+        if text[line] == LINE_FEED or (
+            text[line] == CARRIAGE_RETURN and text[line + 1] == LINE_FEED
+        ):
             for i in range(line, end):  # blank lines may only end the text
                 if text[i] != LINE_FEED and text[i] != CARRIAGE_RETURN:
                     return _fail(state, BLANK_LINE, line, 0)
@@ -505,10 +267,12 @@ def scan_lines(
             break
         # CHROM
         p = line
-        while text[p] != TAB and text[p] != LINE_FEED:
+        while text[p] > 32:
             p += 1
-        if text[p] != TAB or p == line:
+        if text[p] == LINE_FEED or p == line:
             return _fail(state, BAD_COLUMNS, line, -1)
+        if text[p] != TAB:
+            return _fail(state, BAD_CHARACTER, p, 0)
         contig_length = p - line
         same = contig_length == previous_length
         if same:
@@ -537,32 +301,47 @@ def scan_lines(
         # ID, REF, ALT
         id_at = p + 1
         p = id_at
-        while text[p] != TAB and text[p] != LINE_FEED:
+        while text[p] >= 32:
             p += 1
         id_stop = p
         ref_at = p + 1 if text[p] == TAB else p
         p = ref_at
-        while text[p] != TAB and text[p] != LINE_FEED:
+        while text[p] > 32:
             p += 1
         ref_length = p - ref_at
         alt_at = p + 1 if text[p] == TAB else p
         p = alt_at
         n_alts = 1
-        while text[p] != TAB and text[p] != LINE_FEED:
+        empty = text[p] == COMMA
+        while text[p] > 32:
             if text[p] == COMMA:
                 n_alts += 1
+                empty = empty or text[p + 1] == COMMA or text[p + 1] == TAB
             p += 1
         alt_stop = p
-        if text[p] != TAB:
+        if text[p] == LINE_FEED or (text[p] == CARRIAGE_RETURN and text[p + 1] == LINE_FEED):
             return _fail(state, BAD_COLUMNS, line, -1)
-        if ref_length == 0 or alt_stop == alt_at or id_stop == id_at:
+        if (
+            text[p] != TAB
+            or text[id_stop] != TAB
+            or text[ref_at - 1] != TAB
+            or text[alt_at - 1] != TAB
+        ):
+            return _fail(state, BAD_CHARACTER, p, 0)
+        if ref_length == 0 or alt_stop == alt_at or id_stop == id_at or empty:
             return _fail(state, EMPTY_ALLELE, line, 0)
         if alt_stop - alt_at == 1 and text[alt_at] == DOT:
             n_alts = 0
         last = position + ref_length - 1
-        is_block = n_alts == 1 and text[alt_at] == LESS_THAN and (
-            (alt_stop - alt_at == 9 and text[alt_at + 1] == 78 and text[alt_at + 5] == 82)  # <NON_REF>
-            or (alt_stop - alt_at == 3 and text[alt_at + 1] == 42)  # <*>
+        is_block = (
+            n_alts == 1
+            and text[alt_at] == LESS_THAN
+            and (
+                (
+                    alt_stop - alt_at == 9 and text[alt_at + 1] == 78 and text[alt_at + 5] == 82
+                )  # <NON_REF>
+                or (alt_stop - alt_at == 3 and text[alt_at + 1] == 42)  # <*>
+            )
         )
         if n_alts == 0 or text[alt_at] == LESS_THAN:
             plain = False  # a reference block (or a structural variant) reaches to INFO/END
@@ -584,12 +363,23 @@ def scan_lines(
         # wanted?
         wanted = keep_all
         if region[0] > 0:
-            inside = slot_of_contig >= 0 and slot_of_contig < region[0] and position <= region[2] and last >= region[1]
+            inside = (
+                slot_of_contig >= 0
+                and slot_of_contig < region[0]
+                and position <= region[2]
+                and last >= region[1]
+            )
         else:
             inside = True
         if not keep_all and inside:
             if slot_of_contig >= 0:
-                wanted = _any_between(positions, contig_first[slot_of_contig], contig_last[slot_of_contig], position, last)
+                wanted = _any_between(
+                    positions,
+                    contig_first[slot_of_contig],
+                    contig_last[slot_of_contig],
+                    position,
+                    last,
+                )
             if not wanted and len(id_table) > 0:
                 wanted = _id_wanted(text, id_at, id_stop, id_table)
         wanted = wanted and inside
@@ -630,7 +420,7 @@ def scan_lines(
                 cells = q + 1
                 gt_field = _field_of(text, format_at, q, _GT)
                 dosage_field, depth_field, quality_field = -1, -1, -1
-                if dosage_kind != NO_DOSAGE:
+                if call_dosage is not None:
                     dosage_field = _field_of(text, format_at, q, _DS if dosage_kind == DS else _GP)
                 if is_block:
                     depth_field = _field_of(text, format_at, q, _MIN_DP)
@@ -640,32 +430,42 @@ def scan_lines(
                     if quality_field < 0:
                         quality_field = _field_of(text, format_at, q, _RGQ)
                 done = False
-                if n_alts == 1 and q - format_at == 2 and gt_field == 0 and stop - cells == 4 * n_samples - 1:
+                if (
+                    n_alts == 1
+                    and q - format_at == 2
+                    and gt_field == 0
+                    and stop - cells == 4 * n_samples - 1
+                ):
                     base = np.uintp(text.ctypes.data)
-                    _memcpy(np.uintp(scratch.ctypes.data), base + np.uintp(cells), np.uintp(stop - cells))
+                    _memcpy(
+                        np.uintp(scratch.ctypes.data),
+                        base + np.uintp(cells),
+                        np.uintp(stop - cells),
+                    )
                     scratch[stop - cells] = TAB
                     if all_samples:
-                        done = _decode_regular(scratch_words, n_samples, alt_count[rows]) == np.uint32(0)
+                        done = decode_regular(
+                            scratch_words, n_samples, alt_count[rows]
+                        ) == np.uint32(0)
                     else:
-                        done = _decode_regular(scratch_words, n_samples, scratch_row) == np.uint32(0)
+                        done = decode_regular(scratch_words, n_samples, scratch_row) == np.uint32(0)
                         if done:
                             for s in range(n_samples):
                                 if slots[s] >= 0:
                                     alt_count[rows, slots[s]] = scratch_row[s]
-                    if done and dosage_kind != NO_DOSAGE:
-                        for s in range(alt_count.shape[1]):
-                            c = alt_count[rows, s]
-                            call_dosage[rows, s] = np.float32(c) if c >= 0 else np.float32(np.nan)
+                    if call_dosage is not None:
+                        if done:
+                            for s in range(alt_count.shape[1]):
+                                c = alt_count[rows, s]
+                                call_dosage[rows, s] = (
+                                    np.float32(c) if c >= 0 else np.float32(np.nan)
+                                )
                 if not done:
                     if (n_alts + 1) * (n_alts + 2) // 2 > len(values):
-                        kind = NO_DOSAGE
-                        for j in range(needed if dosage_kind != NO_DOSAGE else 0):
-                            call_dosage[rows + j, :] = np.nan
-                    else:
-                        kind = dosage_kind
+                        dosage_field = -1  # more GP values than anybody writes
                     half_calls = state[N_HALF_CALLS]
-                    flags = _decode_cells(
-                        text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field, kind,
+                    flags = decode_cells(
+                        text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind,
                         depth_field, quality_field, thresholds, rows, alt_count, call_dosage, values, state,
                     )  # fmt: skip
                     if flags == -1:

@@ -36,7 +36,8 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
 
     p is the reference (or the model file's) frequency where known, else the cohort's; where neither
     is known, 2p(1-p) is the model's mean over known variants, and 1/2 if none is. Refused rows count
-    nothing, except that rows without a finite weight cannot.
+    too, with their weight (0 where it is no number), but repeated ones do not. In a model without
+    any variance (all weights 0, or everybody alike at every variant) each variant counts the same.
     """
     table = entries.table
     model = table["model"].to_numpy()
@@ -49,13 +50,16 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
     total = np.bincount(model, filled, minlength=n_models)
     mean = np.divide(total, n_known, out=np.full(n_models, 0.5), where=(n_known > 0) & (total > 0))
     variance = slope**2 * np.where(np.isnan(spread), mean[model], spread)
-    variance[[r == "duplicate_in_model" for r in entries.reason]] = 0.0
+    repeated = entries.reason == "duplicate_in_model"
+    variance[repeated] = 0.0
     model_total = np.bincount(model, variance, minlength=n_models)
-    share = np.divide(
-        variance, model_total[model], out=np.zeros_like(variance), where=model_total[model] > 0
-    )
+    variance = np.where(model_total[model] > 0, variance, ~repeated)
+    whole = np.bincount(model, variance, minlength=n_models)
+    share = np.divide(variance, whole[model], out=np.zeros_like(variance), where=whole[model] > 0)
     used = np.isin(entries.reason.astype(str), USED)
-    return ModelShares(share, model_total, np.bincount(model[used], share[used], minlength=n_models))
+    return ModelShares(
+        share, model_total, np.bincount(model[used], share[used], minlength=n_models)
+    )
 
 
 def risk_table(
@@ -75,11 +79,17 @@ def risk_table(
     for m, score_model in enumerate(models):
         mine = used & (model == m)
         total = shares.total[m]
-        lost = np.divide(sums.missing_share[m], total, out=np.zeros(len(samples)), where=total > 0)
+        lost = (
+            sums.missing_share[m] / total
+            if total > 0
+            else sums.n_missing[m] * float(shares.share[model == m].max(initial=0.0))
+        )
         constant = float(shares.share[mine & imputed].sum())
         coverage = np.clip(shares.matched[m] - constant - lost, 0.0, 1.0)
         left_out = sums.missing in ("drop", "zero-dosage")
-        alleles = sums.alleles[mine].sum() - (sums.missing_alleles[m] if sums.missing == "drop" else 0.0)
+        alleles = sums.alleles[mine].sum() - (
+            sums.missing_alleles[m] if sums.missing == "drop" else 0.0
+        )
         score = sums.sums[m].copy()
         enough = (coverage >= min_weighted_coverage) & mine.any()
         score[~enough] = np.nan
@@ -104,7 +114,7 @@ def risk_table(
                     "imputed_share": constant + (0.0 if left_out else 1.0) * lost,
                     "flags": flags.tolist(),
                 },
-                schema_overrides={"flags": pl.Utf8, "sample": pl.Utf8},
+                schema_overrides=dict.fromkeys(("sample", "model", "trait", "flags"), pl.Utf8),
             ).with_columns(pl.col(pl.Float64).fill_nan(None))
         )
     return pl.concat(frames)
@@ -137,12 +147,8 @@ def models_table(
 ) -> pl.DataFrame:
     """The columns of TABLES["models"], one row per model in the order of the run."""
     reasons = pl.DataFrame({"model": entries.table["model"], "reason": entries.reason.astype(str)})
-    counts = {
-        (m, r): n for m, r, n in reasons.group_by("model", "reason").len().iter_rows()
-    }
-    scores = {
-        key[0]: frame["score"] for key, frame in risk.group_by("model", maintain_order=True)
-    }
+    counts = {(m, r): n for m, r, n in reasons.group_by("model", "reason").len().iter_rows()}
+    scores = {key[0]: frame["score"] for key, frame in risk.group_by("model", maintain_order=True)}
     rows = []
     for m, model in enumerate(models):
         n = {reason: counts.get((m, reason), 0) for reason in USED}
@@ -168,7 +174,9 @@ def models_table(
                 "flags": ";".join(flags[m]),
             }
         )
-    return pl.DataFrame(rows, schema_overrides={"build": pl.Utf8, "score_mean": pl.Float64, "score_sd": pl.Float64})
+    return pl.DataFrame(
+        rows, schema_overrides={"build": pl.Utf8, "score_mean": pl.Float64, "score_sd": pl.Float64}
+    )
 
 
 def ledger_table(

@@ -124,7 +124,11 @@ def run_risk(
         clock.lap("finish")
         _write(directory, run, page, records)
         clock.lap("write")
-    unusable = page.models.filter(pl.col("n_null") == page.n_samples)["model"].to_list() if page.n_samples else []
+    unusable = (
+        page.models.filter(pl.col("n_null") == page.n_samples)["model"].to_list()
+        if page.n_samples
+        else []
+    )
     return RiskSummary(page, directory.files(), unusable, run.explainer.sentences(), clock.phases)
 
 
@@ -161,7 +165,12 @@ class _Run:
         threads: int,
         max_memory: int | None,
     ) -> None:
-        self.inputs, self.settings, self.reader, self.candidates = inputs, settings, reader, candidates
+        self.inputs, self.settings, self.reader, self.candidates = (
+            inputs,
+            settings,
+            reader,
+            candidates,
+        )
         self.entries = Entries.make(candidates.models, candidates.builds)
         n_models, n_samples = len(candidates.models), len(reader.samples)
         needed = n_models * n_samples * 28
@@ -178,7 +187,9 @@ class _Run:
         )  # fmt: skip
         self.region = Region.parse(inputs.region) if inputs.region else None
         self.explainer = Explainer(inputs.explain)
-        self._reference = _ReferenceBases(inputs.reference, self.entries) if inputs.reference else None
+        self._reference = (
+            _ReferenceBases(inputs.reference, self.entries) if inputs.reference else None
+        )
         self._records: list[pl.DataFrame] = []
 
     def _map(self, work: Callable[[int], None], items: Iterable[int]) -> Iterator[None]:
@@ -194,7 +205,9 @@ class _Run:
             for batch in whole_positions(self.reader.iter_batches(self.region, wanted)):
                 self._add(batch)
                 if progress is not None:
-                    progress(getattr(self.reader, "n_compressed", 0), getattr(self.reader, "size", None))
+                    progress(
+                        getattr(self.reader, "n_compressed", 0), getattr(self.reader, "size", None)
+                    )
         finally:
             self._pool.shutdown()
 
@@ -230,9 +243,14 @@ class _Run:
             self.candidates.models, self.reader.samples, entries, sums, shares,
             self.settings.min_weighted_coverage, flags,
         )  # fmt: skip
-        models = models_table(self.candidates.models, self.candidates.builds, entries, shares, risk, flags)
+        models = models_table(
+            self.candidates.models, self.candidates.builds, entries, shares, risk, flags
+        )
         records = pl.concat(
-            self._records or [pl.DataFrame(schema={"entry": pl.Int64, "record": pl.Utf8, "record_line": pl.Int64})]
+            self._records
+            or [
+                pl.DataFrame(schema={"entry": pl.Int64, "record": pl.Utf8, "record_line": pl.Int64})
+            ]
         )
         table = ledger_table(self.candidates.models, entries, sums, shares, records)
         risk, models, table = (
@@ -266,7 +284,10 @@ class _Run:
             .group_by("model", maintain_order=True)
             .head(10),
             record_counts=asdict(self.reader.counts),
-            model_facts={str(self.candidates.final_names[m]): _facts(self.candidates.models[m]) for m in outcome.kept},
+            model_facts={
+                str(self.candidates.final_names[m]): _facts(self.candidates.models[m])
+                for m in outcome.kept
+            },
             warnings=self._warnings(outcome.warnings, models),
         )
         return page, table
@@ -311,7 +332,11 @@ class _Run:
         for m in range(len(flags)):
             if matched[m] < self.settings.min_weighted_coverage:
                 flags[m].insert(0, "low_coverage")
-            if len(self.reader.samples) < FEW_SAMPLES and self.settings.missing == "mean" and self.sums.n_missing[m].any():
+            if (
+                len(self.reader.samples) < FEW_SAMPLES
+                and self.settings.missing == "mean"
+                and self.sums.n_missing[m].any()
+            ):
                 flags[m].append("few_samples")
         return flags
 
@@ -342,8 +367,12 @@ class _Run:
 
 
 def _of_models(frame: pl.DataFrame, candidates: Candidates, kept: list[int]) -> pl.DataFrame:
-    return frame.filter(pl.col("model").is_in([candidates.models[m].name for m in kept])).with_columns(
-        pl.col("model").replace({candidates.models[m].name: str(candidates.final_names[m]) for m in kept})
+    return frame.filter(
+        pl.col("model").is_in([candidates.models[m].name for m in kept])
+    ).with_columns(
+        pl.col("model").replace(
+            {candidates.models[m].name: str(candidates.final_names[m]) for m in kept}
+        )
     )
 
 
@@ -379,7 +408,9 @@ def whole_positions(batches: Iterable[VariantBatch]) -> Iterator[VariantBatch]:
 
 
 def _leading(batch: VariantBatch, contig: str, position: int) -> int:
-    same = ((batch.variants["contig"] == contig) & (batch.variants["position"] == position)).to_numpy()
+    same = (
+        (batch.variants["contig"] == contig) & (batch.variants["position"] == position)
+    ).to_numpy()
     return int(np.argmin(same)) if not same.all() else len(same)
 
 
@@ -397,7 +428,10 @@ def _joined(a: VariantBatch, b: VariantBatch) -> VariantBatch:
     ploidy = None
     if a.call_ploidy is not None or b.call_ploidy is not None:
         ploidy = np.concatenate(
-            [np.full(x.alt_count.shape, 2, np.int8) if x.call_ploidy is None else x.call_ploidy for x in (a, b)]
+            [
+                np.full(x.alt_count.shape, 2, np.int8) if x.call_ploidy is None else x.call_ploidy
+                for x in (a, b)
+            ]
         )
     dosage = (
         np.concatenate([a.call_dosage, b.call_dosage])
@@ -405,14 +439,19 @@ def _joined(a: VariantBatch, b: VariantBatch) -> VariantBatch:
         else None
     )
     return VariantBatch(
-        pl.concat([a.variants, b.variants]), np.concatenate([a.alt_count, b.alt_count]), ploidy, dosage
+        pl.concat([a.variants, b.variants]),
+        np.concatenate([a.alt_count, b.alt_count]),
+        ploidy,
+        dosage,
     )
 
 
 def _reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:
     """Effect-allele frequency of each entry: from the file, else from the model, else NaN."""
     table = entries.table
-    own = table["effect_allele_frequency"].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
+    own = (
+        table["effect_allele_frequency"].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
+    )
     if path is None:
         return own
     known = read_frequencies(path)
@@ -420,13 +459,21 @@ def _reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:
         [
             known.select("contig", "position", "variant_id", effect_allele="allele", f="frequency"),
             known.filter(pl.col("other_allele").is_not_null()).select(
-                "contig", "position", "variant_id", effect_allele="other_allele", f=1 - pl.col("frequency")
+                "contig",
+                "position",
+                "variant_id",
+                effect_allele="other_allele",
+                f=1 - pl.col("frequency"),
             ),
         ]
     )
     for keys in (["contig", "position", "effect_allele"], ["variant_id", "effect_allele"]):
-        usable = both.drop_nulls(keys).unique(keys, keep="first", maintain_order=True).select(*keys, "f")
-        found = table.select("entry", *keys).join(usable, on=keys, how="left", maintain_order="left")["f"]
+        usable = (
+            both.drop_nulls(keys).unique(keys, keep="first", maintain_order=True).select(*keys, "f")
+        )
+        found = table.select("entry", *keys).join(
+            usable, on=keys, how="left", maintain_order="left"
+        )["f"]
         values = found.fill_null(float("nan")).to_numpy()
         own = np.where(np.isnan(values), own, values)
     return own
@@ -441,7 +488,9 @@ class _ReferenceBases:
         try:
             fasta = pysam.FastaFile(str(path))
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not an indexed FASTA ({error}); index it with `samtools faidx`") from None
+            raise InputError(
+                f"{path}: not an indexed FASTA ({error}); index it with `samtools faidx`"
+            ) from None
         names = {canonical_contig(name): name for name in reversed(fasta.references)}
         self.bases = np.array(
             [
@@ -450,7 +499,9 @@ class _ReferenceBases:
             ],
             dtype=object,
         )
-        self.table = pl.DataFrame({"entry": entries.table["entry"], "ref": pl.Series(self.bases.tolist(), dtype=pl.Utf8)})
+        self.table = pl.DataFrame(
+            {"entry": entries.table["entry"], "ref": pl.Series(self.bases.tolist(), dtype=pl.Utf8)}
+        )
 
 
 def _write(directory: OutputDirectory, run: _Run, page: RiskPage, records: pl.DataFrame) -> None:
@@ -468,7 +519,9 @@ def _write(directory: OutputDirectory, run: _Run, page: RiskPage, records: pl.Da
             inputs[str(extra)] = file_fingerprint(extra)
     facts = record("risk", run.settings, inputs)
     directory.write_tsv("risk.tsv", page.risk)
-    directory.write_parquet("risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)})
+    directory.write_parquet(
+        "risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)}
+    )
     directory.write_tsv("models.tsv", page.models)
     directory.write_tsv("ledger.tsv.gz", records)
     directory.write_text("risk.html", render_risk_page(replace(page, started="", seconds=0.0)))
@@ -477,4 +530,6 @@ def _write(directory: OutputDirectory, run: _Run, page: RiskPage, records: pl.Da
     facts["explained"] = run.explainer.sentences()
     facts["warnings"] = list(page.warnings)
     facts["run"] = {"command_line": page.command, "started": page.started}
-    directory.write_text("run.json", json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    directory.write_text(
+        "run.json", json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    )

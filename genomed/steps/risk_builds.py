@@ -68,7 +68,9 @@ class Candidates:
             mine = [i for i, n in enumerate(self.final_names) if n == name]
             same = [i for i in mine if self.builds[i] in (build, "", None)]
             if build is not None and not same:
-                raise wrong_build(name, [str(self.builds[i]) for i in mine], build, evidence, self.cohort)
+                raise wrong_build(
+                    name, [str(self.builds[i]) for i in mine], build, evidence, self.cohort
+                )
             chosen = max(same or mine, key=lambda i: (int(found[i]), -i))
             kept.append(chosen)
             if self.builds[chosen] is not None and (build is None or self.builds[chosen] == ""):
@@ -85,7 +87,9 @@ class Candidates:
         """Variants of each candidate found with both alleles right."""
         right = np.isin(entries.reason.astype(str), ("exact", "swapped"))
         both = entries.table["other_allele"].is_not_null().to_numpy()
-        return np.bincount(entries.table["model"].to_numpy()[right & both], minlength=len(self.models))
+        return np.bincount(
+            entries.table["model"].to_numpy()[right & both], minlength=len(self.models)
+        )
 
     def _vote(self, found: np.ndarray) -> tuple[str | None, str]:
         votes: dict[str, int] = {}
@@ -100,7 +104,10 @@ class Candidates:
                     f"{votes[order[0]]} variants lie at their {order[0]} positions with the right alleles, "
                     f"{rest} at those of {order[1]}"
                 )
-        return None, "the header gives no known contig lengths, and too few known variants were found"
+        return (
+            None,
+            "the header gives no known contig lengths, and too few known variants were found",
+        )
 
 
 def choose_candidates(
@@ -139,7 +146,8 @@ def _probes(present: set[str]) -> list[tuple[ScoreModel, str | None, str | None]
         for model in read_models(path):
             if model.name not in present:
                 probes += [
-                    (replace(model, name=f"(probe) {model.name} ({key})"), key, None) for key in model.loci
+                    (replace(model, name=f"(probe) {model.name} ({key})"), key, None)
+                    for key in model.loci
                 ]
     return probes
 
@@ -156,9 +164,13 @@ def _cohort_build(
     if said is not None:
         build = normalise_build(said)
         if build is None:
-            raise UsageError(f"--build {said!r} is not a genome build; known: {', '.join(CONTIG_LENGTHS)}")
+            raise UsageError(
+                f"--build {said!r} is not a genome build; known: {', '.join(CONTIG_LENGTHS)}"
+            )
         if detected not in (None, build):
-            raise BuildError(f"{cohort}: --build says {build}, but {_lengths(contigs, str(detected))}")
+            raise BuildError(
+                f"{cohort}: --build says {build}, but {_lengths(contigs, str(detected))}"
+            )
         return build, f"--build {said} was given"
     if detected is None:
         return None, "the header gives no known contig lengths"
@@ -173,7 +185,9 @@ def _lengths(contigs: Mapping[str, int | None], build: str) -> str:
     return f"contig lengths are those of {build}"
 
 
-def wrong_build(name: str, has: Sequence[str], build: str, evidence: str, cohort: str) -> BuildError:
+def wrong_build(
+    name: str, has: Sequence[str], build: str, evidence: str, cohort: str
+) -> BuildError:
     """The sentence for a model whose positions are on another build than the cohort's."""
     return BuildError(
         f"{cohort} is on {build} ({evidence}), but model {name} has positions on "

@@ -1,0 +1,317 @@
+"""The sample columns of a VCF line: calls and dosages to ALT copies.
+
+Called by vcf_text only; see there how caches learn of an edit.
+"""
+
+import numpy as np
+from numba import njit
+
+from genomed.kernels.vcf_codes import (
+    BAD_ALLELE,
+    BAD_COLUMNS,
+    BAD_GENOTYPE,
+    BAD_NUMBER,
+    BAR,
+    COLON,
+    COMMA,
+    DOT,
+    DS,
+    ERROR_AT,
+    ERROR_CODE,
+    ERROR_COLUMN,
+    HAPLOID_CODE,
+    HAS_HAPLOID,
+    MINUS,
+    MISSING_CALL,
+    N_HALF_CALLS,
+    N_LOW_BLOCK_CALLS,
+    N_UNNAMED_ALTS,
+    NINE,
+    PLUS,
+    SLASH,
+    TAB,
+    ZERO,
+)
+
+
+def inner(function):  # type: ignore[no-untyped-def]
+    """Compile a function that only kernels call: without the wrappers that Python would need."""
+    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+@inner
+def decode_regular(words, n_samples, alt_count):
+    """Decode cells ``a|b`` + tab, a and b in 0 1 '.', from uint32 words; 0 when all were of this kind.
+
+    Each word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.',
+    and 0x53 where the separator is '/'.
+    """
+    irregular = np.uint32(0)
+    for s in range(n_samples):
+        d = words[s] ^ np.uint32(0x09307C30)
+        a = d & np.uint32(0xFF)
+        separator = (d >> np.uint32(8)) & np.uint32(0xFF)
+        b = (d >> np.uint32(16)) & np.uint32(0xFF)
+        missing = ((a | b) & np.uint32(0x10)) != np.uint32(0)
+        regular = (
+            ((a <= np.uint32(1)) | (a == np.uint32(0x1E)))
+            & ((b <= np.uint32(1)) | (b == np.uint32(0x1E)))
+            & ((separator == np.uint32(0)) | (separator == np.uint32(0x53)))
+            & (d < np.uint32(0x1000000))
+            & (((a ^ b) & np.uint32(0x10)) == np.uint32(0))
+        )
+        irregular |= np.uint32(0) if regular else np.uint32(1)
+        alt_count[s] = np.int8(MISSING_CALL) if missing else np.int8(a + b)
+    return irregular
+
+
+@inner
+def _parse_number(text, at, stop, out):
+    """Read a decimal number from text[at:stop] into out[0]; the offset after it, or -1.
+
+    '.' alone, an empty field and 'nan' give NaN.
+    """
+    if (
+        at >= stop
+        or (text[at] == DOT and (at + 1 >= stop or text[at + 1] == COMMA))
+        or text[at] == COMMA
+    ):
+        out[0] = np.nan
+        return at + 1 if at < stop and text[at] == DOT else at
+    sign = 1.0
+    if text[at] == MINUS or text[at] == PLUS:
+        sign = -1.0 if text[at] == MINUS else 1.0
+        at += 1
+    value, scale, digits = 0.0, 1.0, 0
+    while at < stop and ZERO <= text[at] <= NINE:
+        value = value * 10.0 + (text[at] - ZERO)
+        digits += 1
+        at += 1
+    if at < stop and text[at] == DOT:
+        at += 1
+        while at < stop and ZERO <= text[at] <= NINE:
+            value = value * 10.0 + (text[at] - ZERO)
+            scale *= 10.0
+            digits += 1
+            at += 1
+    if digits == 0:
+        if (
+            stop - at >= 3
+            and (text[at] | 32) == 110
+            and (text[at + 1] | 32) == 97
+            and (text[at + 2] | 32) == 110
+        ):
+            out[0] = np.nan
+            return at + 3
+        return -1
+    value = sign * value / scale
+    if at < stop and (text[at] | 32) == 101:
+        at += 1
+        down = False
+        if at < stop and (text[at] == MINUS or text[at] == PLUS):
+            down = text[at] == MINUS
+            at += 1
+        power = 0
+        if at >= stop or not (ZERO <= text[at] <= NINE):
+            return -1
+        while at < stop and ZERO <= text[at] <= NINE:
+            power = min(power * 10 + (text[at] - ZERO), 400)
+            at += 1
+        value = value * 10.0 ** (-power if down else power)
+    if at < stop and text[at] != COMMA:
+        return -1
+    out[0] = value
+    return at
+
+
+@inner
+def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
+    """Expected copies of each ALT from one DS or GP value text[at:stop]; False if not numbers.
+
+    values : float64 scratch, at least (n_alts + 1) * (n_alts + 2) / 2
+    dosage : float32 (n_alts,), filled; NaN where the field does not say
+    """
+    for j in range(n_alts):
+        dosage[j] = np.nan
+    n = 0
+    while at <= stop and n < len(values):
+        at = _parse_number(text, at, stop, values[n:])
+        if at < 0:
+            return False
+        n += 1
+        if at >= stop:
+            break
+        at += 1
+    if field == DS:
+        for j in range(min(n, n_alts)):
+            dosage[j] = values[j]
+    elif n == n_alts + 1 and (ploidy == 1 or n_alts > 1 or n == 2):
+        for j in range(n_alts):
+            dosage[j] = values[j + 1]
+    elif n == (n_alts + 1) * (n_alts + 2) // 2:
+        for j in range(n_alts):
+            dosage[j] = 0.0
+        k = 0
+        for b in range(n_alts + 1):  # VCF order of genotypes: (0,0) (0,1) (1,1) (0,2) ...
+            for a in range(b + 1):
+                if a > 0:
+                    dosage[a - 1] += values[k]
+                if b > 0:
+                    dosage[b - 1] += values[k]
+                k += 1
+    return True
+
+
+@inner
+def _whole_number(text, at, stop):
+    """Non-negative number at the start of text[at:stop]; -1 when there is none."""
+    value, digits = 0, 0
+    while at < stop and ZERO <= text[at] <= NINE and digits < 12:
+        value = value * 10 + (text[at] - ZERO)
+        digits += 1
+        at += 1
+    return value if digits > 0 else -1
+
+
+@inner
+def decode_cells(
+    text, at, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind, depth_field,
+    quality_field, thresholds, row, alt_count, call_dosage, values, state,
+):  # fmt: skip
+    """Decode the sample columns text[at:stop] into alt_count[row:row + n_alts] (at least one row).
+
+    slots    : int64 (n_samples,), column of each sample in alt_count, -1 to leave it out
+    depth_field, quality_field, thresholds : of a reference block: where its depth and quality are
+               (-1: nowhere), and the least of each for its calls to count
+    returns  : flags (0, HAS_HAPLOID), -2 when a call has more than two alleles, -1 on error
+    """
+    flags = 0
+    too_many = False
+    genotype_only = gt_field == 0 and depth_field < 0 and quality_field < 0 and dosage_field < 0
+    if call_dosage is not None:  # decided when compiling: without dosages there is no code for them
+        dosages = np.empty(max(n_alts, 1), np.float32)
+    for s in range(n_samples):
+        if at > stop:
+            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, s
+            return -1
+        first, second, ploidy = -1, -1, 0
+        field = 0
+        has_dosage = False
+        has_call = False
+        too_low = False
+        unnamed = False
+        while True:  # one turn per colon-separated field of the cell
+            if field == gt_field:
+                has_call = True
+                q = at
+                if q < stop and (text[q] == SLASH or text[q] == BAR):
+                    q += 1  # VCF 4.4: a leading phase sign
+                while True:
+                    allele = -1
+                    if q < stop and text[q] == DOT:
+                        q += 1
+                    else:
+                        digits = 0
+                        allele = 0
+                        while q < stop and ZERO <= text[q] <= NINE:
+                            allele = allele * 10 + (text[q] - ZERO)
+                            digits += 1
+                            q += 1
+                        if digits == 0 or digits > 9:
+                            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = (
+                                BAD_GENOTYPE,
+                                at,
+                                s,
+                            )
+                            return -1
+                        if allele > n_alts and n_alts == 0:
+                            allele = -1  # a call of an ALT that the line does not name
+                            unnamed = True
+                        elif allele > n_alts:
+                            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = (
+                                BAD_ALLELE,
+                                at,
+                                s,
+                            )
+                            return -1
+                    if ploidy == 0:
+                        first = allele
+                    elif ploidy == 1:
+                        second = allele
+                    ploidy += 1
+                    if q < stop and (text[q] == SLASH or text[q] == BAR):
+                        q += 1
+                        continue
+                    break
+                if q < stop and text[q] != COLON and text[q] != TAB:
+                    state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_GENOTYPE, at, s
+                    return -1
+                at = q
+                if genotype_only:
+                    while at < stop and text[at] != TAB:
+                        at += 1
+                    break
+            else:
+                if field == dosage_field:
+                    q = at
+                    while q < stop and text[q] != COLON and text[q] != TAB:
+                        q += 1
+                    if call_dosage is not None:
+                        if not _decode_dosage(
+                            text, at, q, dosage_kind, n_alts, ploidy, values, dosages
+                        ):
+                            state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = (
+                                BAD_NUMBER,
+                                at,
+                                s,
+                            )
+                            return -1
+                        has_dosage = True
+                if field == depth_field or field == quality_field:
+                    value = _whole_number(text, at, stop)
+                    least = thresholds[0] if field == depth_field else thresholds[1]
+                    too_low = too_low or (0 <= value < least)
+                while at < stop and text[at] != COLON and text[at] != TAB:
+                    at += 1
+            if at < stop and text[at] == COLON:
+                at += 1
+                field += 1
+                continue
+            break
+        at += 1  # over the tab; one beyond `stop` after the last cell
+        if ploidy > 2:
+            too_many = True
+        slot = slots[s]
+        called = has_call and first >= 0 and (ploidy == 1 or second >= 0)
+        if unnamed:
+            called = False
+            state[N_UNNAMED_ALTS] += 1
+        elif ploidy == 2 and (first >= 0) != (second >= 0):
+            state[N_HALF_CALLS] += 1
+        if called and too_low:
+            called = False
+            state[N_LOW_BLOCK_CALLS] += 1
+        if slot < 0:
+            continue
+        for j in range(max(n_alts, 1)):
+            if not called:
+                copies = MISSING_CALL
+            elif ploidy == 1:
+                copies = HAPLOID_CODE + (1 if first == j + 1 else 0)
+                flags |= HAS_HAPLOID
+            else:
+                copies = (1 if first == j + 1 else 0) + (1 if second == j + 1 else 0)
+            if call_dosage is not None:
+                d = dosages[j] if has_dosage else np.float32(np.nan)
+                if np.isnan(d) and called:
+                    d = np.float32(copies & 3)
+                call_dosage[row + j, slot] = d
+                if (
+                    gt_field < 0 and not np.isnan(d) and abs(d - np.rint(d)) <= 0.100001
+                ):  # as plink2's hard calls
+                    copies = np.int64(np.rint(d))
+            alt_count[row + j, slot] = copies
+    if at <= stop:
+        state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, n_samples
+        return -1
+    return -2 if too_many else flags
