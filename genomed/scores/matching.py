@@ -44,12 +44,14 @@ class RowMatches:
 
     entry : int64, index into the entries          row   : int64, row of the batch
     fit   : int8, index into FITS                  count : int8, COUNT_ALT, COUNT_REF or COUNT_NONE
+    ambiguous : bool, the alleles are A/T or C/G, so that they fit on either strand
     """
 
     entry: np.ndarray
     row: np.ndarray
     fit: np.ndarray
     count: np.ndarray
+    ambiguous: np.ndarray
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Entries:
     table     : one row per entry: model (index), variant (row of its model), contig, position,
                 variant_id, effect_allele, other_allele, effect_weight, effect_type,
                 dosage_0_weight .., effect_allele_frequency, source_line, and the computed
-                slope (weight per copy), ambiguous
+                slope (weight per copy), ambiguous (false without an other allele: the record
+                tells then, see RowMatches)
     reason    : object (entries,), reason code, None while undecided
     """
 
@@ -79,7 +82,10 @@ class Entries:
                 model.loci[build].select("contig", "position")
                 if build is not None
                 else pl.DataFrame(
-                    {"contig": [None] * model.variants.height, "position": [None] * model.variants.height},
+                    {
+                        "contig": [None] * model.variants.height,
+                        "position": [None] * model.variants.height,
+                    },
                     schema={"contig": pl.Utf8, "position": pl.Int64},
                 )
             )
@@ -103,7 +109,9 @@ class Entries:
                     "refused",
                 )
             )
-        table = pl.concat(frames).with_row_index("entry").with_columns(pl.col("entry").cast(pl.Int64))
+        table = (
+            pl.concat(frames).with_row_index("entry").with_columns(pl.col("entry").cast(pl.Int64))
+        )
         table = table.with_columns(
             refused=pl.when(pl.col("refused").is_not_null())
             .then("refused")
@@ -147,11 +155,13 @@ class Entries:
         """
         pairs = self._pairs(rows, reference)
         self.seen[pairs["entry"].to_numpy()] = True
-        fit = pairs.select("entry", "row", "fit", "count").filter(pl.col("fit").is_not_null())
+        fit = pairs.filter(pl.col("fit").is_not_null())
         fit = fit.filter(pl.lit(~self.taken[fit["entry"].to_numpy()]))
         runs = _runs(rows)
         fit = fit.with_columns(run=runs[fit["row"].to_numpy()])
-        fit = fit.sort("entry", "run", "fit", "row").unique("entry", keep="first", maintain_order=True)
+        fit = fit.sort("entry", "run", "fit", "row").unique(
+            "entry", keep="first", maintain_order=True
+        )
         fit = fit.sort("row", "entry")
         entry = fit["entry"].to_numpy()
         self.taken[entry] = True
@@ -159,17 +169,19 @@ class Entries:
         self.reason[entry] = np.array(FITS, dtype=object)[kind]
         return RowMatches(
             entry.astype(np.int64), fit["row"].to_numpy().astype(np.int64), kind,
-            fit["count"].to_numpy().astype(np.int8),
+            fit["count"].to_numpy().astype(np.int8), fit["ambiguous"].to_numpy().astype(bool),
         )  # fmt: skip
 
     def _pairs(self, rows: pl.DataFrame, reference: pl.DataFrame | None) -> pl.DataFrame:
-        """Every (entry, row) that meet, with fit (null: alleles differ) and count."""
-        columns = ["row", "ref", "alt", "n_alts"]
+        """Every (entry, row) that meet, with fit (null: alleles differ), count and ambiguous."""
+        columns = ["row", "ref", "alt", "n_alts", pl.lit(False).alias("trimmed")]
         pieces = []
         if self.by_position.height:
             here = rows.select(*columns, pl.col("canonical").alias("contig"), "position")
             here = pl.concat([here, *_trimmed(rows)])
-            pieces.append(here.join(self.by_position, on=["contig", "position"]).drop("contig", "position"))
+            pieces.append(
+                here.join(self.by_position, on=["contig", "position"]).drop("contig", "position")
+            )
         if self.by_id.height:
             ids = rows.select(*columns, pl.col("id").alias("variant_id")).drop_nulls("variant_id")
             if ids["variant_id"].str.contains(";", literal=True).any():
@@ -181,10 +193,14 @@ class Entries:
         blocks = self._inside_blocks(rows, reference)
         return pl.concat([pairs, blocks]) if blocks is not None else pairs
 
-    def _inside_blocks(self, rows: pl.DataFrame, reference: pl.DataFrame | None) -> pl.DataFrame | None:
+    def _inside_blocks(
+        self, rows: pl.DataFrame, reference: pl.DataFrame | None
+    ) -> pl.DataFrame | None:
         """Entries strictly inside a reference block; the reference base must come from outside."""
         blocks = rows.filter(
-            pl.col("alt").is_in(NO_ALT) & (pl.col("n_alts") <= 1) & (pl.col("end_position") > pl.col("position"))
+            pl.col("alt").is_in(NO_ALT)
+            & (pl.col("n_alts") <= 1)
+            & (pl.col("end_position") > pl.col("position"))
         )
         if not blocks.height or not self.by_position.height:
             return None
@@ -195,16 +211,22 @@ class Entries:
             low = np.searchsorted(positions, group["position"].to_numpy(), side="right")
             high = np.searchsorted(positions, group["end_position"].to_numpy(), side="right")
             n = np.maximum(high - low, 0)
-            index = np.repeat(low - np.concatenate([[0], np.cumsum(n)[:-1]]), n) + np.arange(n.sum())
+            index = np.repeat(low - np.concatenate([[0], np.cumsum(n)[:-1]]), n) + np.arange(
+                n.sum()
+            )
             found.append(
                 loci[index]
-                .select("entry", "effect_allele", "other_allele")
+                .select("entry", "effect_allele", "other_allele", "flipped_effect")
                 .with_columns(row=pl.Series(np.repeat(group["row"].to_numpy(), n)))
             )
         inside = pl.concat(found)
         if reference is None:
             return inside.select(
-                "entry", "row", fit=pl.lit(None, pl.Int8), count=pl.lit(None, pl.Int8)
+                "entry",
+                "row",
+                fit=pl.lit(None, pl.Int8),
+                count=pl.lit(None, pl.Int8),
+                ambiguous=pl.lit(False),
             )
         is_ref = pl.col("effect_allele") == pl.col("ref")
         is_alt = pl.col("other_allele") == pl.col("ref")
@@ -212,25 +234,32 @@ class Entries:
             "entry",
             "row",
             fit=pl.when(is_ref | is_alt).then(pl.lit(HOM_REF_BLOCK, pl.Int8)),
-            count=pl.when(is_ref).then(pl.lit(COUNT_REF, pl.Int8)).when(is_alt).then(pl.lit(COUNT_NONE, pl.Int8)),
+            count=pl.when(is_ref)
+            .then(pl.lit(COUNT_REF, pl.Int8))
+            .when(is_alt)
+            .then(pl.lit(COUNT_NONE, pl.Int8)),
+            ambiguous=(pl.col("flipped_effect") == pl.col("other_allele")).fill_null(False),
         )
 
 
 _NO_PAIRS = pl.DataFrame(
     schema={
-        "row": pl.Int64, "ref": pl.Utf8, "alt": pl.Utf8, "n_alts": pl.Int32, "entry": pl.Int64,
-        "effect_allele": pl.Utf8, "other_allele": pl.Utf8, "flipped_effect": pl.Utf8,
-        "flipped_other": pl.Utf8,
+        "row": pl.Int64, "ref": pl.Utf8, "alt": pl.Utf8, "n_alts": pl.Int32, "trimmed": pl.Boolean,
+        "entry": pl.Int64, "effect_allele": pl.Utf8, "other_allele": pl.Utf8,
+        "flipped_effect": pl.Utf8, "flipped_other": pl.Utf8,
     }
 )  # fmt: skip
 
 
 def _fitted(pairs: pl.DataFrame) -> pl.DataFrame:
-    """entry, row, fit and count of pairs that share a position or an ID."""
+    """entry, row, fit, count and ambiguous of pairs that share a position or an ID.
+
+    Only a record as it stands proves hom-ref: a trimmed one may be followed by the variant itself.
+    """
     ref, alt = pl.col("ref"), pl.col("alt")
     effect, other = pl.col("effect_allele"), pl.col("other_allele")
     no_alt = alt.is_in(NO_ALT)
-    one_base = (ref.str.len_chars() == 1) & (effect.str.len_chars() == 1)
+    one_base = ~pl.col("trimmed") & (ref.str.len_chars() == 1) & (effect.str.len_chars() == 1)
     fit = (
         pl.when((effect == alt) & ((other == ref) | other.is_null()))
         .then(EXACT)
@@ -256,8 +285,15 @@ def _fitted(pairs: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("fit") == HOM_REF_CALLED)
         .then(COUNT_NONE)
     )
+    # The other allele is the record's where the effect allele was found in it, else the model's.
+    beside = pl.when(pl.col("fit") == EXACT).then(ref).when(pl.col("fit") == SWAPPED).then(alt)
+    ambiguous = (pl.col("flipped_effect") == beside.otherwise(other)).fill_null(False)
     return pairs.with_columns(fit=fit.cast(pl.Int8)).select(
-        pl.col("entry").cast(pl.Int64), pl.col("row").cast(pl.Int64), "fit", count.cast(pl.Int8).alias("count")
+        pl.col("entry").cast(pl.Int64),
+        pl.col("row").cast(pl.Int64),
+        "fit",
+        count.cast(pl.Int8).alias("count"),
+        ambiguous.alias("ambiguous"),
     )
 
 
@@ -270,9 +306,7 @@ def _trimmed(rows: pl.DataFrame) -> list[pl.DataFrame]:
     )
     if not padded.height:
         return []
-    trimmed = [
-        _minimal(*r) for r in padded.select("position", "ref", "alt").iter_rows()
-    ]
+    trimmed = [_minimal(*r) for r in padded.select("position", "ref", "alt").iter_rows()]
     frame = padded.with_columns(
         position=pl.Series([t[0] for t in trimmed], dtype=pl.Int64),
         ref=pl.Series([t[1] for t in trimmed], dtype=pl.Utf8),
@@ -282,7 +316,15 @@ def _trimmed(rows: pl.DataFrame) -> list[pl.DataFrame]:
         (frame["ref"] != padded["ref"]) | (frame["position"] != padded["position"])
     )
     return [
-        changed.select("row", "ref", "alt", "n_alts", pl.col("canonical").alias("contig"), "position")
+        changed.select(
+            "row",
+            "ref",
+            "alt",
+            "n_alts",
+            pl.lit(True).alias("trimmed"),
+            pl.col("canonical").alias("contig"),
+            "position",
+        )
     ]
 
 

@@ -17,7 +17,13 @@ import numpy as np
 
 from genomed.kernels import scoring as kernel
 from genomed.schema import VariantBatch
-from genomed.scores.matching import FLIPPED, FLIPPED_SWAPPED, Entries, RowMatches
+from genomed.scores.matching import (
+    FLIPPED,
+    FLIPPED_SWAPPED,
+    HOM_REF_CALLED,
+    Entries,
+    RowMatches,
+)
 
 __all__ = ["MISSING_RULES", "ScoreSums", "additive_score", "filled_dosage"]
 
@@ -129,11 +135,12 @@ class ScoreSums:
         self._recode = np.array(
             [_RECODE.get(t, -1) for t in ("additive", "dominant", "recessive", "dosage")], np.int8
         )[table["effect_type"].replace_strict(
-            {"additive": 0, "dominant": 1, "recessive": 2, "dosage": 3}, return_dtype=int
+            {"additive": 0, "dominant": 1, "recessive": 2, "dosage": 3}, default=0, return_dtype=int
         ).to_numpy()]  # fmt: skip
-        self._is_ambiguous = table["ambiguous"].fill_null(False).to_numpy()
 
-    def add(self, batch: VariantBatch, line: np.ndarray, canonical: np.ndarray, found: RowMatches) -> None:
+    def add(
+        self, batch: VariantBatch, line: np.ndarray, canonical: np.ndarray, found: RowMatches
+    ) -> None:
         """Add what was found in a batch.
 
         line      : int64 (variants,), equal for the rows of one record, which are neighbours
@@ -150,7 +157,7 @@ class ScoreSums:
 
         count = found.count.copy()
         keep = np.ones(len(found.entry), bool)
-        doubtful = np.flatnonzero(self._is_ambiguous[found.entry] & (found.fit < 4))
+        doubtful = np.flatnonzero(found.ambiguous)
         if len(doubtful) and self.ambiguous != "keep":
             self._settle_strand(
                 data, features(found.row[doubtful], count[doubtful], np.zeros(len(doubtful), np.int8)),
@@ -167,7 +174,10 @@ class ScoreSums:
         self._record(entry, frequency[keep], n_called[keep], scale[row])
         terms = self._terms(entry)
         self._add_terms(data, entry, row, count, scale[row], terms, record_first, record_stop)
-        self._add_missing(data, entry, row, scale[row])
+        of_record = count == kernel.COUNT_REF
+        needed_first = np.where(of_record, record_first[row], row)
+        needed_stop = np.where(of_record, record_stop[row], row + 1)
+        self._add_missing(data, entry, row, needed_first, needed_stop, scale[row])
 
     def add_constant(self, entry: np.ndarray, effect_copies: np.ndarray, scale: np.ndarray) -> None:
         """Add the same dosage to every sample: proved or assumed elsewhere, or imputed.
@@ -184,7 +194,11 @@ class ScoreSums:
     ) -> None:
         known = self.reference_frequency[entry]
         p = np.where(np.isnan(known), frequency, known)
-        self.frequency[entry], self.n_called[entry], self.alleles[entry] = frequency, n_called, alleles
+        self.frequency[entry], self.n_called[entry], self.alleles[entry] = (
+            frequency,
+            n_called,
+            alleles,
+        )
         self.variance[entry] = self._slope[entry] ** 2 * 2 * p * (1 - p)
 
     def _settle_strand(
@@ -200,15 +214,20 @@ class ScoreSums:
         with np.errstate(invalid="ignore"):
             tells = (np.abs(known - 0.5) >= TELLING) & (np.abs(observed - 0.5) >= TELLING)
             flip = tells & ((known > 0.5) != (observed > 0.5))
+        hom_ref = found.fit[doubtful] >= HOM_REF_CALLED
         one_alt = (record_stop - record_first)[found.row[doubtful]] == 1
-        drop = ~tells | (flip & ~one_alt)
+        drop = ~tells | (flip & ~one_alt & ~hom_ref)
         keep[doubtful[drop]] = False
         self.entries.reason[entry[drop]] = "ambiguous"
         flip &= ~drop
-        turned = np.where(count[doubtful] == kernel.COUNT_ALT, kernel.COUNT_REF, kernel.COUNT_ALT)
+        no_ref = np.where(hom_ref, kernel.COUNT_NONE, kernel.COUNT_ALT)
+        turned = np.where(count[doubtful] == kernel.COUNT_REF, no_ref, kernel.COUNT_REF)
         count[doubtful[flip]] = turned[flip]
         names = np.where(turned == kernel.COUNT_ALT, FLIPPED, FLIPPED_SWAPPED)
-        self.entries.reason[entry[flip]] = np.array(["flipped", "flipped_swapped"], object)[names[flip] - FLIPPED]
+        flip &= ~hom_ref  # proved hom-ref it stays, whichever strand the model is on
+        self.entries.reason[entry[flip]] = np.array(["flipped", "flipped_swapped"], object)[
+            names[flip] - FLIPPED
+        ]
 
     def _summarise(
         self, data: _Calls, f: _Features, record_first: np.ndarray, record_stop: np.ndarray
@@ -282,7 +301,12 @@ class ScoreSums:
             pass
 
     def _fill(
-        self, data: _Calls, f: _Features, entry: np.ndarray, record_first: np.ndarray, record_stop: np.ndarray
+        self,
+        data: _Calls,
+        f: _Features,
+        entry: np.ndarray,
+        record_first: np.ndarray,
+        record_stop: np.ndarray,
     ) -> np.ndarray:
         """What stands for a call that was not made, float64 per term."""
         if self.missing == "drop":
@@ -296,19 +320,24 @@ class ScoreSums:
         expected = filled_dosage(f.recode, known, f.scale)
         return np.where(np.isnan(known), mean, expected)
 
-    def _add_missing(self, data: _Calls, entry: np.ndarray, row: np.ndarray, alleles: np.ndarray) -> None:
-        """Entries of rows in which somebody is not called."""
+    def _add_missing(
+        self, data: _Calls, entry: np.ndarray, row: np.ndarray, needed_first: np.ndarray,
+        needed_stop: np.ndarray, alleles: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Entries of rows in which somebody is not called; needed_*: see kernel.add_missing."""
         some = self.n_called[entry] < self.sums.shape[1]
         if not some.any():
             return
         entry, row, alleles = entry[some], row[some], alleles[some]
+        needed_first, needed_stop = needed_first[some], needed_stop[some]
         n_samples = self.sums.shape[1]
 
         def work(sample: int) -> None:
             kernel.add_missing(
-                data.alt_count, data.call_dosage, data.has_dosage, row, self._model[entry],
-                self.variance[entry], alleles, sample, min(sample + STRIPE, n_samples),
-                self.n_missing, self.missing_share, self.missing_alleles,
+                data.alt_count, data.call_dosage, data.has_dosage, row, needed_first, needed_stop,
+                self._model[entry], self.variance[entry], alleles, sample,
+                min(sample + STRIPE, n_samples), self.n_missing, self.missing_share,
+                self.missing_alleles,
             )  # fmt: skip
 
         for _ in self._map(work, range(0, n_samples, STRIPE)):
@@ -322,8 +351,12 @@ class _Calls:
         self.alt_count = batch.alt_count
         self.has_ploidy = batch.call_ploidy is not None
         self.has_dosage = batch.call_dosage is not None
-        self.call_ploidy = batch.call_ploidy if batch.call_ploidy is not None else np.zeros((0, 0), np.int8)
-        self.call_dosage = batch.call_dosage if batch.call_dosage is not None else np.zeros((0, 0), np.float32)
+        self.call_ploidy = (
+            batch.call_ploidy if batch.call_ploidy is not None else np.zeros((0, 0), np.int8)
+        )
+        self.call_dosage = (
+            batch.call_dosage if batch.call_dosage is not None else np.zeros((0, 0), np.float32)
+        )
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray, bool]:
@@ -342,7 +375,9 @@ class _Block:
     model_stop: np.ndarray
 
 
-def _blocks(feature_row: np.ndarray, feature: np.ndarray, model: np.ndarray, weight: np.ndarray) -> list[_Block]:
+def _blocks(
+    feature_row: np.ndarray, feature: np.ndarray, model: np.ndarray, weight: np.ndarray
+) -> list[_Block]:
     """Cut features (sorted by row) into blocks, never inside a row, and sort their terms by model."""
     starts = np.searchsorted(feature_row, feature_row, side="left")  # first feature of the same row
     block_of_feature = starts // BLOCK
@@ -357,8 +392,11 @@ def _blocks(feature_row: np.ndarray, feature: np.ndarray, model: np.ndarray, wei
         edges = np.flatnonzero(np.diff(m)) + 1
         blocks.append(
             _Block(
-                members, feature[first:stop] - members[0], np.ascontiguousarray(weight[first:stop]),
-                m[np.concatenate([[0], edges])], np.concatenate([[0], edges]),
+                members,
+                feature[first:stop] - members[0],
+                np.ascontiguousarray(weight[first:stop]),
+                m[np.concatenate([[0], edges])],
+                np.concatenate([[0], edges]),
                 np.concatenate([edges, [stop - first]]),
             )  # fmt: skip
         )

@@ -48,7 +48,7 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
     filled = np.where(np.isnan(spread), 0.0, spread)
     n_known = np.bincount(model, ~np.isnan(spread), minlength=n_models)
     total = np.bincount(model, filled, minlength=n_models)
-    mean = np.divide(total, n_known, out=np.full(n_models, 0.5), where=(n_known > 0) & (total > 0))
+    mean = np.divide(total, n_known, out=np.full(n_models, 0.5), where=n_known > 0)
     variance = slope**2 * np.where(np.isnan(spread), mean[model], spread)
     repeated = entries.reason == "duplicate_in_model"
     variance[repeated] = 0.0
