@@ -38,8 +38,8 @@ class BgenReader:
     counts  : what the latest iteration met
     dosage, threads : not used, dosages are always there and decoding is one thread's work
 
-    A .sample file beside the file that tells sex makes homozygous calls haploid on X in males, and on
-    Y and MT, in records that store all calls as diploid, see genomed.io.haploid.
+    A .sample file beside it that tells sex makes homozygous calls haploid on X in males, and on Y
+    and MT, in records that store all calls as diploid, see genomed.io.haploid.
     """
 
     def __init__(
@@ -222,9 +222,9 @@ def _dosages(
 ) -> np.ndarray:
     """Expected copies of each ALT: (ALTs, samples), NaN where missing; one row of 0 without ALT.
 
-    probabilities : (samples, columns), NaN missing. Phased: the alleles of the first haplotype, then
-                    of the second. Unphased: genotypes 0/0 0/1 1/1 0/2 ... or, haploid, the alleles
-                    (BGEN 1.2 specification, "Genotype data block")
+    probabilities : (samples, columns), NaN missing. Phased: the alleles of the first haplotype,
+                    then of the second. Unphased: genotypes 0/0 0/1 1/1 0/2 ... or, haploid, the
+                    alleles (BGEN 1.2 specification, "Genotype data block")
     ploidy        : int8 (samples,), 0 to 2
     """
     missing = np.isnan(probabilities[:, 0]) | (ploidy == 0)
@@ -277,8 +277,8 @@ def _match_samples(path: Path, names: list[str], n_samples: int) -> tuple[list[s
     people = [row for row in rows[2:] if row]
     if len(people) != n_samples or any(len(row) < max(2, len(header)) for row in people):
         raise InputError(
-            f"{beside}: should have two header lines and {n_samples} whole rows, as {path.name} has "
-            f"samples, but has {len(people)}; take both files from the same run"
+            f"{beside}: should have two header lines and {n_samples} whole rows, as {path.name} "
+            f"has samples, but has {len(people)}; take both files from the same run"
         )
     sex = header.index("sex") if "sex" in header else None
     male = np.array([sex is not None and row[sex] == "1" for row in people], np.bool_)
