@@ -11,8 +11,10 @@ that weigh. Where plink2 has an answer the definition is plink2's (2.00a3.5, mea
   dominant and recessive alike; Rules(recoded_fill="frequency") does the same.
 
 Matching, in this order: alleles as they stand, swapped, on the other strand, both; the first
-record in the file where several fit. An effect allele that is REF of a multi-allelic record has
-ploidy - (copies of all its ALTs) copies. Proof of hom-ref (blocks, missing ALTs) is not part of it.
+record in the file where several fit. Only a model variant with both alleles can be on the other
+strand. An effect allele that is REF of a multi-allelic record has ploidy - (copies of all its ALTs)
+copies. A record of one base that is one of the model's two, but without the other one, proves the
+calls there: no copy of an effect allele that it does not hold. Reference blocks are not part of it.
 """
 
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from genomed.regions import canonical_contig
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 ONE_COPY_CONTIGS = ("Y", "MT")
+NO_ALT = (".", "<NON_REF>", "<*>")
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,28 @@ def find(
     ):
         for row in here:
             mine, its_other = (row.alt, row.ref) if side == "alt" else (row.ref, row.alt)
-            if mine != wanted or its_other in (".", mine) or beside not in (None, its_other):
+            if mine != wanted or its_other in (*NO_ALT, mine) or beside not in (None, its_other):
+                continue
+            if other is None and wanted != effect:
                 continue
             if rules.ambiguous == "drop" and reverse_complement(mine) == its_other:
                 return "ambiguous", "", []
             return reason, wanted, [r for r in here if r.line == row.line]
+    for row in here:
+        if proves_hom_ref(row, effect, other):
+            if rules.ambiguous == "drop" and flipped == other:
+                return "ambiguous", "", []
+            return "hom_ref_called", effect, [r for r in here if r.line == row.line]
     return "alleles_differ", "", []
+
+
+def proves_hom_ref(row: ReferenceRow, effect: str, other: str | None) -> bool:
+    """Whether a record without the model's ALT tells how many copies of `effect` a call holds."""
+    if len(row.ref) > 1 or len(effect) > 1:
+        return False
+    if other is None:
+        return row.ref == effect and row.alt in NO_ALT
+    return len(other) == 1 and row.ref in (effect, other)
 
 
 def effect_copies(rows: list[ReferenceRow], allele: str) -> list[float | None]:
@@ -124,6 +143,8 @@ def effect_copies(rows: list[ReferenceRow], allele: str) -> list[float | None]:
     for row in rows:
         if row.alt == allele:
             return known_copies(row)
+    if allele != rows[0].ref:
+        return [None if c is None else 0 for c in known_copies(rows[0])]
     columns = zip(*(known_copies(row) for row in rows), strict=True)
     return [
         None if None in copies else ploidy - sum(copies)
