@@ -34,7 +34,9 @@ def record(
         "inputs": {path: dict(facts) for path, facts in inputs.items()},
         "seed": seed,
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in ("numpy", "numba", "polars", "pysam")},
+        "packages": {
+            name: metadata.version(name) for name in ("numpy", "numba", "polars", "pysam")
+        },
     }
 
 

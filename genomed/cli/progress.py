@@ -17,7 +17,10 @@ def reading(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None
     from genomed.kernels import compiled
 
     if not quiet and not compiled():
-        typer.echo("compiling kernels for this processor; this happens once and takes some seconds", err=True)
+        typer.echo(
+            "compiling kernels for this processor; this happens once and takes some seconds",
+            err=True,
+        )
     if quiet or not sys.stderr.isatty():
         yield None
         return

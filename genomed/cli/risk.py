@@ -40,7 +40,9 @@ def risk(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", metavar="FILE|NAME",
+            "--model",
+            "-m",
+            metavar="FILE|NAME",
             help="Scoring file, or a model of the library; repeat for more. Default: the bundled panel.",
         ),
     ] = None,
@@ -49,29 +51,38 @@ def risk(
     threads: Threads = available_threads(),
     max_memory: MaxMemory = None,
     min_weighted_coverage: Annotated[
-        float, typer.Option(min=0, max=1, help="Give no score when less of the variance is covered.")
+        float,
+        typer.Option(min=0, max=1, help="Give no score when less of the variance is covered."),
     ] = _DEFAULTS.min_weighted_coverage,
     ambiguous: Annotated[
-        str, typer.Option(metavar="drop|keep|by-frequency", help="What to do with A/T and C/G variants.")
+        str,
+        typer.Option(
+            metavar="drop|keep|by-frequency", help="What to do with A/T and C/G variants."
+        ),
     ] = _DEFAULTS.ambiguous,
     missing: Annotated[
         str,
         typer.Option(
-            metavar="mean|reference-mean|drop|zero-dosage", help="What stands for a call that was not made."
+            metavar="mean|reference-mean|drop|zero-dosage",
+            help="What stands for a call that was not made.",
         ),
     ] = _DEFAULTS.missing,
     reference_frequencies: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Allele frequencies: plink .afreq or .frq, or a plain table."),
+        typer.Option(
+            metavar="FILE", help="Allele frequencies: plink .afreq or .frq, or a plain table."
+        ),
     ] = None,
     assume_hom_ref: Annotated[
-        bool, typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --reference).")
+        bool,
+        typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --reference)."),
     ] = _DEFAULTS.assume_hom_ref,
     reference: Annotated[
         Path | None, typer.Option(metavar="FASTA", help="Reference genome, to read hom-ref blocks.")
     ] = None,
     build: Annotated[
-        str | None, typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent.")
+        str | None,
+        typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent."),
     ] = None,
     min_block_depth: Annotated[
         int, typer.Option(min=0, help="Least depth for a gVCF block to prove hom-ref.")
@@ -84,13 +95,19 @@ def risk(
     ] = _DEFAULTS.dosage_field,
     explain: Annotated[
         list[str] | None,
-        typer.Option(metavar="1:12345:A:G", help="Say what happened to this variant; may be repeated."),
+        typer.Option(
+            metavar="1:12345:A:G", help="Say what happened to this variant; may be repeated."
+        ),
     ] = None,
     library: Annotated[
-        Path | None, typer.Option(metavar="DIR", envvar="GENOMED_LIBRARY", help="Where models are kept.")
+        Path | None,
+        typer.Option(metavar="DIR", envvar="GENOMED_LIBRARY", help="Where models are kept."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 4 when any sample has no score, not only a whole model.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 4 when any sample has no score, not only a whole model."
+        ),
     ] = False,
     json_output: Json = False,
     verbose: Verbose = 0,

@@ -14,6 +14,7 @@ from genomed.schema import Reader
 
 __all__ = ["open_cohort"]
 
+
 def open_cohort(
     path: str,
     *,
@@ -34,11 +35,10 @@ def open_cohort(
     }
     if name == "vcf":
         stream = stream or TextStream(path)
+        options["stream"] = stream
         if stream.starts_with_bcf():
-            stream.close()
             name = "bcf"
         else:
-            options["stream"] = stream
             options["block_thresholds"] = block_thresholds
     try:
         reader = load("reader", name)

@@ -50,7 +50,12 @@ class OutputDirectory:
                     self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
-            if kind is not None and self._made and self.path.is_dir() and not any(self.path.iterdir()):
+            if (
+                kind is not None
+                and self._made
+                and self.path.is_dir()
+                and not any(self.path.iterdir())
+            ):
                 self.path.rmdir()
 
     def write_text(self, name: str, text: str) -> None:
@@ -101,7 +106,10 @@ class _Explained:
         return None
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if isinstance(error, OSError):
             why = error.strerror or str(error)

@@ -35,7 +35,7 @@ _WHAT = {
     codes.BAD_POSITION: "POS is not a whole number between 0 and 2147483647",
     codes.EMPTY_ALLELE: "ID, REF or an ALT is empty",
     codes.BLANK_LINE: "the line is blank",
-    codes.BAD_CHARACTER: "CHROM, ID, REF or ALT holds a space or a control character",
+    codes.BAD_CHARACTER: "CHROM, ID, REF or ALT holds a character that cannot stand there",
     codes.BAD_END: "INFO/END is not a whole number",
     codes.TOO_MANY_CHANGES: "the contig changes on nearly every line; sort the file with `bcftools sort`",
 }
@@ -75,7 +75,7 @@ class VcfReader:
         except BaseException:
             self._stream.close()
             raise
-        self.contigs = self.header.contigs
+        self.contigs = dict(self.header.contigs)
         self.counts = ReadCounts()
         self.n_compressed = 0
         self._dosage = _DOSAGE[dosage]
@@ -266,7 +266,7 @@ class VcfReader:
         else:
             self._contigs_seen.add(contig)
             name = decode_text(contig, notes)
-            if name not in self.contigs:
+            if name not in self.header.contigs:
                 notes["contig_undeclared"] = notes.get("contig_undeclared", 0) + 1
                 self.contigs[name] = None
         self._contig, self._position = contig, -1
@@ -571,12 +571,14 @@ def _split_haploid(alt_count: np.ndarray, flags: np.ndarray) -> np.ndarray:
 
 def _variants_frame(pieces: list[_Piece]) -> pl.DataFrame:
     """The columns of TABLES["variants"], from the first five columns of the lines."""
+    head = b"".join(p.head for p in pieces)
+    if not head.isascii():
+        head = decode_text(head, {}).encode()
     lines = pl.read_csv(
-        b"".join(p.head for p in pieces),
+        head,
         separator="\t",
         has_header=False,
         quote_char=None,
-        encoding="utf8-lossy",
         schema={
             "contig": pl.Utf8,
             "position": pl.Int64,
@@ -586,7 +588,7 @@ def _variants_frame(pieces: list[_Piece]) -> pl.DataFrame:
         },
     ).with_columns(
         end_position=np.concatenate([p.row_end for p in pieces]),
-        n_alts=np.concatenate([p.row_n_alts for p in pieces]),
+        n_alts=np.concatenate([p.row_n_alts for p in pieces]).astype(np.int64),
         line=np.concatenate([p.row_line for p in pieces]),
         alt_number=np.concatenate([p.row_alt for p in pieces]),
     )

@@ -131,7 +131,7 @@ def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
     values : float64 scratch, at least (n_alts + 1) * (n_alts + 2) / 2
     dosage : float32 (n_alts,), filled; NaN where the field does not say
     """
-    for j in range(n_alts):
+    for j in range(len(dosage)):
         dosage[j] = np.nan
     n = 0
     while at <= stop and n < len(values):

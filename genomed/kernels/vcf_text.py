@@ -4,6 +4,9 @@ A line that nobody wants costs the reading of its first five columns and one sea
 a wanted line is decoded. GT-only lines of three-byte cells are compared four bytes at a time.
 
 Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
+
+numba's cache looks at this file only: after an edit of vcf_cells or vcf_codes, touch this one (tests
+keep a cache per state of the sources, see tests/conftest.py; an installation replaces all files).
 """
 
 import numpy as np
@@ -306,14 +309,14 @@ def scan_lines(
         id_stop = p
         ref_at = p + 1 if text[p] == TAB else p
         p = ref_at
-        while text[p] > 32:
+        while 32 < text[p] < 127:
             p += 1
         ref_length = p - ref_at
         alt_at = p + 1 if text[p] == TAB else p
         p = alt_at
         n_alts = 1
         empty = text[p] == COMMA
-        while text[p] > 32:
+        while 32 < text[p] < 127:
             if text[p] == COMMA:
                 n_alts += 1
                 empty = empty or text[p + 1] == COMMA or text[p + 1] == TAB

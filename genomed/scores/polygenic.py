@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from genomed.kernels import scoring as kernel
 from genomed.schema import VariantBatch
@@ -135,7 +136,7 @@ class ScoreSums:
         self._recode = np.array(
             [_RECODE.get(t, -1) for t in ("additive", "dominant", "recessive", "dosage")], np.int8
         )[table["effect_type"].replace_strict(
-            {"additive": 0, "dominant": 1, "recessive": 2, "dosage": 3}, default=0, return_dtype=int
+            {"additive": 0, "dominant": 1, "recessive": 2, "dosage": 3}, default=0, return_dtype=pl.Int64
         ).to_numpy()]  # fmt: skip
 
     def add(

@@ -85,7 +85,9 @@ class Explainer:
         lines += [f"  {seen}" for seen in self._seen[locus]] or ["  no record covers this position"]
         fates = 0
         for table in self._tables:
-            here = table.filter((pl.col("contig") == locus.contig) & (pl.col("position") == locus.position))
+            here = table.filter(
+                (pl.col("contig") == locus.contig) & (pl.col("position") == locus.position)
+            )
             for row in here.iter_rows(named=True):
                 fates += 1
                 alleles = f"{row['effect_allele']} (other {row['other_allele'] or 'not given'})"
