@@ -127,6 +127,9 @@ def risk(
     )
     configure_logging(verbosity(verbose, quiet), log_file)
     stream = _start_inflating(cohort)
+    from genomed.kernels import load_numba
+
+    load_numba()
     from genomed.cli.progress import reading
     from genomed.steps.risk import RiskInputs, run_risk
 

@@ -1,32 +1,36 @@
 """numba loops over arrays: no files, no strings, no objects. Kernels trust; their callers check."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 __all__ = ["compiled", "load_numba"]
 
 
 def load_numba() -> None:
-    """Import numba's compiler without scipy, which it would import only to offer BLAS to kernels.
+    """Import numba's compiler without what it imports only on the off chance.
 
-    None of ours calls BLAS, and scipy.linalg takes a fifth of a second. Once scipy is loaded, or
-    numba has looked for it, this does nothing.
+    That is scipy.linalg, to offer BLAS to kernels (none of ours calls it; a fifth of a second), and
+    yaml, to look for a configuration file. Once numba is loaded this does nothing.
     """
-    if "scipy" in sys.modules or "numba.np.arraymath" in sys.modules:
+    if "numba" in sys.modules:
         return
-    sys.modules["scipy"] = None  # type: ignore[assignment]
+    hidden = [name for name in ("scipy", "yaml") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] - None stands for "absent"
     try:
-        import numba.np.arraymath  # noqa: F401
+        import_module("numba.np.arraymath")
     finally:
-        del sys.modules["scipy"]
+        for name in hidden:
+            del sys.modules[name]
 
 
 def compiled() -> bool:
     """Whether an earlier run has left compiled kernels for this version of the sources."""
-    load_numba()
-    from genomed.kernels import scoring, vcf_text
-
+    kernels = (
+        import_module("genomed.kernels.vcf_text").scan_lines,
+        import_module("genomed.kernels.scoring").fill_features,
+    )
     return all(
-        any(Path(function._cache.cache_path).glob(f"{function._cache._impl.filename_base}*.nbi"))
-        for function in (vcf_text.scan_lines, scoring.fill_features)
+        any(Path(kernel._cache.cache_path).glob(f"{kernel._cache._impl.filename_base}*.nbi"))
+        for kernel in kernels
     )
