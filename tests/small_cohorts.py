@@ -3,6 +3,7 @@
 import gzip
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import polars as pl
 
 from genomed.assemblies import CONTIG_LENGTHS
+from genomed.io.bgzf import TextStream
+from genomed.io.formats import cohort_format
 from genomed.settings import RiskSettings
 from genomed.steps.risk import RiskInputs, RiskSummary, run_risk
 
@@ -137,7 +140,11 @@ def score(
     chosen = {k: v for k, v in options.items() if k in RiskInputs.__dataclass_fields__}
     limits = {"min_weighted_coverage": 0.0} | {k: v for k, v in options.items() if k not in chosen}
     inputs = RiskInputs(str(cohort), tuple(str(m) for m in models), **chosen)
-    summary = run_risk(inputs, out, RiskSettings(**limits), threads=threads)
+    with ExitStack() as stack:
+        stream = None
+        if cohort_format(inputs.cohort) == "vcf":
+            stream = stack.enter_context(closing(TextStream(inputs.cohort)))
+        summary = run_risk(inputs, out, RiskSettings(**limits), threads=threads, stream=stream)
     risk = pl.read_parquet(out / "risk.parquet")
     models_table = pl.read_csv(out / "models.tsv", separator="\t", quote_char=None)
     return Scored(out, summary, risk, models_table, read_ledger(out))

@@ -17,7 +17,7 @@ import polars as pl
 from genomed.kernels.scoring import COUNT_ALT, COUNT_NONE, COUNT_REF
 from genomed.schema import ScoreModel, Wanted
 
-__all__ = ["NO_ALT", "Entries", "RowMatches", "reverse_complement"]
+__all__ = ["NO_ALT", "Entries", "RowMatches", "reference_blocks", "reverse_complement"]
 
 NO_ALT = (".", "<NON_REF>", "<*>")
 
@@ -36,6 +36,15 @@ def reverse_complement(alleles: pl.Series) -> pl.Series:
         [None if a is None else a.translate(_COMPLEMENT)[::-1] for a in alleles],
         dtype=pl.Utf8,
     )
+
+
+def reference_blocks(rows: pl.DataFrame) -> np.ndarray:
+    """Rows that are a gVCF reference block of several positions, bool (rows,)."""
+    return rows.select(
+        pl.col("alt").is_in(NO_ALT)
+        & (pl.col("n_alts") <= 1)
+        & (pl.col("end_position") > pl.col("position"))
+    )["alt"].to_numpy()
 
 
 @dataclass(frozen=True)
@@ -197,11 +206,7 @@ class Entries:
         self, rows: pl.DataFrame, reference: pl.DataFrame | None
     ) -> pl.DataFrame | None:
         """Entries strictly inside a reference block; the reference base must come from outside."""
-        blocks = rows.filter(
-            pl.col("alt").is_in(NO_ALT)
-            & (pl.col("n_alts") <= 1)
-            & (pl.col("end_position") > pl.col("position"))
-        )
+        blocks = rows.filter(pl.Series(reference_blocks(rows)))
         if not blocks.height or not self.by_position.height:
             return None
         found = []

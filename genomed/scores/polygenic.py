@@ -24,6 +24,7 @@ from genomed.scores.matching import (
     HOM_REF_CALLED,
     Entries,
     RowMatches,
+    reference_blocks,
 )
 
 __all__ = ["MISSING_RULES", "ScoreSums", "additive_score", "filled_dosage"]
@@ -167,14 +168,19 @@ class ScoreSums:
         basic = features(found.row, count, np.zeros(len(count), np.int8))
         frequency, _, n_called = self._summarise(data, basic, record_first, record_stop)
         nobody = keep & (n_called == 0)
-        self.entries.reason[found.entry[nobody]] = "monomorphic_no_call"
+        if nobody.any():
+            blocks = reference_blocks(batch.variants)[found.row[nobody]]
+            reasons = np.array(["monomorphic_no_call", "low_quality_block"], object)
+            self.entries.reason[found.entry[nobody]] = reasons[blocks.astype(int)]
         keep &= n_called > 0
         if not keep.any():
             return
         entry, row, count = found.entry[keep], found.row[keep], count[keep]
         self._record(entry, frequency[keep], n_called[keep], scale[row])
         terms = self._terms(entry)
-        self._add_terms(data, entry, row, count, scale[row], terms, record_first, record_stop)
+        self._add_terms(
+            data, entry, row, count, scale[row], frequency[keep], terms, record_first, record_stop
+        )
         of_record = count == kernel.COUNT_REF
         needed_first = np.where(of_record, record_first[row], row)
         needed_stop = np.where(of_record, record_stop[row], row + 1)
@@ -271,11 +277,14 @@ class ScoreSums:
 
     def _add_terms(
         self, data: _Calls, entry: np.ndarray, row: np.ndarray, count: np.ndarray, scale: np.ndarray,
-        terms: _Terms, record_first: np.ndarray, record_stop: np.ndarray,
+        frequency: np.ndarray, terms: _Terms, record_first: np.ndarray, record_stop: np.ndarray,
     ) -> None:  # fmt: skip
         at = terms.entry_at
         f = _Features(row[at], count[at], terms.recode, scale[at])
-        fill = self._fill(data, f, entry[at], record_first, record_stop)
+        fill = self._fill(data, f, entry[at], frequency[at], record_first, record_stop)
+        if _plain(data, f, record_first, record_stop):
+            self._add_plain_terms(data, f, fill, self._model[entry[at]], terms.weight)
+            return
         _, fill_number = np.unique(fill, return_inverse=True)
         key = ((f.row * 3 + f.count) * 4 + f.recode) * (fill_number.max() + 1) + fill_number
         _, first, feature = np.unique(key, return_index=True, return_inverse=True)
@@ -301,11 +310,35 @@ class ScoreSums:
         for _ in self._map(work, range(0, n_samples, STRIPE)):
             pass
 
+    def _add_plain_terms(
+        self, data: _Calls, f: _Features, fill: np.ndarray, model: np.ndarray, weight: np.ndarray
+    ) -> None:
+        """The same sums, straight from int8 calls: no other case needs the features laid out."""
+        half = f.scale / 2
+        is_ref = f.count == kernel.COUNT_REF
+        offset, factor = np.where(is_ref, 2 * half, 0.0), np.where(is_ref, -half, half)
+        order = np.argsort(model, kind="stable")
+        edges = np.flatnonzero(np.diff(model[order])) + 1
+        first = np.concatenate([[0], edges])
+        stop = np.concatenate([edges, [len(order)]])
+        terms = [a[order] for a in (f.row, offset, factor, fill, weight)]
+        n_samples = self.sums.shape[1]
+
+        def work(sample: int) -> None:
+            kernel.add_calls(
+                data.alt_count, *terms, first, stop, model[order][first], sample,
+                min(sample + STRIPE, n_samples), self.sums,
+            )  # fmt: skip
+
+        for _ in self._map(work, range(0, n_samples, STRIPE)):
+            pass
+
     def _fill(
         self,
         data: _Calls,
         f: _Features,
         entry: np.ndarray,
+        frequency: np.ndarray,
         record_first: np.ndarray,
         record_stop: np.ndarray,
     ) -> np.ndarray:
@@ -314,7 +347,10 @@ class ScoreSums:
             return np.zeros(len(entry))
         if self.missing == "zero-dosage":
             return np.where(f.recode == kernel.PRESENT, 1.0, 0.0)
-        _, mean, _ = self._summarise(data, f, record_first, record_stop)
+        if (f.recode == kernel.ADDITIVE).all():
+            mean = f.scale * frequency
+        else:
+            _, mean, _ = self._summarise(data, f, record_first, record_stop)
         if self.missing == "mean":
             return mean
         known = self.reference_frequency[entry]
@@ -362,6 +398,17 @@ class _Calls:
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray, bool]:
         return self.alt_count, self.call_ploidy, self.has_ploidy, self.call_dosage, self.has_dosage
+
+
+def _plain(
+    data: _Calls, f: _Features, record_first: np.ndarray, record_stop: np.ndarray
+) -> bool:
+    """Diploid calls, additive, one ALT a record, and few terms to a row: add_calls will do."""
+    if data.has_ploidy or data.has_dosage or (f.recode != kernel.ADDITIVE).any():
+        return False
+    one_alt = (record_stop - record_first)[f.row] == 1
+    counted = (f.count == kernel.COUNT_ALT) | ((f.count == kernel.COUNT_REF) & one_alt)
+    return bool(counted.all()) and len(f.row) <= 4 * len(np.unique(f.row))
 
 
 @dataclass
