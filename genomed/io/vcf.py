@@ -29,6 +29,7 @@ from genomed.schema import ReadCounts, VariantBatch, Wanted
 __all__ = ["VcfReader"]
 
 _DOSAGE = {None: codes.NO_DOSAGE, "DS": codes.DS, "GP": codes.GP}
+AHEAD = 48  # scanned chunks that may wait: what they hold is a quarter of their text at most
 _VALUES = 8192  # GP values held at a time: enough for 126 ALTs
 
 _WHAT = {
@@ -209,7 +210,7 @@ class VcfReader:
         try:
             for chunk in self._chunks:
                 ahead.append(pool.submit(_scan_chunk, chunk, plan))
-                if len(ahead) > self._threads + 2:
+                if len(ahead) > AHEAD:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
