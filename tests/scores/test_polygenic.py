@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +13,7 @@ from small_cohorts import Record, Scored, row, score, vcf_text, write_model, wri
 
 from genomed.errors import CoverageError
 from genomed.kernels.scoring import ADDITIVE, DOMINANT, PRESENT, RECESSIVE
-from genomed.scores.matching import Entries
-from genomed.scores.polygenic import MISSING_RULES, ScoreSums, additive_score, filled_dosage
+from genomed.scores.polygenic import MISSING_RULES, additive_score, filled_dosage
 
 PLACES = [(c, p) for c in ("1", "2", "X", "Y", "MT") for p in (100, 200)]
 PLOIDIES = {"X": (1, 2), "Y": (1,), "MT": (1,)}
@@ -363,13 +361,11 @@ def test_filled_dosage_is_the_expectation_at_hardy_weinberg_proportions():
     assert one == pytest.approx([0.3, 0.3, 0, 1])
 
 
-def test_unknown_rules_are_a_value_error():
-    table = pl.DataFrame()
-    entries = Entries(table, np.array([]), np.array([]), np.array([]), table, table)
-    with pytest.raises(ValueError, match="missing='guess' is not one of"):
-        ScoreSums(entries, 1, 1, np.array([]), missing="guess")
-    with pytest.raises(ValueError, match="ambiguous='guess' is not one of"):
-        ScoreSums(entries, 1, 1, np.array([]), ambiguous="guess")
+@pytest.mark.parametrize("rule", ["missing", "ambiguous"])
+def test_unknown_rules_are_a_value_error(rule, tmp_path):
+    records = [Record("1", 100, "A", "G", "0/0 0/1")]
+    with pytest.raises(ValueError, match=f"{rule}='guess' is not one of"):
+        run(records, [row("1", 100, "G", "A", 1.0)], tmp_path, **{rule: "guess"})
 
 
 def test_a_refused_row_of_unknown_effect_type_is_no_crash(tmp_path):
