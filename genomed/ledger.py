@@ -17,6 +17,8 @@ REASONS = {
     "ambiguous": "A/T or C/G: the strand cannot be told",
     "monomorphic_no_call": "a record is there, but nobody is called",
     "low_quality_block": "inside a reference block below the depth or quality threshold",
+    "reference_unknown": "inside a gVCF reference block, but which allele is the reference base is not "
+    "known; give --reference",
     "duplicate_in_model": "the same variant and effect allele stood in the model before",
     "duplicate_in_cohort": "a second record of the same variant; the first was used",
     "no_position": "the model gives no position in this build",
@@ -60,5 +62,7 @@ LENIENCIES = {
     "duplicate_id": "one ID on several records",
     "low_quality_block": "calls of a reference block below --min-block-depth or --min-block-quality: "
     "counted as not called",
+    "seeked": "read through the index: only the parts of the file that can hold a wanted record were "
+    "looked at",
     "iid_repeated": "IIDs that occur twice: samples are named FID_IID (or IID_SID) instead",
 }

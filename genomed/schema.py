@@ -194,6 +194,10 @@ class Reader(Protocol):
         """Yield rows in the order of the file: all, or those in `region`, or those `wanted`."""
         ...
 
+    def close(self) -> None:
+        """Let go of the file, whether it was read to its end or not."""
+        ...
+
 
 @dataclass(frozen=True)
 class ScoreModel:

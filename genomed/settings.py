@@ -23,5 +23,3 @@ class RiskSettings:
     min_block_quality: int = 20
     # FORMAT field the dosage is taken from: "GT", "DS" or "GP".
     dosage_field: str = "GT"
-    # Copies that one haploid X allele of a male counts as, 1 or 2.
-    x_male_copies: int = 2

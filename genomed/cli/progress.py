@@ -14,9 +14,13 @@ __all__ = ["reading"]
 @contextmanager
 def reading(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
     """Yield what a step calls with (bytes read, bytes in all); None where nobody would see it."""
+    from genomed.io.formats import cohort_format
     from genomed.kernels import compiled
 
-    if not quiet and not compiled():
+    needed = ["scoring.summarise_features"]
+    if cohort_format(what) == "vcf":
+        needed.append("vcf_text.scan_lines")
+    if not quiet and not compiled(*needed):
         typer.echo(
             "compiling kernels for this processor; this happens once and takes some seconds",
             err=True,

@@ -68,6 +68,9 @@ class BedReader:
         """Contig name as spelt in the .bim -> None."""
         return self._table.contigs or dict.fromkeys(self._table.survey()[0])
 
+    def close(self) -> None:
+        """Nothing stays open between iterations."""
+
     def iter_batches(
         self, region: Region | None = None, wanted: Wanted | None = None
     ) -> Iterator[VariantBatch]:

@@ -71,6 +71,9 @@ class BgenReader:
         with self._open() as file:
             return dict.fromkeys(variant.chrom for variant in self._variants(file))
 
+    def close(self) -> None:
+        """Nothing stays open between iterations."""
+
     def iter_batches(
         self, region: Region | None = None, wanted: Wanted | None = None
     ) -> Iterator[VariantBatch]:

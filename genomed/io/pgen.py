@@ -79,6 +79,9 @@ class PgenReader:
     def _survey(self) -> tuple[list[str], np.ndarray]:
         return self._table.survey()
 
+    def close(self) -> None:
+        """Nothing stays open between iterations."""
+
     def iter_batches(
         self, region: Region | None = None, wanted: Wanted | None = None
     ) -> Iterator[VariantBatch]:

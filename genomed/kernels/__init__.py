@@ -24,13 +24,11 @@ def load_numba() -> None:
             del sys.modules[name]
 
 
-def compiled() -> bool:
-    """Whether an earlier run has left compiled kernels for this version of the sources."""
-    kernels = (
-        import_module("genomed.kernels.vcf_text").scan_lines,
-        import_module("genomed.kernels.scoring").fill_features,
-    )
-    return all(
-        any(Path(kernel._cache.cache_path).glob(f"{kernel._cache._impl.filename_base}*.nbi"))
-        for kernel in kernels
-    )
+def compiled(*names: str) -> bool:
+    """Whether an earlier run has left compiled kernels, named as in ``scoring.add_missing``."""
+    for name in names:
+        module, _, function = name.partition(".")
+        cache = getattr(import_module(f"genomed.kernels.{module}"), function)._cache
+        if not any(Path(cache.cache_path).glob(f"{cache._impl.filename_base}*.nbi")):
+            return False
+    return True

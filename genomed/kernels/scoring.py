@@ -19,7 +19,7 @@ scale       : float64 (features,), dosage of a call whose every allele is the ef
 import numpy as np
 from numba import njit
 
-__all__ = ["add_calls", "add_missing", "add_scores", "fill_features", "summarise_features"]
+__all__ = ["add_calls", "add_family", "add_family_missing", "add_missing", "add_scores", "fill_features", "summarise_features"]
 
 # What is counted: copies of the row's ALT, copies of the record's REF, or nothing (the effect
 # allele is in no call, so every call holds 0 copies).
@@ -185,6 +185,60 @@ def add_scores(
             for s in range(n):
                 total[s] = total[s] + wa * a[s]
             t += 1
+
+
+@njit(cache=True, nogil=True)
+def add_family(x, term_feature, term_weight, members, first_sample, stop_sample, sums):
+    """add_scores for models that share their terms.
+
+    term_weight : float64 (members, terms)
+    """
+    n = stop_sample - first_sample
+    n_terms = len(term_feature)
+    for i in range(len(members)):
+        total = sums[members[i], first_sample:stop_sample]
+        weight = term_weight[i]
+        t = 0
+        while t + 4 <= n_terms:
+            a, b = x[term_feature[t], :n], x[term_feature[t + 1], :n]
+            c, d = x[term_feature[t + 2], :n], x[term_feature[t + 3], :n]
+            wa, wb, wc, wd = weight[t], weight[t + 1], weight[t + 2], weight[t + 3]
+            for s in range(n):
+                total[s] = (((total[s] + wa * a[s]) + wb * b[s]) + wc * c[s]) + wd * d[s]
+            t += 4
+        while t < n_terms:
+            a, wa = x[term_feature[t], :n], weight[t]
+            for s in range(n):
+                total[s] = total[s] + wa * a[s]
+            t += 1
+
+
+@njit(cache=True, nogil=True)
+def add_family_missing(
+    alt_count, call_dosage, has_dosage, entry_row, entry_first, entry_stop, variance,
+    entry_alleles, first_sample, stop_sample, n_missing, missing_share, missing_alleles,
+):  # fmt: skip
+    """add_missing for models that share their variants.
+
+    variance      : float64 (entries, members), the share each entry has in each model
+    n_missing     : int32 (samples,); missing_alleles : float64 (samples,)
+    missing_share : float64 (samples, members)
+    """
+    for e in range(len(entry_row)):
+        calls = alt_count[entry_row[e]]
+        for s in range(first_sample, stop_sample):
+            missing = calls[s] < 0
+            if has_dosage:
+                missing = False
+                for r in range(entry_first[e], entry_stop[e]):
+                    if not call_dosage[r, s] >= 0:
+                        missing = True
+            if missing:
+                n_missing[s] += 1
+                missing_alleles[s] += entry_alleles[e]
+                total, each = missing_share[s], variance[e]
+                for m in range(len(each)):
+                    total[m] += each[m]
 
 
 @njit(cache=True, nogil=True)

@@ -8,7 +8,7 @@ ALT, or a reference block, can prove that a call holds no copy of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,10 +63,31 @@ class RowMatches:
     ambiguous: np.ndarray
 
 
+@dataclass(frozen=True)
+class Family:
+    """Models of one file that share every variant and differ in their weights only.
+
+    members : int64 (k,), the models; rows : their entries in the table
+    weights : float64 (entries, k), contiguous; None for a family of one
+    label   : what the ledger calls them
+    """
+
+    members: np.ndarray
+    rows: slice
+    weights: np.ndarray | None
+    label: str
+
+
 @dataclass
 class Entries:
     """Every variant of every model in a run, in one table, and what became of each.
 
+    Models that share their variants (see Family) share their entries too, under the first of them.
+
+    families  : in the order of the table
+    taken     : decided; seen : a record was there; in_block : inside a reference block, but which
+                base is the reference was not known
+    n_conflicts : entries proved hom-ref by a block that later met a record of their own
     table     : one row per entry: model (index), variant (row of its model), contig, position,
                 variant_id, effect_allele, other_allele, effect_weight, effect_type,
                 dosage_0_weight .., effect_allele_frequency, source_line, and the computed
@@ -79,14 +100,20 @@ class Entries:
     reason: np.ndarray
     taken: np.ndarray
     seen: np.ndarray
+    in_block: np.ndarray
     by_position: pl.DataFrame = field(repr=False)
     by_id: pl.DataFrame = field(repr=False)
+    families: list[Family] = field(default_factory=list, repr=False)
+    n_conflicts: int = 0
 
     @classmethod
     def make(cls, models: Sequence[ScoreModel], builds: Sequence[str | None]) -> Entries:
         """Lay the models' variants out in one table; builds[i] chooses the loci, None means IDs."""
         frames = []
-        for index, (model, build) in enumerate(zip(models, builds, strict=True)):
+        families = _families(models, builds)
+        for family in families:
+            index = int(family.members[0])
+            model, build = models[index], builds[index]
             locus = (
                 model.loci[build].select("contig", "position")
                 if build is not None
@@ -143,8 +170,10 @@ class Entries:
             table["refused"].to_numpy(allow_copy=True).astype(object),
             np.zeros(table.height, bool),
             np.zeros(table.height, bool),
+            np.zeros(table.height, bool),
             usable.filter(~pl.col("id_only")).drop("id_only", "variant_id"),
             usable.filter("id_only").drop("id_only", "contig", "position"),
+            families,
         )
 
     def wanted(self) -> Wanted:
@@ -164,7 +193,9 @@ class Entries:
         """
         pairs = self._pairs(rows, reference)
         self.seen[pairs["entry"].to_numpy()] = True
+        self._mark_covered(rows)
         fit = pairs.filter(pl.col("fit").is_not_null())
+        self._note_conflicts(fit)
         fit = fit.filter(pl.lit(~self.taken[fit["entry"].to_numpy()]))
         runs = _runs(rows)
         fit = fit.with_columns(run=runs[fit["row"].to_numpy()])
@@ -202,6 +233,33 @@ class Entries:
         blocks = self._inside_blocks(rows, reference)
         return pl.concat([pairs, blocks]) if blocks is not None else pairs
 
+    def _mark_covered(self, rows: pl.DataFrame) -> None:
+        """Entries inside a longer record, a deletion say, are not absent: their base is in doubt."""
+        longer = rows.filter(pl.col("end_position") > pl.col("position"))
+        if longer.height and self.by_position.height:
+            for _, loci, index, _ in self._inside(longer):
+                self.seen[loci["entry"].to_numpy()[index]] = True
+
+    def _note_conflicts(self, fit: pl.DataFrame) -> None:
+        """Count entries proved hom-ref by a block that now meet a record of their own."""
+        own = fit.filter(pl.col("fit") < HOM_REF_CALLED)["entry"].to_numpy()
+        self.n_conflicts += int((self.reason[own] == "hom_ref_block").sum())
+
+    def _inside(
+        self, spans: pl.DataFrame
+    ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, np.ndarray, np.ndarray]]:
+        """Per contig: the spans, its entries by position, and index pairs (entry, span) of those
+        strictly behind a span's first position."""
+        for (contig,), group in spans.group_by("canonical", maintain_order=True):
+            loci = self.by_position.filter(pl.col("contig") == contig).sort("position", "entry")
+            positions = loci["position"].to_numpy()
+            low = np.searchsorted(positions, group["position"].to_numpy(), side="right")
+            high = np.searchsorted(positions, group["end_position"].to_numpy(), side="right")
+            n = np.maximum(high - low, 0)
+            before = np.concatenate([[0], np.cumsum(n)[:-1]])
+            index = np.repeat(low - before, n) + np.arange(n.sum())
+            yield group, loci, index, np.repeat(np.arange(len(n)), n)
+
     def _inside_blocks(
         self, rows: pl.DataFrame, reference: pl.DataFrame | None
     ) -> pl.DataFrame | None:
@@ -209,23 +267,15 @@ class Entries:
         blocks = rows.filter(pl.Series(reference_blocks(rows)))
         if not blocks.height or not self.by_position.height:
             return None
-        found = []
-        for (contig,), group in blocks.group_by("canonical", maintain_order=True):
-            loci = self.by_position.filter(pl.col("contig") == contig).sort("position", "entry")
-            positions = loci["position"].to_numpy()
-            low = np.searchsorted(positions, group["position"].to_numpy(), side="right")
-            high = np.searchsorted(positions, group["end_position"].to_numpy(), side="right")
-            n = np.maximum(high - low, 0)
-            index = np.repeat(low - np.concatenate([[0], np.cumsum(n)[:-1]]), n) + np.arange(
-                n.sum()
-            )
-            found.append(
-                loci[index]
-                .select("entry", "effect_allele", "other_allele", "flipped_effect")
-                .with_columns(row=pl.Series(np.repeat(group["row"].to_numpy(), n)))
-            )
+        found = [
+            loci[index]
+            .select("entry", "effect_allele", "other_allele", "flipped_effect")
+            .with_columns(row=group["row"][span])
+            for group, loci, index, span in self._inside(blocks)
+        ]
         inside = pl.concat(found)
         if reference is None:
+            self.in_block[inside["entry"].to_numpy()] = True
             return inside.select(
                 "entry",
                 "row",
@@ -245,6 +295,42 @@ class Entries:
             .then(pl.lit(COUNT_NONE, pl.Int8)),
             ambiguous=(pl.col("flipped_effect") == pl.col("other_allele")).fill_null(False),
         )
+
+
+def _families(models: Sequence[ScoreModel], builds: Sequence[str | None]) -> list[Family]:
+    """Neighbouring models that share their variants, together."""
+    families: list[Family] = []
+    first = at = 0
+    while first < len(models):
+        stop = first + 1
+        while stop < len(models) and builds[stop] == builds[first]:
+            if not _same_variants(models[first], models[stop]):
+                break
+            stop += 1
+        model, n = models[first], models[first].variants.height
+        label, weights = model.name, None
+        if stop - first > 1:
+            columns = [m.variants["effect_weight"].to_numpy() for m in models[first:stop]]
+            weights = np.ascontiguousarray(np.stack(columns, axis=1))
+            file = model.source.replace("\\", "/").rsplit("/", 1)[-1]
+            label = f"{file} ({stop - first} scores{', ' + str(builds[first]) if builds[first] else ''})"
+        families.append(
+            Family(np.arange(first, stop, dtype=np.int64), slice(at, at + n), weights, label)
+        )
+        first, at = stop, at + n
+    return families
+
+
+def _same_variants(a: ScoreModel, b: ScoreModel) -> bool:
+    """Columns of one file, with weights in the same rows, one weight a row."""
+    return (
+        a.loci is b.loci
+        and a.source == b.source
+        and a.variants.height == b.variants.height
+        and a.variants["source_line"].equals(b.variants["source_line"])
+        and a.variants["refused"].equals(b.variants["refused"])
+        and not (a.variants["effect_type"] == "dosage").any()
+    )
 
 
 _NO_PAIRS = pl.DataFrame(

@@ -97,7 +97,8 @@ class ScoreSums:
     n_missing           : int32 (models, samples), used entries without a call
     missing_share       : float64 (models, samples), their sum of weight^2 x 2p(1-p)
     missing_alleles     : float64 (models, samples), alleles they would have had
-    frequency, n_called, variance, alleles : per entry, NaN, -1, NaN, 0 until it is used
+    frequency, n_called, spread, alleles : per entry, NaN, -1, NaN, 0 until it is used; spread is
+                          2p(1-p) of a used entry
     """
 
     def __init__(
@@ -125,10 +126,16 @@ class ScoreSums:
         n = entries.table.height
         self.frequency = np.full(n, np.nan)
         self.n_called = np.full(n, -1, np.int64)
-        self.variance = np.full(n, np.nan)
+        self.spread = np.full(n, np.nan)
         self.alleles = np.zeros(n)
         table = entries.table
         self._model = table["model"].to_numpy()
+        self._family = np.zeros(n, np.int64)  # number of the family + 1 where it has several members
+        self._shares: dict[int, _FamilyMissing] = {}
+        for number, family in enumerate(entries.families, 1):
+            if family.weights is not None:
+                self._family[family.rows] = number
+                self._shares[number] = _FamilyMissing.zeros(n_samples, len(family.members))
         self._slope = table["slope"].cast(float).fill_null(np.nan).to_numpy()
         self._weight = table["effect_weight"].cast(float).fill_null(np.nan).to_numpy()
         self._dosage_weights = np.stack(
@@ -177,14 +184,37 @@ class ScoreSums:
             return
         entry, row, count = found.entry[keep], found.row[keep], count[keep]
         self._record(entry, frequency[keep], n_called[keep], scale[row])
-        terms = self._terms(entry)
-        self._add_terms(
-            data, entry, row, count, scale[row], frequency[keep], terms, record_first, record_stop
-        )
+        self._add(data, entry, row, count, scale[row], frequency[keep], record_first, record_stop)
+
+    def _add(
+        self, data: _Calls, entry: np.ndarray, row: np.ndarray, count: np.ndarray, scale: np.ndarray,
+        frequency: np.ndarray, record_first: np.ndarray, record_stop: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Sums and missing calls of these entries, family by family."""
         of_record = count == kernel.COUNT_REF
         needed_first = np.where(of_record, record_first[row], row)
         needed_stop = np.where(of_record, record_stop[row], row + 1)
-        self._add_missing(data, entry, row, needed_first, needed_stop, scale[row])
+        for number in np.unique(self._family[entry]):
+            at = np.flatnonzero(self._family[entry] == number)
+            some = entry[at], row[at], count[at], scale[at]
+            bounds = record_first, record_stop
+            needed = needed_first[at], needed_stop[at]
+            if number:
+                self._add_family_terms(data, number, *some, frequency[at], *bounds)
+                self._add_family_missing(data, number, some[0], some[1], *needed, some[3])
+            else:
+                terms = self._terms(some[0])
+                self._add_terms(data, *some, frequency[at], terms, *bounds)
+                self._add_missing(data, some[0], some[1], *needed, some[3])
+
+    def finish(self) -> None:
+        """Hand what families share out to their members; call it once, after the last batch."""
+        for number, shared in self._shares.items():
+            members = self.entries.families[number - 1].members
+            self.n_missing[members] = shared.n_missing
+            self.missing_share[members] = shared.share.T
+            self.missing_alleles[members] = shared.alleles
+        self._shares = {}
 
     def add_constant(self, entry: np.ndarray, effect_copies: np.ndarray, scale: np.ndarray) -> None:
         """Add the same dosage to every sample: proved or assumed elsewhere, or imputed.
@@ -192,8 +222,17 @@ class ScoreSums:
         effect_copies : float64 (k,), expected share of effect alleles, 0 to 1
         """
         terms = self._terms(entry)
-        value = filled_dosage(terms.recode, effect_copies[terms.entry_at], scale[terms.entry_at])
-        np.add.at(self.sums, self._model[entry[terms.entry_at]], (terms.weight * value)[:, None])
+        at = terms.entry_at
+        value = filled_dosage(terms.recode, effect_copies[at], scale[at])
+        constant = np.zeros(len(self.sums))
+        for i, number in enumerate(self._family[entry[at]]):
+            if number:
+                family = self.entries.families[number - 1]
+                weights = family.weights[entry[at[i]] - family.rows.start]  # type: ignore[index]
+                constant[family.members] += weights * value[i]
+            else:
+                constant[self._model[entry[at[i]]]] += terms.weight[i] * value[i]
+        self.sums += constant[:, None]
         self._record(entry, effect_copies, np.zeros(len(entry), np.int64), scale)
 
     def _record(
@@ -206,7 +245,7 @@ class ScoreSums:
             n_called,
             alleles,
         )
-        self.variance[entry] = self._slope[entry] ** 2 * 2 * p * (1 - p)
+        self.spread[entry] = 2 * p * (1 - p)
 
     def _settle_strand(
         self, data: _Calls, features: _Features, record_first: np.ndarray, record_stop: np.ndarray,
@@ -310,6 +349,54 @@ class ScoreSums:
         for _ in self._map(work, range(0, n_samples, STRIPE)):
             pass
 
+    def _add_family_terms(
+        self, data: _Calls, number: int, entry: np.ndarray, row: np.ndarray, count: np.ndarray,
+        scale: np.ndarray, frequency: np.ndarray, record_first: np.ndarray, record_stop: np.ndarray,
+    ) -> None:  # fmt: skip
+        """One term per entry, with a weight for each member of the family."""
+        family = self.entries.families[number - 1]
+        f = _Features(row, count, self._recode[entry], scale)
+        fill = self._fill(data, f, entry, frequency, record_first, record_stop)
+        weights = family.weights[entry - family.rows.start]  # type: ignore[index]
+        cuts = [slice(at, at + BLOCK) for at in range(0, len(entry), BLOCK)]
+        blocks = [(cut, np.arange(len(entry[cut])), np.ascontiguousarray(weights[cut].T)) for cut in cuts]
+        n_samples = self.sums.shape[1]
+
+        def work(sample: int) -> None:
+            stop = min(sample + STRIPE, n_samples)
+            x = np.empty((BLOCK, stop - sample))
+            for cut, feature, weight in blocks:
+                kernel.fill_features(
+                    *data.arrays, f.row[cut], record_first[f.row[cut]], record_stop[f.row[cut]],
+                    f.count[cut], f.recode[cut], f.scale[cut], fill[cut], sample, stop, x,
+                )  # fmt: skip
+                kernel.add_family(x, feature, weight, family.members, sample, stop, self.sums)
+
+        for _ in self._map(work, range(0, n_samples, STRIPE)):
+            pass
+
+    def _add_family_missing(
+        self, data: _Calls, number: int, entry: np.ndarray, row: np.ndarray, needed_first: np.ndarray,
+        needed_stop: np.ndarray, alleles: np.ndarray,
+    ) -> None:  # fmt: skip
+        family, shared = self.entries.families[number - 1], self._shares[number]
+        some = self.n_called[entry] < self.sums.shape[1]
+        entry, row, alleles = entry[some], row[some], alleles[some]
+        needed_first, needed_stop = needed_first[some], needed_stop[some]
+        weights = family.weights[entry - family.rows.start]  # type: ignore[index]
+        variance = weights**2 * self.spread[entry][:, None]
+        n_samples = self.sums.shape[1]
+
+        def work(sample: int) -> None:
+            kernel.add_family_missing(
+                data.alt_count, data.call_dosage, data.has_dosage, row, needed_first, needed_stop,
+                variance, alleles, sample, min(sample + STRIPE, n_samples), shared.n_missing,
+                shared.share, shared.alleles,
+            )  # fmt: skip
+
+        for _ in self._map(work, range(0, n_samples, STRIPE)):
+            pass
+
     def _add_plain_terms(
         self, data: _Calls, f: _Features, fill: np.ndarray, model: np.ndarray, weight: np.ndarray
     ) -> None:
@@ -372,13 +459,29 @@ class ScoreSums:
         def work(sample: int) -> None:
             kernel.add_missing(
                 data.alt_count, data.call_dosage, data.has_dosage, row, needed_first, needed_stop,
-                self._model[entry], self.variance[entry], alleles, sample,
+                self._model[entry], self._slope[entry] ** 2 * self.spread[entry], alleles, sample,
                 min(sample + STRIPE, n_samples), self.n_missing, self.missing_share,
                 self.missing_alleles,
             )  # fmt: skip
 
         for _ in self._map(work, range(0, n_samples, STRIPE)):
             pass
+
+
+@dataclass
+class _FamilyMissing:
+    """What is missing in the models of one family: n_missing and alleles (samples,), share
+    (samples, members)."""
+
+    n_missing: np.ndarray
+    share: np.ndarray
+    alleles: np.ndarray
+
+    @classmethod
+    def zeros(cls, n_samples: int, n_members: int) -> _FamilyMissing:
+        return cls(
+            np.zeros(n_samples, np.int32), np.zeros((n_samples, n_members)), np.zeros(n_samples)
+        )
 
 
 class _Calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,17 @@ from genomed.schema import ScoreModel
 from genomed.scores.matching import Entries
 from genomed.scores.polygenic import ScoreSums
 
-__all__ = ["ModelShares", "ledger_table", "models_table", "risk_table", "variance_shares"]
+__all__ = [
+    "ModelShares",
+    "ledger_table",
+    "models_table",
+    "reason_counts",
+    "risk_table",
+    "top_variants",
+    "variance_shares",
+]
 
+MODELS_IN_FULL = 30  # models whose top variants the page shows
 FEW_SAMPLES = 50  # below this many, a cohort mean is a poor guess for a missing call
 
 
@@ -21,14 +31,20 @@ FEW_SAMPLES = 50  # below this many, a cohort mean is a poor guess for a missing
 class ModelShares:
     """Shares of sum(weight^2 x 2p(1-p)) of each model.
 
-    share   : float64 (entries,), of each entry in its model
+    share   : per family, float64 (entries of the family, its members)
     total   : float64 (models,), the sum itself (0 for a model without weight)
     matched : float64 (models,), share of the entries in use
+    imputed : float64 (models,), share of the entries filled in for everybody
+    n_used  : int64 (models,), entries in use
+    alleles : float64 (models,), alleles they have in one person
     """
 
-    share: np.ndarray
+    share: list[np.ndarray]
     total: np.ndarray
     matched: np.ndarray
+    imputed: np.ndarray
+    n_used: np.ndarray
+    alleles: np.ndarray
 
 
 def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelShares:
@@ -39,27 +55,32 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
     too, with their weight (0 where it is no number), but repeated ones do not. In a model without
     any variance (all weights 0, or everybody alike at every variant) each variant counts the same.
     """
-    table = entries.table
-    model = table["model"].to_numpy()
-    slope = np.nan_to_num(table["slope"].cast(float).fill_null(0.0).to_numpy())
-    known = sums.reference_frequency
-    p = np.where(np.isnan(known), sums.frequency, known)
+    slope = np.nan_to_num(entries.table["slope"].cast(float).fill_null(0.0).to_numpy())
+    p = np.where(np.isnan(sums.reference_frequency), sums.frequency, sums.reference_frequency)
     spread = 2 * p * (1 - p)
-    filled = np.where(np.isnan(spread), 0.0, spread)
-    n_known = np.bincount(model, ~np.isnan(spread), minlength=n_models)
-    total = np.bincount(model, filled, minlength=n_models)
-    mean = np.divide(total, n_known, out=np.full(n_models, 0.5), where=n_known > 0)
-    variance = slope**2 * np.where(np.isnan(spread), mean[model], spread)
-    repeated = entries.reason == "duplicate_in_model"
-    variance[repeated] = 0.0
-    model_total = np.bincount(model, variance, minlength=n_models)
-    variance = np.where(model_total[model] > 0, variance, ~repeated)
-    whole = np.bincount(model, variance, minlength=n_models)
-    share = np.divide(variance, whole[model], out=np.zeros_like(variance), where=whole[model] > 0)
     used = np.isin(entries.reason.astype(str), USED)
-    return ModelShares(
-        share, model_total, np.bincount(model[used], share[used], minlength=n_models)
-    )
+    imputed = entries.reason == "imputed_reference"
+    repeated = entries.reason == "duplicate_in_model"
+    shares: list[np.ndarray] = []
+    total, matched, filled, alleles = np.zeros((4, n_models))
+    n_used = np.zeros(n_models, np.int64)
+    for family in entries.families:
+        rows, members = family.rows, family.members
+        here = spread[rows]
+        mean = np.nanmean(here) if not np.isnan(here).all() else 0.5
+        weight = slope[rows, None] if family.weights is None else np.nan_to_num(family.weights)
+        variance = weight**2 * np.where(np.isnan(here), mean, here)[:, None]
+        variance[repeated[rows]] = 0.0
+        total[members] = variance.sum(axis=0)
+        variance = np.where(total[members] > 0, variance, ~repeated[rows, None])
+        whole = variance.sum(axis=0)
+        share = np.divide(variance, whole, out=np.zeros(variance.shape), where=whole > 0)
+        shares.append(share)
+        matched[members] = share[used[rows]].sum(axis=0)
+        filled[members] = share[imputed[rows]].sum(axis=0)
+        n_used[members] = used[rows].sum()
+        alleles[members] = sums.alleles[rows][used[rows]].sum()
+    return ModelShares(shares, total, matched, filled, n_used, alleles)
 
 
 def risk_table(
@@ -72,52 +93,47 @@ def risk_table(
     model_flags: list[list[str]],
 ) -> pl.DataFrame:
     """The columns of TABLES["risk"], models in order, samples in the cohort's order."""
-    model = entries.table["model"].to_numpy()
-    used = np.isin(entries.reason.astype(str), USED)
-    imputed = entries.reason == "imputed_reference"
-    frames = []
-    for m, score_model in enumerate(models):
-        mine = used & (model == m)
-        total = shares.total[m]
-        lost = (
-            sums.missing_share[m] / total
-            if total > 0
-            else sums.n_missing[m] * float(shares.share[model == m].max(initial=0.0))
-        )
-        constant = float(shares.share[mine & imputed].sum())
-        coverage = np.clip(shares.matched[m] - constant - lost, 0.0, 1.0)
-        left_out = sums.missing in ("drop", "zero-dosage")
-        alleles = sums.alleles[mine].sum() - (
-            sums.missing_alleles[m] if sums.missing == "drop" else 0.0
-        )
-        score = sums.sums[m].copy()
-        enough = (coverage >= min_weighted_coverage) & mine.any()
-        score[~enough] = np.nan
-        average = np.divide(score, alleles, out=np.full(len(samples), np.nan), where=alleles > 0)
-        flags = np.array(["low_coverage", ""], object)[enough.astype(int)]
-        common = ";".join(f for f in model_flags[m] if f != "low_coverage")
-        if common:
-            flags = np.array([f"{f};{common}" if f else common for f in flags], object)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "sample": samples,
-                    "model": [score_model.name] * len(samples),
-                    "trait": [score_model.trait] * len(samples),
-                    "score": score,
-                    "average": average,
-                    "cohort_z": _z(score),
-                    "cohort_percentile": _percentile(score),
-                    "n_matched": np.full(len(samples), mine.sum(), np.int64),
-                    "n_missing_calls": sums.n_missing[m],
-                    "weighted_coverage": coverage,
-                    "imputed_share": constant + (0.0 if left_out else 1.0) * lost,
-                    "flags": flags.tolist(),
-                },
-                schema_overrides=dict.fromkeys(("sample", "model", "trait", "flags"), pl.Utf8),
-            ).with_columns(pl.col(pl.Float64).fill_nan(None))
-        )
-    return pl.concat(frames)
+    n_models, n = sums.sums.shape
+    each = np.zeros(n_models)  # of a variant, in a model whose variants all count the same
+    for family, share in zip(entries.families, shares.share, strict=True):
+        each[family.members] = share.max(axis=0, initial=0.0)
+    total = shares.total[:, None]
+    lost = np.where(
+        total > 0,
+        np.divide(sums.missing_share, total, out=np.zeros((n_models, n)), where=total > 0),
+        sums.n_missing * each[:, None],
+    )
+    coverage = np.clip((shares.matched - shares.imputed)[:, None] - lost, 0.0, 1.0)
+    alleles = np.repeat(shares.alleles[:, None], n, axis=1)
+    if sums.missing == "drop":
+        alleles -= sums.missing_alleles
+    enough = (coverage >= min_weighted_coverage) & (shares.n_used > 0)[:, None]
+    score = np.where(enough, sums.sums, np.nan)
+    average = np.divide(score, alleles, out=np.full((n_models, n), np.nan), where=alleles > 0)
+    filled = 0.0 if sums.missing in ("drop", "zero-dosage") else lost
+    of_model = np.repeat(np.arange(n_models), n)
+    flags = [[f for f in said if f != "low_coverage"] for said in model_flags]
+    words = [";".join(f) for f in flags] + [";".join(["low_coverage", *f]) for f in flags]
+    texts = {
+        "sample": pl.Series(samples, dtype=pl.Utf8)[np.tile(np.arange(n), n_models)],
+        "model": pl.Series([m.name for m in models], dtype=pl.Utf8)[of_model],
+        "trait": pl.Series([m.trait for m in models], dtype=pl.Utf8)[of_model],
+    }
+    numbers = {
+        "score": score,
+        "average": average,
+        "cohort_z": np.array([_z(s) for s in score]),
+        "cohort_percentile": np.array([_percentile(s) for s in score]),
+        "n_matched": np.repeat(shares.n_used[:, None], n, axis=1),
+        "n_missing_calls": sums.n_missing,
+        "weighted_coverage": coverage,
+        "imputed_share": shares.imputed[:, None] + filled + np.zeros((n_models, n)),
+    }
+    return pl.DataFrame(
+        texts
+        | {name: values.reshape(-1) for name, values in numbers.items()}
+        | {"flags": pl.Series(words, dtype=pl.Utf8)[of_model + n_models * ~enough.reshape(-1)]}
+    ).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _z(score: np.ndarray) -> np.ndarray:
@@ -146,14 +162,15 @@ def models_table(
     flags: list[list[str]],
 ) -> pl.DataFrame:
     """The columns of TABLES["models"], one row per model in the order of the run."""
-    reasons = pl.DataFrame({"model": entries.table["model"], "reason": entries.reason.astype(str)})
-    counts = {(m, r): n for m, r, n in reasons.group_by("model", "reason").len().iter_rows()}
-    scores = {key[0]: frame["score"] for key, frame in risk.group_by("model", maintain_order=True)}
+    counts: dict[int, Counter[str]] = {}
+    for family in entries.families:
+        counts |= dict.fromkeys(family.members.tolist(), Counter(entries.reason[family.rows]))
+    n_samples = risk.height // max(1, len(models))
     rows = []
     for m, model in enumerate(models):
-        n = {reason: counts.get((m, reason), 0) for reason in USED}
-        matched = sum(n.values())
-        score = scores.get(model.name, pl.Series([], dtype=pl.Float64))
+        n = counts[m]
+        matched = sum(n[reason] for reason in USED)
+        score = risk["score"].slice(m * n_samples, n_samples)
         rows.append(
             {
                 "model": model.name,
@@ -180,38 +197,87 @@ def models_table(
 
 
 def ledger_table(
-    models: list[ScoreModel],
-    entries: Entries,
-    sums: ScoreSums,
-    shares: ModelShares,
-    records: pl.DataFrame,
+    entries: Entries, sums: ScoreSums, shares: ModelShares, records: pl.DataFrame
 ) -> pl.DataFrame:
     """The columns of TABLES["ledger"], one row per model variant, in the order of the models' files.
+
+    Scores that are columns of one table, over the same variants, share their rows: `model` names the
+    table then, and effect_weight and share are null.
 
     records : entry, record (text), record_line of the matched entries
     """
     table = entries.table
-    names = pl.Series("model", [m.name for m in models])
-    n_called = pl.Series(sums.n_called)
+    labels = np.empty(table.height, object)
+    share = np.full(table.height, np.nan)
+    for family, shares_of in zip(entries.families, shares.share, strict=True):
+        labels[family.rows] = family.label
+        if family.weights is None:
+            share[family.rows] = shares_of[:, 0]
+    alone = pl.Series(~np.isnan(share))
     return (
         table.select(
             "entry",
-            names[table["model"].to_numpy()].alias("model"),
+            pl.Series("model", labels.tolist(), dtype=pl.Utf8),
             "source_line",
             "variant_id",
             "contig",
             "position",
             "effect_allele",
             "other_allele",
-            "effect_weight",
+            pl.when(alone).then("effect_weight").alias("effect_weight"),
             "effect_type",
-            pl.Series("reason", entries.reason.astype(str)),
+            pl.Series("reason", entries.reason.tolist(), dtype=pl.Utf8),
         )
         .join(records, on="entry", how="left", maintain_order="left")
         .with_columns(
             pl.Series("effect_allele_frequency", sums.frequency).fill_nan(None),
-            pl.Series("n_called", n_called).replace(-1, None),
-            pl.Series("share", shares.share),
+            pl.Series("n_called", sums.n_called).replace(-1, None),
+            pl.Series("share", share).fill_nan(None),
         )
         .drop("entry")
     )
+
+
+def reason_counts(
+    models: list[ScoreModel], entries: Entries, shares: ModelShares, kept: list[int]
+) -> pl.DataFrame:
+    """model, reason, n (variants), share (of the model's variance): one row per model and reason."""
+    rows: list[tuple[str, str, int, float]] = []
+    for family, share in zip(entries.families, shares.share, strict=True):
+        reasons, number = np.unique(entries.reason[family.rows].astype(str), return_inverse=True)
+        counts = np.bincount(number, minlength=len(reasons))
+        of_reason = np.stack([share[number == r].sum(axis=0) for r in range(len(reasons))])
+        for i, m in enumerate(family.members.tolist()):
+            if m in kept:
+                rows += [
+                    (models[m].name, str(reason), int(counts[r]), float(of_reason[r, i]))
+                    for r, reason in enumerate(reasons)
+                ]
+    schema = {"model": pl.Utf8, "reason": pl.Utf8, "n": pl.Int64, "share": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def top_variants(
+    models: list[ScoreModel],
+    entries: Entries,
+    ledger: pl.DataFrame,
+    shares: ModelShares,
+    kept: list[int],
+    n: int = 10,
+) -> pl.DataFrame:
+    """Rows of the ledger with the largest shares of each model, `n` at most, under its own name."""
+    frames = []
+    for family, share in zip(entries.families, shares.share, strict=True):
+        here = ledger.slice(family.rows.start, family.rows.stop - family.rows.start)
+        for i, m in enumerate(family.members.tolist()):
+            if m in kept[:MODELS_IN_FULL]:
+                order = np.argsort(-share[:, i], kind="stable")[:n]
+                weight = here["effect_weight"] if family.weights is None else family.weights[:, i]
+                frames.append(
+                    here.with_columns(
+                        pl.lit(models[m].name).alias("model"),
+                        pl.Series("effect_weight", weight),
+                        pl.Series("share", share[:, i]),
+                    )[order].filter(pl.col("share") > 0)
+                )
+    return pl.concat(frames) if frames else ledger.clear()

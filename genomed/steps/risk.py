@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,9 @@ from genomed.scores.results import (
     FEW_SAMPLES,
     ledger_table,
     models_table,
+    reason_counts,
     risk_table,
+    top_variants,
     variance_shares,
 )
 from genomed.settings import RiskSettings
@@ -104,6 +107,11 @@ def run_risk(
     Raises InputError, BuildError, CoverageError (no variant of any model found) and OutputError;
     nothing is left in `out` then.
     """
+    if settings.assume_hom_ref and inputs.reference is None:
+        raise UsageError(
+            "--assume-hom-ref needs --reference FASTA: only the reference says which of a model's two "
+            "alleles an absent record stands for"
+        )
     clock, started = _Clock(), datetime.now(UTC)
     with OutputDirectory(out) as directory:
         models = read_all_models(inputs)
@@ -115,10 +123,11 @@ def run_risk(
             block_thresholds=(settings.min_block_depth, settings.min_block_quality),
         )  # fmt: skip
         clock.lap("open")
-        candidates = choose_candidates(models, reader.contigs, inputs.build, inputs.cohort)
-        run = _Run(inputs, settings, reader, candidates, threads, max_memory)
-        clock.lap("prepare")
-        run.stream(progress)
+        with closing(reader):
+            candidates = choose_candidates(models, reader.contigs, inputs.build, inputs.cohort)
+            run = _Run(inputs, settings, reader, candidates, threads, max_memory)
+            clock.lap("prepare")
+            run.stream(progress)
         clock.lap("stream")
         page, records = run.finish(command, started.strftime("%Y-%m-%d %H:%M:%S UTC"))
         clock.lap("finish")
@@ -235,6 +244,7 @@ class _Run:
     def finish(self, command: str, started: str) -> tuple[RiskPage, pl.DataFrame]:
         """Settle what was not found, choose the build, and make the tables."""
         self._settle()
+        self.sums.finish()
         entries, sums = self.entries, self.sums
         shares = variance_shares(entries, sums, len(self.candidates.models))
         outcome = self.candidates.decide(entries, self.settings.ambiguous)
@@ -252,10 +262,14 @@ class _Run:
                 pl.DataFrame(schema={"entry": pl.Int64, "record": pl.Utf8, "record_line": pl.Int64})
             ]
         )
-        table = ledger_table(self.candidates.models, entries, sums, shares, records)
-        risk, models, table = (
-            _of_models(frame, self.candidates, outcome.kept) for frame in (risk, models, table)
+        whole = ledger_table(entries, sums, shares, records)
+        listed = self.candidates.models, entries
+        counts = reason_counts(*listed, shares, outcome.kept)
+        top = top_variants(*listed, whole, shares, outcome.kept)
+        risk, models, counts, top = (
+            _of_models(frame, self.candidates, outcome.kept) for frame in (risk, models, counts, top)
         )
+        table = _of_families(whole, entries, self.candidates, outcome.kept)
         self.explainer.note(table)
         if not models["n_matched"].sum() and self.reader.samples:
             raise CoverageError(
@@ -276,13 +290,8 @@ class _Run:
             settings=asdict(self.settings),
             models=models,
             risk=risk,
-            ledger_counts=table.group_by("model", "reason", maintain_order=True).agg(
-                n=pl.len(), share=pl.col("share").sum()
-            ),
-            top_variants=table.filter(pl.col("share") > 0)
-            .sort("share", descending=True, maintain_order=True)
-            .group_by("model", maintain_order=True)
-            .head(10),
+            ledger_counts=counts,
+            top_variants=top,
             record_counts=asdict(self.reader.counts),
             model_facts={
                 str(self.candidates.final_names[m]): _facts(self.candidates.models[m])
@@ -295,8 +304,9 @@ class _Run:
     def _settle(self) -> None:
         """Give every entry that no record decided its reason."""
         entries, sums = self.entries, self.sums
-        open_ = np.array([r is None for r in entries.reason])
-        entries.reason[open_ & entries.seen] = "alleles_differ"
+        open_ = np.equal(entries.reason, None)
+        entries.reason[open_ & entries.in_block] = "reference_unknown"
+        entries.reason[open_ & entries.seen & ~entries.in_block] = "alleles_differ"
         absent = np.flatnonzero(open_ & ~entries.seen)
         entries.reason[absent] = "absent"
         if self.region is not None:
@@ -305,16 +315,17 @@ class _Run:
             outside = (contig != canonical_contig(self.region.contig)) | (
                 (position <= self.region.start) | (position > self.region.end)
             )
+            outside &= ~np.isnan(position)
             entries.reason[absent[outside]] = "outside_region"
             absent = absent[~outside]
         table = entries.table
         scale = np.where(np.isin(table["contig"].to_numpy()[absent], ["Y", "MT"]), 1.0, 2.0)
         if self.settings.assume_hom_ref:
-            if self._reference is None:
-                raise UsageError(
-                    "--assume-hom-ref needs --reference FASTA: only the reference says which of a "
-                    "model's two alleles an absent record stands for"
-                )
+            assert self._reference is not None  # run_risk has seen to it
+            if self.settings.ambiguous != "keep":
+                doubtful = table["ambiguous"].fill_null(False).to_numpy()[absent]
+                entries.reason[absent[doubtful]] = "ambiguous"
+                absent, scale = absent[~doubtful], scale[~doubtful]
             base = self._reference.bases[absent]
             effect = table["effect_allele"].to_numpy()[absent] == base
             other = table["other_allele"].to_numpy()[absent] == base
@@ -353,13 +364,18 @@ class _Run:
                 )
             elif row["n_null"]:
                 warnings.append(
-                    f"{row['model']}: {row['n_null']} of {n} samples have no score, because too many of their "
-                    "calls are missing."
+                    f"{row['model']}: {row['n_null']} of {n} samples without a score, because too many of "
+                    "their calls are missing."
                 )
         if any("few_samples" in f for f in models["flags"]):
             warnings.append(
                 f"Missing calls were filled with the mean of fewer than {FEW_SAMPLES} samples; "
                 "--reference-frequencies with --missing reference-mean does better."
+            )
+        if self.entries.n_conflicts:
+            warnings.append(
+                f"{self.entries.n_conflicts} model variants lie in a reference block and in a record of "
+                "their own; the block came first and was used. Check the gVCF for overlapping records."
             )
         for code, n_records in self.reader.counts.refused.items():
             warnings.append(f"{n_records} records were refused: {ledger.REASONS[code]}.")
@@ -374,6 +390,19 @@ def _of_models(frame: pl.DataFrame, candidates: Candidates, kept: list[int]) -> 
             {candidates.models[m].name: str(candidates.final_names[m]) for m in kept}
         )
     )
+
+
+def _of_families(
+    ledger: pl.DataFrame, entries: Entries, candidates: Candidates, kept: list[int]
+) -> pl.DataFrame:
+    """The ledger's rows of the models kept; a model of its own under its final name."""
+    keep = np.zeros(ledger.height, bool)
+    names: dict[str, str] = {}
+    for family in entries.families:
+        keep[family.rows] = any(m in kept for m in family.members.tolist())
+        if family.weights is None:
+            names[family.label] = str(candidates.final_names[family.members[0]])
+    return ledger.filter(pl.Series(keep)).with_columns(pl.col("model").replace(names))
 
 
 def _facts(model: ScoreModel) -> dict[str, str]:
@@ -511,9 +540,9 @@ def _write(directory: OutputDirectory, run: _Run, page: RiskPage, records: pl.Da
     cohort = Path(run.inputs.cohort)
     if cohort.is_file():
         inputs[run.inputs.cohort] = file_fingerprint(cohort, getattr(run.reader, "sha256", None))
-    for model in run.candidates.models:
-        if Path(model.source).is_file():
-            inputs[model.source] = file_fingerprint(Path(model.source))
+    for source in dict.fromkeys(model.source for model in run.candidates.models):
+        if Path(source).is_file():
+            inputs[source] = file_fingerprint(Path(source))
     for extra in (run.inputs.reference_frequencies, run.inputs.reference):
         if extra is not None:
             inputs[str(extra)] = file_fingerprint(extra)

@@ -87,9 +87,10 @@ class Candidates:
         """Variants of each candidate found with both alleles right."""
         right = np.isin(entries.reason.astype(str), ("exact", "swapped"))
         both = entries.table["other_allele"].is_not_null().to_numpy()
-        return np.bincount(
-            entries.table["model"].to_numpy()[right & both], minlength=len(self.models)
-        )
+        found = np.zeros(len(self.models), np.int64)
+        for family in entries.families:
+            found[family.members] = (right & both)[family.rows].sum()
+        return found
 
     def _vote(self, found: np.ndarray) -> tuple[str | None, str]:
         votes: dict[str, int] = {}

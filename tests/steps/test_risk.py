@@ -297,7 +297,7 @@ def test_the_interior_of_a_block_is_proved_with_the_reference_at_hand(fasta, tmp
 
 def test_the_interior_of_a_block_is_not_proved_without_the_reference(tmp_path):
     found = run_variants(tmp_path, [BLOCK], [(100, "G", "A"), (91, "T", "C")])
-    assert found.reasons[1:] == ["alleles_differ", "hom_ref_called"]
+    assert found.reasons[1:] == ["reference_unknown", "hom_ref_called"]
 
 
 def test_depth_and_quality_a_block_needs_are_the_users(fasta, tmp_path):
@@ -400,7 +400,8 @@ def test_every_reason_has_a_variant_that_meets_it_and_no_variant_is_lost(fasta, 
     expected = [reason for _, reason in rows]
     assert found.reasons == expected
     assert found.ledger["source_line"].to_list() == list(range(3, 3 + len(rows)))
-    assert set(expected) | {"hom_ref_assumed"} | OF_READERS == set(REASONS)
+    elsewhere = {"hom_ref_assumed", "reference_unknown"}
+    assert set(expected) | elsewhere | OF_READERS == set(REASONS)
     m = found.models.row(0, named=True)
     assert m["n_matched"] == sum(reason in USED for reason in expected)
     assert m["n_matched"] + m["n_dropped"] == m["n_variants"] == len(rows)
@@ -465,3 +466,18 @@ def test_memory_for_the_sums_is_checked_before_reading(cohort, tmp_path):
     inputs = step.RiskInputs(str(vcf), (str(model),))
     with pytest.raises(UsageError, match="raise --max-memory"):
         step.run_risk(inputs, tmp_path / "out", RiskSettings(), max_memory=2000)
+
+
+def test_a_variant_under_a_called_deletion_is_never_assumed_hom_ref(fasta, tmp_path):
+    deletion = Record("1", 98, "AAA", "A", "1/1 0/0")
+    found = run_variants(
+        tmp_path, [deletion], [(100, "G", "A")], reference=fasta, assume_hom_ref=True
+    )
+    assert found.reasons[1:] == ["alleles_differ"]
+
+
+def test_a_record_inside_a_reference_block_is_warned_of(fasta, tmp_path):
+    inside = Record("1", 100, "A", "G", "0/1 1/1")
+    found = run_variants(tmp_path, [BLOCK, inside], [(100, "G", "A")], reference=fasta)
+    assert found.reasons[1:] == ["hom_ref_block"]
+    assert "in a reference block and in a record of" in " ".join(found.summary.page.warnings)
