@@ -7,8 +7,10 @@ must refuse; what it accepts, the real reader either accepts with the same rows 
 Decisions where the specification is silent: blank lines are accepted at the end only; INFO/END
 counts for records whose ALTs are all symbolic (or '.'), and only when it is not before POS;
 a call of allele 1 in a record without ALT is not called;
+REF is letters, or '.' as plink2 writes one that it does not know;
 where DS or GP is missing the called GT is the dosage (as plink2 has it, measured with 2.00a3.5),
-and unknown without one; other sub-fields are not looked at.
+and unknown without one; a GP of an odd number of values says nothing; other sub-fields
+are not looked at.
 """
 
 import math
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 
 FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
 MISSING = -9
+SLACK = 0.01  # rounding that a dosage may show beyond 0 and 2
 MAX_POSITION = 2**31 - 1  # VCF integers are 32-bit (4.3, section 1.3)
 _GT = re.compile(r"[/|]?((?:[0-9]+|\.)(?:[/|](?:[0-9]+|\.))*)")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -107,6 +110,8 @@ def _read_record(
     if not re.fullmatch("[0-9]+", position_text) or int(position_text) > MAX_POSITION:
         raise ReferenceVcfError(line, f"POS {position_text!r} is not a position")
     alts = alt_text.split(",")
+    if not re.fullmatch(r"[A-Za-z]+|\.", ref):
+        raise ReferenceVcfError(line, f"REF {ref!r} is not letters")
     if not contig or not ref or not all(alts):
         raise ReferenceVcfError(line, "CHROM, REF or an ALT is empty")
     n_alts = 0 if alts == ["."] else len(alts)
@@ -188,15 +193,27 @@ def _dosage(name: str, text: str | None, index: int, n_alts: int, line: int) -> 
     values = [None if v == "." else _number(v, line) for v in text.split(",")]
     if name == "DS":
         value = values[index - 1] if index <= len(values) else None
-    elif None in values or n_alts > 1:
+    elif None in values:
         value = None
-    elif len(values) in (2, 3):
-        value = values[1] + (2 * values[2] if len(values) == 3 else 0)
     else:
-        raise ReferenceVcfError(line, f"GP {text!r} has {len(values)} values")
-    if value is not None and not 0 <= value <= 2:
+        value = _expected_copies(values, index, n_alts)
+    if value is not None and not -SLACK <= value <= 2 + SLACK:
         raise ReferenceVcfError(line, f"{name} {text!r} is outside 0 to 2")
-    return value
+    return None if value is None else min(max(value, 0.0), 2.0)
+
+
+def _expected_copies(probabilities: list[float], index: int, n_alts: int) -> float | None:
+    """From GP, whose Number is G: one per genotype, in the order of section 1.6.2.
+
+    That is, of genotypes a/b with a <= b: for b in 0 .. n_alts, for a in 0 .. b; and as many as
+    there are alleles for a haploid call.
+    """
+    haploid = [(a,) for a in range(n_alts + 1)]
+    diploid = [(a, b) for b in range(n_alts + 1) for a in range(b + 1)]
+    for genotypes in (haploid, diploid):
+        if len(genotypes) == len(probabilities):
+            return sum(p * g.count(index) for p, g in zip(probabilities, genotypes, strict=True))
+    return None
 
 
 def _number(text: str, line: int) -> float:

@@ -18,7 +18,7 @@ import genomed
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 # PyPI name -> conda name; PyPI name -> module, where they differ.
-CONDA_NAMES = {"isal": "python-isal", "torch": "pytorch", "zlib-ng": "python-zlib-ng"}
+CONDA_NAMES = {"torch": "pytorch", "zlib-ng": "python-zlib-ng"}
 IMPORT_NAMES = {"scikit-allel": "allel", "scikit-learn": "sklearn", "zlib-ng": "zlib_ng"}
 
 # Fixed by the design for commands that are still to come.

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
 
-__all__ = ["EOF_BLOCK", "Chunk", "TextStream"]
+__all__ = ["EOF_BLOCK", "ZLIB_ERROR", "Chunk", "TextStream", "unfit_index"]
 
 # The empty member that ends every whole BGZF file (SAMv1 section 4.1.2).
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -33,25 +34,42 @@ EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 BLOCKS_PER_CHUNK = 24  # x 64 KiB: a chunk's text still lies in the cache when it is parsed
 CHUNK_BYTES = BLOCKS_PER_CHUNK * 65536
 READ_BYTES = 1 << 20
+MAX_BLOCK = 65536  # bytes of a BGZF block, as it lies in the file and inflated
 PADDING = 64  # spare bytes behind every buffer
 PREFETCH_BYTES = 96 << 20
-_DAMAGE = (EOFError, OSError, ValueError, zlib_ng.error)  # what inflating damaged bytes raises
+_GzipReader: Any = zlib_ng._GzipReader  # zlib-ng's stub allows for fewer sources than it takes
+ZLIB_ERROR: Any = zlib_ng.error
+_DAMAGE = (EOFError, OSError, ValueError, ZLIB_ERROR)  # what inflating damaged bytes raises
 
 
 class Chunk:
     """A piece of the inflated stream: `fill` inflates it into a buffer and says how long it is.
 
     n_compressed : bytes of the file up to the end of this chunk, for progress bars
+    blocks       : of a chunk that was sought, (place in the text, address in the file) of each one
+    begins_range : whether what was sought begins with this chunk, that is with a line
     """
 
-    __slots__ = ("_compressed", "_filled", "_path", "_pool", "n_compressed")
+    __slots__ = (
+        "_compressed",
+        "_filled",
+        "_path",
+        "_pool",
+        "_span",
+        "begins_range",
+        "blocks",
+        "n_compressed",
+    )
 
     def __init__(self, path: str, pool: _BufferPool, n_compressed: int) -> None:
         self._path = path
         self._pool = pool
         self._compressed: bytes | None = None
         self._filled: tuple[bytearray, int] | None = None
+        self._span: tuple[int, int] | None = None  # of the text, what was asked for
         self.n_compressed = n_compressed
+        self.blocks: list[tuple[int, int]] = []
+        self.begins_range = False
 
     def fill(self) -> tuple[bytearray, int]:
         """Return (buffer, valid bytes); give the buffer back with `release` when done."""
@@ -62,11 +80,19 @@ class Chunk:
     def _inflate(self) -> tuple[bytearray, int]:
         buffer = self._pool.take()
         try:
-            n = _read_fully(zlib_ng._GzipReader(self._compressed), buffer, len(buffer) - PADDING)
+            n = _read_fully(_GzipReader(self._compressed), buffer, len(buffer) - PADDING)
         except _DAMAGE as error:
             raise _damaged(self._path, self.n_compressed, error) from None
         self._compressed = None
-        return buffer, n
+        return buffer, n if self._span is None else self._cut(buffer, n, *self._span)
+
+    def _cut(self, buffer: bytearray, n: int, first: int, stop: int) -> int:
+        """Move text[first:stop] to the front of the buffer; the bytes it has."""
+        if stop > n or (first and buffer[first - 1] != 10):
+            raise unfit_index(self._path)
+        if first:
+            buffer[: stop - first] = buffer[first:stop]
+        return stop - first
 
     def release(self, buffer: bytearray) -> None:
         """Hand a buffer back for reuse; nothing may look at it afterwards."""
@@ -122,7 +148,7 @@ class TextStream:
             return self._start[:3] == b"BCF"
         magic = bytearray(3)
         try:
-            n = zlib_ng._GzipReader(self._start).readinto(magic)
+            n = _GzipReader(self._start).readinto(magic)
         except _DAMAGE:
             return False
         return n == 3 and magic == b"BCF"
@@ -143,6 +169,48 @@ class TextStream:
         if self._ahead_error is not None:
             raise self._ahead_error
         yield from self._chunks
+
+    def range_chunks(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Chunk]:
+        """Yield the text between pairs of virtual offsets of a BGZF file, range by range.
+
+        ranges : in order and without a block in common; each begins and ends between lines
+        """
+        self._stop.set()
+        if self._prefetcher is not None:
+            self._prefetcher.join()
+            self._prefetcher = None
+        self._ahead.clear()
+        for first, stop in ranges:
+            blocks = self._blocks(first >> 16, (stop >> 16) + (1 if stop & 0xFFFF else 0))
+            begins = True
+            while group := list(itertools.islice(blocks, BLOCKS_PER_CHUNK)):
+                yield self._range_chunk(group, first, stop, begins)
+                begins = False
+
+    def ends_at(self, offset: int) -> bool:
+        """Whether there is no text behind this virtual offset of a BGZF file."""
+        assert self.size is not None
+        address, place = offset >> 16, offset & 0xFFFF
+        if address > self.size or (address == self.size and place):
+            return False
+        here = self._raw.tell()
+        try:
+            for _, block in self._blocks(address, self.size):
+                if _text_bytes(block) != place:
+                    return False
+                place = 0
+        except InputError:
+            return False
+        finally:
+            self._raw.seek(here)
+        return not place
+
+    def check_end(self) -> None:
+        """Raise InputError when a BGZF file does not end with the end-of-file block."""
+        assert self.size is not None
+        self._raw.seek(max(0, self.size - len(EOF_BLOCK)))
+        if self._raw.read(len(EOF_BLOCK)) != EOF_BLOCK:
+            raise _no_end(self.path)
 
     def prefetch(self) -> None:
         """Begin to inflate in the background, up to PREFETCH_BYTES, until `chunks` is called."""
@@ -183,9 +251,7 @@ class TextStream:
         if self.kind == "bgzf":
             return self._bgzf_chunks()
         source = _Rest(self)
-        return self._sequential_chunks(
-            zlib_ng._GzipReader(source) if self.kind == "gzip" else source
-        )
+        return self._sequential_chunks(_GzipReader(source) if self.kind == "gzip" else source)
 
     def _sequential_chunks(self, source: object) -> Iterator[Chunk]:
         while True:
@@ -229,16 +295,47 @@ class TextStream:
                 "copy or make the file again"
             )
         if not ended:
-            raise InputError(
-                f"{self.path}: no BGZF end-of-file block: the file is probably truncated; copy it "
-                "again, or if you know it is whole, rewrite it with `bgzip -d | bgzip`"
-            )
+            raise _no_end(self.path)
         if n_blocks:
             yield self._bgzf_chunk(data[first:at], done + at)
 
     def _bgzf_chunk(self, compressed: bytes, n_compressed: int) -> Chunk:
         chunk = Chunk(self.path, self._pool, n_compressed)
         chunk._compressed = compressed
+        return chunk
+
+    def _blocks(self, address: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """(address, bytes) of every block that begins at or after `address` and before `end`."""
+        data, at = b"", 0  # data[at:] begins at `address`
+        self._raw.seek(address)
+        while address < end:
+            length = _block_length(data, at, self.path, address - at)
+            if length is None:
+                more = self._raw.read(min(READ_BYTES, end - address + MAX_BLOCK))
+                if not more:
+                    raise unfit_index(self.path)
+                data, at = data[at:] + more, 0
+                continue
+            yield address, data[at : at + length]
+            at += length
+            address += length
+
+    def _range_chunk(
+        self, group: list[tuple[int, bytes]], first: int, stop: int, begins: bool
+    ) -> Chunk:
+        last_address, last = group[-1]
+        chunk = self._bgzf_chunk(b"".join(b for _, b in group), last_address + len(last))
+        skipped = first & 0xFFFF if begins else 0
+        place = -skipped
+        for address, block in group:
+            chunk.blocks.append((place, address))
+            place += _text_bytes(block)
+        if last_address == stop >> 16:
+            place = chunk.blocks[-1][0] + (stop & 0xFFFF)
+        if place < 0:
+            raise unfit_index(self.path)
+        chunk._span = skipped, skipped + place
+        chunk.begins_range = begins
         return chunk
 
 
@@ -318,6 +415,11 @@ def _block_length(data: bytes, at: int, path: str, done: int) -> int | None:
     return size + 1 if at + size + 1 <= len(data) else None
 
 
+def _text_bytes(block: bytes) -> int:
+    """Length of a block's text, as its last four bytes say."""
+    return int(struct.unpack_from("<I", block, len(block) - 4)[0])
+
+
 def _read_fully(source: object, buffer: bytearray, n: int) -> int:
     """Fill buffer[:n] from an object with readinto; bytes read, fewer than n only at the end."""
     view = memoryview(buffer)
@@ -329,6 +431,21 @@ def _read_fully(source: object, buffer: bytearray, n: int) -> int:
         done += got
     view.release()
     return done
+
+
+def unfit_index(path: str) -> InputError:
+    """What is raised when an index leads to a place where no line begins or ends."""
+    return InputError(
+        f"{path}: its index leads to places that are not between lines, so it was made for another "
+        "file; make it again with `bcftools index -f`"
+    )
+
+
+def _no_end(path: str) -> InputError:
+    return InputError(
+        f"{path}: no BGZF end-of-file block: the file is probably truncated; copy it "
+        "again, or if you know it is whole, rewrite it with `bgzip -d | bgzip`"
+    )
 
 
 def _damaged(path: str, at: int, error: Exception) -> InputError:

@@ -1,8 +1,8 @@
-"""Which format a cohort is in, told from its name: standard library only."""
+"""Which format a cohort is in, and its index, told from names: standard library only."""
 
 from pathlib import Path
 
-__all__ = ["COMPANIONS", "cohort_format"]
+__all__ = ["COMPANIONS", "cohort_format", "has_index", "index_paths"]
 
 _SUFFIXES = {".pgen": "pgen", ".bed": "bed", ".bgen": "bgen", ".bcf": "bcf"}
 COMPANIONS = {".pvar": "pgen", ".pvar.zst": "pgen", ".psam": "pgen", ".bim": "bed", ".fam": "bed"}
@@ -27,3 +27,19 @@ def cohort_format(path: str) -> str:
             if Path(path + suffix).is_file():
                 return _SUFFIXES[suffix]
     return "vcf"
+
+
+def index_paths(path: str) -> list[Path]:
+    """Index files beside a VCF: ``FILE.csi``, ``FILE.tbi``, with or without FILE's last suffix."""
+    if path == "-":
+        return []
+    file = Path(path)
+    beside = [file.with_name(file.name + ending) for ending in (".csi", ".tbi")]
+    if file.suffix in (".gz", ".bgz"):
+        beside += [file.with_suffix(ending) for ending in (".csi", ".tbi")]
+    return [index for index in beside if index.is_file()]
+
+
+def has_index(path: str) -> bool:
+    """Whether an index lies beside a VCF, so that a reader may choose to seek."""
+    return bool(index_paths(path))

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from isal import igzip, isal_zlib
+from zlib_ng import gzip_ng
 
 from genomed.errors import InputError
+from genomed.io.bgzf import EOF_BLOCK, ZLIB_ERROR
 
 __all__ = ["MISSING_TEXT", "TextTable", "read_plain_bytes", "read_text_table"]
 
 MISSING_TEXT = ["", ".", "NA", "N/A", "NaN", "nan", "null", "None"]  # fields read as unknown
 
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _OTHER_ARCHIVES = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _KEY_VALUE = re.compile(r"#+\s*([A-Za-z][\w .()/-]*?)\s*=\s*(.*)")
 
@@ -93,12 +93,12 @@ def read_plain_bytes(path: Path) -> bytes:
 def _gunzip(path: Path, raw: bytes) -> bytes:
     is_bgzf = raw[3] & 4 and raw[12:14] == b"BC"
     try:
-        plain = igzip.decompress(raw)
-    except (EOFError, isal_zlib.error, igzip.BadGzipFile) as error:
+        plain = gzip_ng.decompress(raw)
+    except (EOFError, OSError, ZLIB_ERROR) as error:
         raise InputError(
             f"{path}: the gzip stream is truncated or damaged ({error}); fetch or copy it again"
         ) from None
-    if is_bgzf and not raw.endswith(_BGZF_END):
+    if is_bgzf and not raw.endswith(EOF_BLOCK):
         raise InputError(f"{path}: truncated, the BGZF end block is missing; copy the file again")
     return plain
 

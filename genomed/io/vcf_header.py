@@ -58,7 +58,8 @@ def parse_header(data: bytes, path: str) -> VcfHeader:
     if not lines[0].startswith("##fileformat=VCF"):
         if not lines[0].startswith("#"):
             raise InputError(
-                f"{path}, line 1: not a VCF: the first line is {lines[0][:40]!r}, not '##fileformat=VCFv4.x'"
+                f"{path}, line 1: not a VCF: the first line is {lines[0][:40]!r}, "
+                "not '##fileformat=VCFv4.x'"
             )
         notes["no_fileformat"] = 1
     contigs: dict[str, int | None] = {}
@@ -85,8 +86,8 @@ def _columns(columns: list[str], line: int, path: str) -> tuple[int, list[str]]:
         odd = next((c for c, f in zip(columns, FIXED_COLUMNS, strict=False) if c != f), None)
         said = f"{odd[:40]!r}" if odd is not None else f"only {len(columns)} columns"
         raise InputError(
-            f"{path}, line {line}: the column line is not '{' '.join(FIXED_COLUMNS)}' with tabs between "
-            f"(found {said}); mend the header"
+            f"{path}, line {line}: the column line is not '{' '.join(FIXED_COLUMNS)}' with tabs "
+            f"between (found {said}); mend the header"
         )
     if len(columns) > 8 and columns[8] != "FORMAT":
         raise InputError(

@@ -28,20 +28,21 @@ from genomed.kernels.vcf_codes import (
     N_UNNAMED_ALTS,
     NINE,
     PLUS,
+    SLACK,
     SLASH,
     TAB,
     ZERO,
 )
 
 
-def inner(function):  # type: ignore[no-untyped-def]
+def inner(function):
     """Compile a function that only kernels call: without the wrappers that Python would need."""
     return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 @inner
 def decode_regular(words, n_samples, alt_count):
-    """Decode cells ``a|b`` + tab, a and b in 0 1 '.', from uint32 words; 0 when all were of this kind.
+    """Decode cells ``a|b`` + tab, a and b in 0 1 '.', from uint32 words; 0 when all were such.
 
     Each word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.',
     and 0x53 where the separator is '/'.
@@ -125,8 +126,13 @@ def _parse_number(text, at, stop, out):
 
 
 @inner
-def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
-    """Expected copies of each ALT from one DS or GP value text[at:stop]; False if not numbers.
+def _decode_dosage(text, at, stop, field, n_alts, values, dosage):
+    """Expected copies of each ALT from one DS or GP value text[at:stop].
+
+    returns : False when it holds what is no number, or a dosage is not between 0 and 2
+
+    As many GP values as alleles are a haploid call's; as many as genotypes come in the order of VCF
+    4.3, section 1.6.2: 0/0 0/1 1/1 0/2 1/2 2/2 ...; any other number says nothing.
 
     values : float64 scratch, at least (n_alts + 1) * (n_alts + 2) / 2
     dosage : float32 (n_alts,), filled; NaN where the field does not say
@@ -145,20 +151,25 @@ def _decode_dosage(text, at, stop, field, n_alts, ploidy, values, dosage):
     if field == DS:
         for j in range(min(n, n_alts)):
             dosage[j] = values[j]
-    elif n == n_alts + 1 and (ploidy == 1 or n_alts > 1 or n == 2):
+    elif n == n_alts + 1:
         for j in range(n_alts):
             dosage[j] = values[j + 1]
     elif n == (n_alts + 1) * (n_alts + 2) // 2:
         for j in range(n_alts):
             dosage[j] = 0.0
         k = 0
-        for b in range(n_alts + 1):  # VCF order of genotypes: (0,0) (0,1) (1,1) (0,2) ...
+        for b in range(n_alts + 1):
             for a in range(b + 1):
                 if a > 0:
                     dosage[a - 1] += values[k]
                 if b > 0:
                     dosage[b - 1] += values[k]
                 k += 1
+    for j in range(len(dosage)):
+        if dosage[j] < -SLACK or dosage[j] > 2 + SLACK:
+            return False
+        if dosage[j] == dosage[j]:
+            dosage[j] = min(max(dosage[j], np.float32(0)), np.float32(2))
     return True
 
 
@@ -257,9 +268,7 @@ def decode_cells(
                     while q < stop and text[q] != COLON and text[q] != TAB:
                         q += 1
                     if call_dosage is not None:
-                        if not _decode_dosage(
-                            text, at, q, dosage_kind, n_alts, ploidy, values, dosages
-                        ):
+                        if not _decode_dosage(text, at, q, dosage_kind, n_alts, values, dosages):
                             state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = (
                                 BAD_NUMBER,
                                 at,
@@ -267,7 +276,7 @@ def decode_cells(
                             )
                             return -1
                         has_dosage = True
-                if field == depth_field or field == quality_field:
+                if field in (depth_field, quality_field):
                     value = _whole_number(text, at, stop)
                     least = thresholds[0] if field == depth_field else thresholds[1]
                     too_low = too_low or (0 <= value < least)
@@ -306,10 +315,8 @@ def decode_cells(
                 if np.isnan(d) and called:
                     d = np.float32(copies & 3)
                 call_dosage[row + j, slot] = d
-                if (
-                    gt_field < 0 and not np.isnan(d) and abs(d - np.rint(d)) <= 0.100001
-                ):  # as plink2's hard calls
-                    copies = np.int64(np.rint(d))
+                if gt_field < 0 and not np.isnan(d) and abs(d - np.rint(d)) <= 0.100001:
+                    copies = int(np.rint(d))  # as plink2's hard calls
             alt_count[row + j, slot] = copies
     if at <= stop:
         state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, n_samples

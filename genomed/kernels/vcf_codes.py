@@ -60,4 +60,5 @@ _MIN_DP, _DP, _GQ, _RGQ = (np.frombuffer(k, np.uint8) for k in (b"MIN_DP", b"DP"
 COMMA, DOT, SLASH, ZERO, NINE, COLON, SEMICOLON = 44, 46, 47, 48, 57, 58, 59
 LESS_THAN, BAR, MINUS, PLUS = 60, 124, 45, 43
 MISSING_CALL = -9
+SLACK = 0.01  # rounding that dosages are forgiven beyond 0 and 2
 HAPLOID_CODE = 4  # 4 and 5 stand for 0 and 1 copies in a haploid call until the caller splits them

@@ -5,8 +5,8 @@ a wanted line is decoded. GT-only lines of three-byte cells are compared four by
 
 Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
 
-numba's cache looks at this file only: after an edit of vcf_cells or vcf_codes, touch this one (tests
-keep a cache per state of the sources, see tests/conftest.py; an installation replaces all files).
+numba's cache looks at this file only: after an edit of vcf_cells or vcf_codes, touch this one
+(tests keep a cache per state of the sources, see tests/conftest.py; an installation replaces all).
 """
 
 import numpy as np
@@ -223,9 +223,9 @@ def _fail(state, code, at, column):
 @njit(cache=True, nogil=True, no_cfunc_wrapper=True)
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
-    contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch, scratch_words,
-    scratch_row, values, alt_count, call_dosage, row_line, row_alt, row_n_alts, row_end, row_flags,
-    head, head_bounds, changes, state,
+    contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch,
+    scratch_words, scratch_row, values, alt_count, call_dosage, row_line, row_at, row_alt,
+    row_n_alts, row_end, row_flags, head, head_bounds, changes, state,
 ):  # fmt: skip
     """Read the lines text[begin:end], decode the wanted ones, and count all.
 
@@ -233,7 +233,7 @@ def scan_lines(
     n_fixed       : columns before the samples: 8 without FORMAT, else 9
     slots         : int64 (n_samples,), output column of each sample, -1 to leave it out
     keep_all      : True wants every record (inside `region`); the next arguments are then unused
-    contig_text, contig_bounds : spellings of the wanted contigs, concatenated uint8 and int64 bounds
+    contig_text, contig_bounds : spellings of the wanted contigs, joined uint8 and int64 bounds
     contig_first, contig_last  : int64, the range of `positions` that belongs to each spelling
     positions     : int64, sorted within each contig
     id_table      : uint64 open-addressing table of wanted IDs, or length 0
@@ -245,8 +245,9 @@ def scan_lines(
     values        : float64 scratch for GP
     alt_count     : int8 (rows, samples) out; 4 and 5 stand for haploid calls of 0 and 1 copies
     call_dosage   : float32 (rows, samples) out, or None
-    row_*         : per output row: line (0-based within this call's counter), ALT number (1-based,
-                    0 without ALT), ALTs in the record, last position covered, flags
+    row_*         : per output row: line (0-based within this call's counter), where the line
+                    begins in `text`, ALT number (1-based, 0 without ALT), ALTs in the record, last
+                    position covered, flags
     head, head_bounds : columns CHROM .. ALT of each row's line, with a newline, concatenated
     changes       : int64 out, offsets of lines whose contig differs from the line before
     state         : int64 (STATE_SIZE,), see the names above
@@ -309,8 +310,11 @@ def scan_lines(
         id_stop = p
         ref_at = p + 1 if text[p] == TAB else p
         p = ref_at
-        while 32 < text[p] < 127:
+        if text[p] == DOT:
             p += 1
+        else:
+            while 65 <= (text[p] & 0xDF) <= 90:  # letters, small or capital
+                p += 1
         ref_length = p - ref_at
         alt_at = p + 1 if text[p] == TAB else p
         p = alt_at
@@ -327,6 +331,7 @@ def scan_lines(
         if (
             text[p] != TAB
             or text[id_stop] != TAB
+            or text[ref_at + ref_length] != TAB
             or text[ref_at - 1] != TAB
             or text[alt_at - 1] != TAB
         ):
@@ -456,20 +461,18 @@ def scan_lines(
                             for s in range(n_samples):
                                 if slots[s] >= 0:
                                     alt_count[rows, slots[s]] = scratch_row[s]
-                    if call_dosage is not None:
-                        if done:
-                            for s in range(alt_count.shape[1]):
-                                c = alt_count[rows, s]
-                                call_dosage[rows, s] = (
-                                    np.float32(c) if c >= 0 else np.float32(np.nan)
-                                )
+                    if call_dosage is not None and done:
+                        for s in range(alt_count.shape[1]):
+                            c = alt_count[rows, s]
+                            call_dosage[rows, s] = np.float32(c) if c >= 0 else np.float32(np.nan)
                 if not done:
                     if (n_alts + 1) * (n_alts + 2) // 2 > len(values):
                         dosage_field = -1  # more GP values than anybody writes
                     half_calls = state[N_HALF_CALLS]
                     flags = decode_cells(
-                        text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind,
-                        depth_field, quality_field, thresholds, rows, alt_count, call_dosage, values, state,
+                        text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field,
+                        dosage_kind, depth_field, quality_field, thresholds, rows, alt_count,
+                        call_dosage, values, state,
                     )  # fmt: skip
                     if flags == -1:
                         state[RESUME] = line
@@ -483,6 +486,7 @@ def scan_lines(
             else:
                 for j in range(needed):
                     row_line[rows] = state[N_LINES]
+                    row_at[rows] = line
                     row_alt[rows] = j + 1 if n_alts > 0 else 0
                     row_n_alts[rows] = n_alts
                     row_end[rows] = last

@@ -99,12 +99,25 @@ def test_gp_gives_expected_copies_of_diploid_and_haploid_calls():
     assert row.dosage == [pytest.approx(1.6), 0.75, 0, None]
 
 
+def test_gp_of_several_alts_is_in_the_order_of_genotypes():
+    data = text("1 10 . A C,G . . . GP 0,0,0,0,0,1 0,0.5,0,0,0.5,0 0.1,0.2,0.7 0.5,0.5")
+    first, second = read_vcf_text(data, "GP").rows
+    assert first.dosage == pytest.approx([0, 1, 0.2, None])
+    assert second.dosage == pytest.approx([2, 0.5, 0.7, None])
+
+
+@pytest.mark.parametrize("ref", ["<a", "*", "A*", "-", "A.", "A1"])
+def test_ref_is_letters(ref):
+    with pytest.raises(ReferenceVcfError, match="REF"):
+        read_vcf_text(text(f"1 10 . {ref} C . . . GT 0/0 0/0 0/0 0/0"))
+
+
 def test_alt_counts_come_from_dosages_only_where_gt_is_not_in_format():
     rows = read_vcf_text(
         text("1 10 . A C . . . DS 0.1 1.2 1.9 .", "1 11 . A C . . . GT:DS ./.:1.9 0/0:1.2 . 1:1"),
         "DS",
     ).rows
-    assert [row.alt_count for row in rows] == [[0, 1, 2, -9], [-9, 0, -9, 1]]
+    assert [row.alt_count for row in rows] == [[0, -9, 2, -9], [-9, 0, -9, 1]]
 
 
 def test_crlf_trailing_blank_lines_and_no_final_newline_are_accepted():
