@@ -13,7 +13,7 @@
 SIGINT ends with 130 and SIGTERM with 143. Any other exception is a bug and keeps its traceback.
 
 A message says what, where and what to do next, in one sentence:
-``cohort.vcf.gz, line 17: POS 'x' is not a number; the file may be damaged, check it with `bcftools view```.
+``cohort.vcf.gz, line 17: POS 'x' is not a number; check the file with `bcftools view```.
 """
 
 __all__ = [

@@ -17,15 +17,16 @@ REASONS = {
     "ambiguous": "A/T or C/G: the strand cannot be told",
     "monomorphic_no_call": "a record is there, but nobody is called",
     "low_quality_block": "inside a reference block below the depth or quality threshold",
-    "reference_unknown": "inside a gVCF reference block, but which allele is the reference base is not "
-    "known; give --reference",
+    "reference_unknown": "inside a gVCF reference block, but which allele is the reference base is "
+    "not known; give --reference",
     "duplicate_in_model": "the same variant and effect allele stood in the model before",
     "duplicate_in_cohort": "a second record of the same variant; the first was used",
     "no_position": "the model gives no position in this build",
     "no_effect_allele": "the model gives no effect allele",
     "bad_alleles": "an allele is not made of A, C, G, T",
     "bad_weight": "the weight is not a finite number (or an odds or hazard ratio is not above 0)",
-    "bad_effect_type": "an effect type other than additive, dominant, recessive or dosage, or two at once",
+    "bad_effect_type": "an effect type other than additive, dominant, recessive or dosage, or two "
+    "at once",
     "haplotype": "a haplotype or diplotype row; not a single variant",
     "interaction": "an interaction row; not a single variant",
     "conditional": "a row with an inclusion criterion that cannot be checked",
@@ -55,14 +56,16 @@ LENIENCIES = {
     "crlf": "lines that end in CR LF",
     "no_final_newline": "the last line has no end",
     "missing_trailing_fields": "sample columns that end before FORMAT does",
-    "not_decoded": "records at no model locus: only CHROM, POS, REF and the line's end were looked at",
+    "not_decoded": "records at no model locus: only CHROM, POS, REF and the line's end were looked "
+    "at",
     "no_fileformat": "the first line is not ##fileformat",
     "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
-    "allele_without_alt": "a call of an ALT on a line that names none (ALT '.'): counted as not called",
+    "allele_without_alt": "a call of an ALT on a line that names none (ALT '.'): counted as not "
+    "called",
     "duplicate_id": "one ID on several records",
-    "low_quality_block": "calls of a reference block below --min-block-depth or --min-block-quality: "
-    "counted as not called",
-    "seeked": "read through the index: only the parts of the file that can hold a wanted record were "
-    "looked at",
+    "low_quality_block": "calls of a reference block below --min-block-depth or "
+    "--min-block-quality: counted as not called",
+    "seeked": "read through the index: only the parts of the file that can hold a wanted record "
+    "were looked at",
     "iid_repeated": "IIDs that occur twice: samples are named FID_IID (or IID_SID) instead",
 }

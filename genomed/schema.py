@@ -65,10 +65,10 @@ TABLES: dict[str, dict[str, str]] = {
         "position": "1-based position as in VCF",
         "id": "variant ID, null where the file has '.'",
         "ref": "reference allele, upper case",
-        "alt": "this row's ALT, upper case; '.' for a record without ALT; '<NON_REF>', '<*>', '<DEL>', "
-        "'*' and so on for symbolic alleles",
-        "end_position": "last position covered (1-based, inclusive): POS + len(REF) - 1, or INFO/END of "
-        "a reference block",
+        "alt": "this row's ALT, upper case; '.' for a record without ALT; '<NON_REF>', '<*>', "
+        "'<DEL>', '*' and so on for symbolic alleles",
+        "end_position": "last position covered (1-based, inclusive): POS + len(REF) - 1, or "
+        "INFO/END of a reference block",
         "n_alts": "number of ALTs in the record this row came from",
         "line": "1-based line of a text file, or record number of a binary one",
     },
@@ -84,7 +84,8 @@ TABLES: dict[str, dict[str, str]] = {
         "n_missing_calls": "of those, the ones without a call in this sample",
         "weighted_coverage": "share of sum(weight^2 x 2p(1-p)) that rests on a called genotype in "
         "this sample",
-        "imputed_share": "share of sum(weight^2 x 2p(1-p)) that was filled in by the --missing rule",
+        "imputed_share": "share of sum(weight^2 x 2p(1-p)) that was filled in by the --missing "
+        "rule",
         "flags": "semicolon-separated words, empty when there is nothing to say",
     },
     "models": {
@@ -159,8 +160,8 @@ class VariantBatch:
     """Rows of a cohort, one per (position, ref, alt), in the order of the file.
 
     variants    : polars frame with the columns of TABLES["variants"]
-    alt_count   : int8 (variants, samples), see ARRAYS; where only a dosage is known, the nearest count
-                  when it is within 0.1, else -9 (plink2's --hard-call-threshold)
+    alt_count   : int8 (variants, samples), see ARRAYS; where only a dosage is known, the nearest
+                  count when it is within 0.1, else -9 (plink2's --hard-call-threshold)
     call_ploidy : int8 (variants, samples), or None when every call is diploid
     call_dosage : float32 (variants, samples), or None unless dosages were asked for
     """

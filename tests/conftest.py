@@ -14,7 +14,6 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-
 def kernel_cache() -> Path:
     """Where compiled kernels of just these sources are kept.
 

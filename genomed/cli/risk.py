@@ -43,7 +43,7 @@ def risk(
             "--model",
             "-m",
             metavar="FILE|NAME",
-            help="Scoring file, or a model of the library; repeat for more. Default: the bundled panel.",
+            help="Scoring file, or a model of the library; repeatable. Default: the bundled panel.",
         ),
     ] = None,
     region: RegionText = None,

@@ -16,7 +16,8 @@ def load_numba() -> None:
     if "numba" in sys.modules:
         return
     hidden = [name for name in ("scipy", "yaml") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] - None stands for "absent"
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # stands for "absent"
     try:
         import_module("numba.np.arraymath")
     finally:

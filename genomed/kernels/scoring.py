@@ -19,7 +19,15 @@ scale       : float64 (features,), dosage of a call whose every allele is the ef
 import numpy as np
 from numba import njit
 
-__all__ = ["add_calls", "add_family", "add_family_missing", "add_missing", "add_scores", "fill_features", "summarise_features"]
+__all__ = [
+    "add_calls",
+    "add_family",
+    "add_family_missing",
+    "add_missing",
+    "add_scores",
+    "fill_features",
+    "summarise_features",
+]
 
 # What is counted: copies of the row's ALT, copies of the record's REF, or nothing (the effect
 # allele is in no call, so every call holds 0 copies).
@@ -88,8 +96,8 @@ def summarise_features(
 
     first, stop : features to work on
     frequency   : float64 (features,) out, copies over called alleles; NaN without calls
-    mean        : float64 (features,) out; scale x frequency when additive, else the mean over called
-                  samples; NaN without calls
+    mean        : float64 (features,) out; scale x frequency when additive, else the mean over
+                  called samples; NaN without calls
     n_called    : int64 (features,) out
     """
     n = alt_count.shape[1]
@@ -104,8 +112,8 @@ def summarise_features(
                     c = np.int32(calls[i])
                     some += np.int32(c >= 0)
                     of_them += max(c, np.int32(0))
-                called += some
-                alts += of_them
+                called += int(some)
+                alts += int(of_them)
             n_called[k] = called
             frequency[k] = alts / (2.0 * called) if called else np.nan
             mean[k] = scale[k] * frequency[k]
@@ -248,8 +256,8 @@ def add_calls(
 ):  # fmt: skip
     """What fill_features and add_scores do, to the bit, for plain diploid calls of one ALT.
 
-    offset, factor : float64 (terms,); the dosage is offset + factor x copies: (0, 1) counts the ALT,
-                     (2, -1) the REF, half of each on Y and MT
+    offset, factor : float64 (terms,); the dosage is offset + factor x copies: (0, 1) counts the
+                     ALT, (2, -1) the REF, half of each on Y and MT
     fill, weight   : float64 (terms,); row : int64 (terms,), row of alt_count
     model_first, model_stop, models : as in add_scores
     """

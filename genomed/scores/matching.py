@@ -77,6 +77,11 @@ class Family:
     weights: np.ndarray | None
     label: str
 
+    def weights_of(self, entry: np.ndarray) -> np.ndarray:
+        """Weights of some of its entries, float64 (k, members), in a family of several."""
+        assert self.weights is not None
+        return self.weights[entry - self.rows.start]
+
 
 @dataclass
 class Entries:
@@ -187,8 +192,8 @@ class Entries:
     def match(self, rows: pl.DataFrame, reference: pl.DataFrame | None = None) -> RowMatches:
         """Find the entries that these rows decide, and remember the decision.
 
-        rows      : the batch's `variants` with `row` (Int64) and `canonical` (contig) added; rows of
-                    one position are never spread over two calls
+        rows      : the batch's `variants` with `row` (Int64) and `canonical` (contig) added; rows
+                    of one position are never spread over two calls
         reference : entry -> ref (Utf8): reference base at entries inside reference blocks
         """
         pairs = self._pairs(rows, reference)
@@ -214,7 +219,13 @@ class Entries:
 
     def _pairs(self, rows: pl.DataFrame, reference: pl.DataFrame | None) -> pl.DataFrame:
         """Every (entry, row) that meet, with fit (null: alleles differ), count and ambiguous."""
-        columns = ["row", "ref", "alt", "n_alts", pl.lit(False).alias("trimmed")]
+        columns: list[str | pl.Expr] = [
+            "row",
+            "ref",
+            "alt",
+            "n_alts",
+            pl.lit(False).alias("trimmed"),
+        ]
         pieces = []
         if self.by_position.height:
             here = rows.select(*columns, pl.col("canonical").alias("contig"), "position")
@@ -234,7 +245,7 @@ class Entries:
         return pl.concat([pairs, blocks]) if blocks is not None else pairs
 
     def _mark_covered(self, rows: pl.DataFrame) -> None:
-        """Entries inside a longer record, a deletion say, are not absent: their base is in doubt."""
+        """Entries inside a longer record, a deletion say, are not absent: their base is unsure."""
         longer = rows.filter(pl.col("end_position") > pl.col("position"))
         if longer.height and self.by_position.height:
             for _, loci, index, _ in self._inside(longer):
@@ -313,7 +324,8 @@ def _families(models: Sequence[ScoreModel], builds: Sequence[str | None]) -> lis
             columns = [m.variants["effect_weight"].to_numpy() for m in models[first:stop]]
             weights = np.ascontiguousarray(np.stack(columns, axis=1))
             file = model.source.replace("\\", "/").rsplit("/", 1)[-1]
-            label = f"{file} ({stop - first} scores{', ' + str(builds[first]) if builds[first] else ''})"
+            on_build = f", {builds[first]}" if builds[first] else ""
+            label = f"{file} ({stop - first} scores{on_build})"
         families.append(
             Family(np.arange(first, stop, dtype=np.int64), slice(at, at + n), weights, label)
         )
@@ -389,7 +401,7 @@ def _fitted(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _trimmed(rows: pl.DataFrame) -> list[pl.DataFrame]:
-    """Rows whose REF and ALT share bases at an end, again, without them (Tan 2015, minimal form)."""
+    """Rows whose REF and ALT share bases at an end, again, without them (as Tan 2015 trims)."""
     padded = rows.filter(
         (pl.col("ref").str.len_chars() > 1)
         & (pl.col("alt").str.len_chars() > 1)

@@ -51,9 +51,9 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
     """Complete the variances of entries that were not used, and take each one's share.
 
     p is the reference (or the model file's) frequency where known, else the cohort's; where neither
-    is known, 2p(1-p) is the model's mean over known variants, and 1/2 if none is. Refused rows count
-    too, with their weight (0 where it is no number), but repeated ones do not. In a model without
-    any variance (all weights 0, or everybody alike at every variant) each variant counts the same.
+    is known, 2p(1-p) is the model's mean over known variants, and 1/2 if none is. Refused rows
+    count too, with their weight (0 where it is no number), but repeated ones do not. In a model
+    without any variance (all weights 0, or everybody alike) each variant counts the same.
     """
     slope = np.nan_to_num(entries.table["slope"].cast(float).fill_null(0.0).to_numpy())
     p = np.where(np.isnan(sums.reference_frequency), sums.frequency, sums.reference_frequency)
@@ -164,7 +164,8 @@ def models_table(
     """The columns of TABLES["models"], one row per model in the order of the run."""
     counts: dict[int, Counter[str]] = {}
     for family in entries.families:
-        counts |= dict.fromkeys(family.members.tolist(), Counter(entries.reason[family.rows]))
+        of_family = Counter(entries.reason[family.rows])
+        counts |= {m: of_family for m in family.members.tolist()}
     n_samples = risk.height // max(1, len(models))
     rows = []
     for m, model in enumerate(models):
@@ -199,10 +200,10 @@ def models_table(
 def ledger_table(
     entries: Entries, sums: ScoreSums, shares: ModelShares, records: pl.DataFrame
 ) -> pl.DataFrame:
-    """The columns of TABLES["ledger"], one row per model variant, in the order of the models' files.
+    """The columns of TABLES["ledger"], one row per model variant, in the order of the model files.
 
-    Scores that are columns of one table, over the same variants, share their rows: `model` names the
-    table then, and effect_weight and share are null.
+    Scores that are columns of one table, over the same variants, share their rows: `model` names
+    the table then, and effect_weight and share are null.
 
     records : entry, record (text), record_line of the matched entries
     """
@@ -241,7 +242,7 @@ def ledger_table(
 def reason_counts(
     models: list[ScoreModel], entries: Entries, shares: ModelShares, kept: list[int]
 ) -> pl.DataFrame:
-    """model, reason, n (variants), share (of the model's variance): one row per model and reason."""
+    """One row per model and reason: model, reason, n (variants), share (of its variance)."""
     rows: list[tuple[str, str, int, float]] = []
     for family, share in zip(entries.families, shares.share, strict=True):
         reasons, number = np.unique(entries.reason[family.rows].astype(str), return_inverse=True)

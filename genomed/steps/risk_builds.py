@@ -63,7 +63,8 @@ class Candidates:
         build, evidence, warnings = self.known_build, self.evidence, []
         if build is None:
             build, evidence = self._vote(found)
-        kept, flags = [], [[] for _ in self.models]
+        kept: list[int] = []
+        flags: list[list[str]] = [[] for _ in self.models]
         for name in dict.fromkeys(n for n in self.final_names if n is not None):
             mine = [i for i, n in enumerate(self.final_names) if n == name]
             same = [i for i in mine if self.builds[i] in (build, "", None)]
@@ -79,7 +80,8 @@ class Candidates:
         if unverified:
             shown = ", ".join(unverified[:5]) + (" and others" if len(unverified) > 5 else "")
             warnings.append(
-                f"The genome build could not be verified for {shown}: {evidence}. Give --build if you know it."
+                f"The genome build could not be verified for {shown}: {evidence}. "
+                "Give --build if you know it."
             )
         return Outcome(kept, build, evidence, flags, warnings)
 
@@ -102,8 +104,8 @@ class Candidates:
             rest = max((votes[b] for b in order[1:]), default=0)
             if len(order) > 1 and votes[order[0]] >= CLEAR_MAJORITY * max(rest, 1):
                 return order[0], (
-                    f"{votes[order[0]]} variants lie at their {order[0]} positions with the right alleles, "
-                    f"{rest} at those of {order[1]}"
+                    f"{votes[order[0]]} variants lie at their {order[0]} positions with the right "
+                    f"alleles, {rest} at those of {order[1]}"
                 )
         return (
             None,

@@ -67,7 +67,8 @@ class Explainer:
                 calls = batch.alt_count[row["row"]]
                 n = {copies: int((calls == copies).sum()) for copies in (0, 1, 2)}
                 self._seen[locus].append(
-                    f"line {row['line']}: {row['contig']}:{row['position']} {row['ref']}>{row['alt']}, "
+                    f"line {row['line']}: "
+                    f"{row['contig']}:{row['position']} {row['ref']}>{row['alt']}, "
                     f"{n[0]} calls without this ALT, {n[1]} with one copy, {n[2]} with two, "
                     f"{int((calls < 0).sum())} not called"
                 )

@@ -1,0 +1,114 @@
+"""What a risk run is asked for, and what it reads besides the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import InputError
+from genomed.io.library import panel_paths, read_named_models
+from genomed.io.scorefile import read_frequencies, read_models
+from genomed.regions import canonical_contig
+from genomed.schema import ScoreModel
+from genomed.scores.matching import Entries
+
+__all__ = ["ReferenceBases", "RiskInputs", "read_all_models", "reference_frequencies"]
+
+
+@dataclass(frozen=True)
+class RiskInputs:
+    """What to score and with what; None and empty mean "not given".
+
+    models  : paths or names; the bundled panel when empty
+    samples : names to keep
+    explain : variants, ``contig:position:ref:alt``
+    build   : the cohort's genome build, when the user says it
+    """
+
+    cohort: str
+    models: Sequence[str] = ()
+    library: Path | None = None
+    region: str | None = None
+    samples: Sequence[str] | None = None
+    reference: Path | None = None
+    reference_frequencies: Path | None = None
+    build: str | None = None
+    explain: Sequence[str] = ()
+
+
+def read_all_models(inputs: RiskInputs) -> list[ScoreModel]:
+    """The models asked for, or the bundled panel; names made unique."""
+    if inputs.models:
+        models = [m for text in inputs.models for m in read_named_models(text, inputs.library)]
+    else:
+        models = [
+            replace(m, source="bundled panel") for path in panel_paths() for m in read_models(path)
+        ]
+    seen: dict[str, int] = {}
+    unique = []
+    for model in models:
+        n = seen[model.name] = seen.get(model.name, 0) + 1
+        unique.append(model if n == 1 else replace(model, name=f"{model.name}#{n}"))
+    return unique
+
+
+def reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:
+    """Effect-allele frequency of each entry: from the file, else from the model, else NaN."""
+    table = entries.table
+    own = (
+        table["effect_allele_frequency"].cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
+    )
+    if path is None:
+        return own
+    known = read_frequencies(path)
+    both = pl.concat(
+        [
+            known.select("contig", "position", "variant_id", effect_allele="allele", f="frequency"),
+            known.filter(pl.col("other_allele").is_not_null()).select(
+                "contig",
+                "position",
+                "variant_id",
+                effect_allele="other_allele",
+                f=1 - pl.col("frequency"),
+            ),
+        ]
+    )
+    for keys in (["contig", "position", "effect_allele"], ["variant_id", "effect_allele"]):
+        usable = (
+            both.drop_nulls(keys).unique(keys, keep="first", maintain_order=True).select(*keys, "f")
+        )
+        found = table.select("entry", *keys).join(
+            usable, on=keys, how="left", maintain_order="left"
+        )["f"]
+        values = found.fill_null(float("nan")).to_numpy()
+        own = np.where(np.isnan(values), own, values)
+    return own
+
+
+class ReferenceBases:
+    """The reference base at each entry, from an indexed FASTA."""
+
+    def __init__(self, path: Path, entries: Entries) -> None:
+        import pysam  # noqa: PLC0415 - few runs need it, and it takes time
+
+        try:
+            fasta = pysam.FastaFile(str(path))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: not an indexed FASTA ({error}); index it with `samtools faidx`"
+            ) from None
+        names = {canonical_contig(name): name for name in reversed(fasta.references)}
+        self.bases = np.array(
+            [
+                fasta.fetch(names[c], p - 1, p).upper() or None if c in names and p else None
+                for c, p in entries.table.select("contig", "position").iter_rows()
+            ],
+            dtype=object,
+        )
+        self.table = pl.DataFrame(
+            {"entry": entries.table["entry"], "ref": pl.Series(self.bases.tolist(), dtype=pl.Utf8)}
+        )

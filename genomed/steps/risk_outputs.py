@@ -1,0 +1,141 @@
+"""What a risk run writes: tables under the models' own names, warnings, the page and run.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genomed.io.outputs import OutputDirectory
+from genomed.ledger import REASONS
+from genomed.provenance import file_fingerprint, record
+from genomed.report.content import RiskPage
+from genomed.report.page import render_risk_page
+from genomed.schema import Reader, ScoreModel
+from genomed.scores.matching import Entries
+from genomed.scores.results import FEW_SAMPLES
+from genomed.settings import RiskSettings
+from genomed.steps.risk_builds import Candidates
+from genomed.steps.risk_inputs import RiskInputs
+
+__all__ = [
+    "input_fingerprints",
+    "model_facts",
+    "of_families",
+    "of_models",
+    "risk_warnings",
+    "write_results",
+]
+
+
+def of_models(frame: pl.DataFrame, candidates: Candidates, kept: Sequence[int]) -> pl.DataFrame:
+    """The rows of the models kept, each under its final name."""
+    names = {candidates.models[m].name: str(candidates.final_names[m]) for m in kept}
+    rows = frame.filter(pl.col("model").is_in(list(names)))
+    return rows.with_columns(pl.col("model").replace(names))
+
+
+def of_families(
+    ledger: pl.DataFrame, entries: Entries, candidates: Candidates, kept: Sequence[int]
+) -> pl.DataFrame:
+    """The ledger's rows of the models kept; a model of its own under its final name."""
+    keep = np.zeros(ledger.height, bool)
+    names: dict[str, str] = {}
+    for family in entries.families:
+        keep[family.rows] = any(m in kept for m in family.members.tolist())
+        if family.weights is None:
+            names[family.label] = str(candidates.final_names[family.members[0]])
+    return ledger.filter(pl.Series(keep)).with_columns(pl.col("model").replace(names))
+
+
+def model_facts(model: ScoreModel) -> dict[str, str]:
+    """What the page says about a model: the header of its file, and where it lies."""
+    facts = dict(model.header)
+    facts["source"] = model.source
+    if "license" in facts:
+        facts["licence"] = facts["license"]
+    return facts
+
+
+def risk_warnings(
+    models: pl.DataFrame, entries: Entries, reader: Reader, settings: RiskSettings
+) -> Iterator[str]:
+    """Sentences about scores that are missing or rest on little.
+
+    models : the columns of TABLES["models"]
+    """
+    n = len(reader.samples)
+    if not n:
+        yield "The cohort has no samples: there is nobody to score."
+    for row in models.iter_rows(named=True):
+        if n and row["n_null"] == n:
+            yield (
+                f"{row['model']}: no score, because {row['weighted_coverage']:.1%} of its variance "
+                f"is covered and {settings.min_weighted_coverage:.0%} are needed "
+                "(--min-weighted-coverage)."
+            )
+        elif row["n_null"]:
+            yield (
+                f"{row['model']}: {row['n_null']} of {n} samples without a score, because too many "
+                "of their calls are missing."
+            )
+    if any("few_samples" in flags for flags in models["flags"]):
+        yield (
+            f"Missing calls were filled with the mean of fewer than {FEW_SAMPLES} samples; "
+            "--reference-frequencies with --missing reference-mean does better."
+        )
+    if entries.n_conflicts:
+        yield (
+            f"{entries.n_conflicts} model variants lie in a reference block and in a record of "
+            "their own; the block came first and was used. Check the gVCF for overlapping records."
+        )
+    for code, n_records in reader.counts.refused.items():
+        yield f"{n_records} records were refused: {REASONS[code]}."
+
+
+def write_results(
+    directory: OutputDirectory,
+    page: RiskPage,
+    ledger: pl.DataFrame,
+    explained: Sequence[str],
+    settings: RiskSettings,
+    fingerprints: dict[str, dict[str, Any]],
+) -> None:
+    """Write every file of a run; run.json alone holds what differs between equal runs."""
+    facts = record("risk", settings, fingerprints)
+    directory.write_tsv("risk.tsv", page.risk)
+    directory.write_parquet(
+        "risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)}
+    )
+    directory.write_tsv("models.tsv", page.models)
+    directory.write_tsv("ledger.tsv.gz", ledger)
+    directory.write_text("risk.html", render_risk_page(replace(page, started="", seconds=0.0)))
+    facts["build"] = {"name": page.build, "evidence": page.build_evidence}
+    facts["records"] = page.record_counts
+    facts["explained"] = list(explained)
+    facts["warnings"] = list(page.warnings)
+    facts["run"] = {"command_line": page.command, "started": page.started}
+    text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False)
+    directory.write_text("run.json", text + "\n")
+
+
+def input_fingerprints(
+    inputs: RiskInputs, reader: Reader, models: Sequence[ScoreModel]
+) -> dict[str, dict[str, Any]]:
+    """Path -> size and SHA-256 of every file a run has read."""
+    found: dict[str, dict[str, Any]] = {}
+    if Path(inputs.cohort).is_file():
+        known = getattr(reader, "sha256", None)
+        found[inputs.cohort] = file_fingerprint(Path(inputs.cohort), known)
+    for source in dict.fromkeys(model.source for model in models):
+        if Path(source).is_file():
+            found[source] = file_fingerprint(Path(source))
+    for extra in (inputs.reference_frequencies, inputs.reference):
+        if extra is not None:
+            found[str(extra)] = file_fingerprint(extra)
+    return found
