@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genomed.cli.logs import configure_logging
+from genomed.cli.imports import no_collection
 from genomed.cli.options import (
     Cohort,
     Json,
@@ -127,11 +128,12 @@ def risk(
     )
     configure_logging(verbosity(verbose, quiet), log_file)
     stream = _start_inflating(cohort)
-    from genomed.kernels import load_numba
+    with no_collection():
+        from genomed.kernels import load_numba
 
-    load_numba()
-    from genomed.cli.progress import reading
-    from genomed.steps.risk import RiskInputs, run_risk
+        load_numba()
+        from genomed.cli.progress import reading
+        from genomed.steps.risk import RiskInputs, run_risk
 
     inputs = RiskInputs(
         cohort=cohort,

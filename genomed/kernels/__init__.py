@@ -20,6 +20,9 @@ def load_numba() -> None:
         sys.modules[name] = None  # type: ignore[assignment]  # stands for "absent"
     try:
         import_module("numba.np.arraymath")
+        target = import_module("numba.core.registry").cpu_target
+        target.typing_context.refresh()  # what the first kernel would otherwise wait for
+        target.target_context.refresh()
     finally:
         for name in hidden:
             del sys.modules[name]
