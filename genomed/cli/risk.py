@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.logs import configure_logging
 from genomed.cli.imports import no_collection
+from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Cohort,
     Json,
