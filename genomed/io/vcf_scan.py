@@ -201,6 +201,9 @@ class ScanPlan:
                 b.rows = max(b.rows, int(state[codes.ROWS_NEEDED]))
                 b.head_bytes = max(b.head_bytes, int(state[codes.HEAD_NEEDED]))
                 self._allocate(b)
+            elif b.rows > self.rows:  # that was for one record of many ALTs
+                b.rows = self.rows
+                self._allocate(b)
         return pieces
 
     def _piece(self, text: np.ndarray, b: _Buffers, state: np.ndarray, status: int) -> Piece:

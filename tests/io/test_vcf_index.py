@@ -30,7 +30,7 @@ from genomed.schema import VariantBatch, Wanted
 INDEXES = ["tbi", 14, 9, 5, 17]  # a number is the min_shift of a CSI
 
 modest = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

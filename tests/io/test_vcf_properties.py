@@ -35,11 +35,11 @@ VcfReader = pytest.importorskip(
 ).VcfReader
 
 modest = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-few = settings(modest, max_examples=20)
+few = settings(modest, max_examples=12)
 
 PACKINGS = {
     "plain": (".vcf", lambda data: data),
@@ -256,7 +256,7 @@ def assert_refused_or_equal(data: bytes, packing: str, **options) -> None:
     assert_counts_add_up(seen.counts)
 
 
-@settings(modest, max_examples=150)
+@settings(modest, max_examples=80)
 @given(broken_vcf_text(), st.sampled_from(list(PACKINGS)), st.sampled_from([1, 3]))
 def test_broken_text_is_refused_or_read_like_the_reference(data, packing, threads):
     assert_refused_or_equal(data, packing, threads=threads)
