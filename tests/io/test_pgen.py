@@ -50,7 +50,7 @@ def few(hipster: Path) -> Path:
     """The same records, 50 people."""
     keep = hipster.with_name("keep.txt")
     names = [line.split("\t")[0] for line in Path(f"{hipster}.psam").read_text().splitlines()]
-    keep.write_text("".join(f"{name}\n" for name in names[1:1001:20]))
+    keep.write_text("".join(f"{name}\n" for name in names[1:1001:40]))
     few = hipster.with_name("few")
     return plink2(few, "--pfile", hipster, "--keep", keep, "--make-pgen")
 

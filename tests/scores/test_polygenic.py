@@ -138,14 +138,14 @@ def compare(found: Scored | None, expected: ReferenceScore, missing: str) -> Non
     np.testing.assert_allclose(found.scores(column="average"), averages, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), cohorts(), st.sampled_from(MISSING_RULES), st.sampled_from(["drop", "keep"]))
 def test_scores_are_those_of_the_definition(data, records, missing, ambiguous):
     rows = data.draw(model_rows(records))
     check_against_the_definition(records, rows, missing, ambiguous)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.data(), cohorts(dosages=True), st.sampled_from(MISSING_RULES))
 def test_scores_of_dosages_are_those_of_the_definition(data, records, missing):
     rows = data.draw(model_rows(records))
@@ -205,7 +205,7 @@ def recoded(cell, effect, kind):
     return {"additive": copies, "dominant": min(copies, 1), "recessive": max(copies - 1, 0)}[kind]
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(losses(), st.sampled_from(MISSING_RULES))
 def test_a_lost_call_changes_a_score_by_what_fills_it_and_nothing_else(loss, missing):
     cells, who, effect, kind, n_alts = loss
