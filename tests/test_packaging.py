@@ -15,6 +15,7 @@ import yaml
 from datafiles import REPOSITORY
 
 import genomed
+from genomed.ledger import LENIENCIES
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 # PyPI name -> conda name; PyPI name -> module, where they differ.
@@ -119,3 +120,9 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     ).stdout.split("\n")
 
     assert {name for name in tracked if name} <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_readme_names_every_leniency():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    missing = [code for code in LENIENCIES if f"| `{code}` |" not in readme]
+    assert not missing

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -126,6 +126,7 @@ def run_risk(
         clock.lap("write")
     nobody = pl.col("n_null") == page.n_samples
     unusable = page.models.filter(nobody)["model"].to_list() if page.n_samples else []
+    page = replace(page, seconds=sum(clock.phases.values()))
     return RiskSummary(page, directory.files(), unusable, explained, clock.phases)
 
 
@@ -236,7 +237,7 @@ class _Run:
         self._check_found(models)
         warnings = risk_warnings(models, entries, self.reader, self.settings)
         page = RiskPage(
-            title="Disease risk",
+            title=f"Disease risk: {self.inputs.cohort_name}",
             cohort=self.inputs.cohort,
             n_samples=len(self.reader.samples),
             build=outcome.build,

@@ -39,6 +39,11 @@ class RiskInputs:
     build: str | None = None
     explain: Sequence[str] = ()
 
+    @property
+    def cohort_name(self) -> str:
+        """The file's name without its folder."""
+        return "standard input" if self.cohort == "-" else Path(self.cohort).name
+
 
 def read_all_models(inputs: RiskInputs) -> list[ScoreModel]:
     """The models asked for, or the bundled panel; names made unique."""
