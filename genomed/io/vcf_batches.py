@@ -86,8 +86,9 @@ def _variants_frame(pieces: list[Piece]) -> pl.DataFrame:
         )
         lines = lines.with_columns(alt=pl.when(pl.col("n_alts") > 1).then(alts).otherwise("alt"))
     upper = pl.col("alt").str.to_uppercase()
+    symbolic = pl.col("alt").str.contains(r"[<>\[\]]")  # <DEL> and breakends name other things
     return lines.with_columns(
         id=pl.when(pl.col("id") != ".").then("id"),
         ref=pl.col("ref").str.to_uppercase(),
-        alt=pl.when(pl.col("alt").str.starts_with("<")).then("alt").otherwise(upper),
+        alt=pl.when(symbolic).then("alt").otherwise(upper),
     ).drop("alt_number")

@@ -320,12 +320,19 @@ def scan_lines(
         p = alt_at
         n_alts = 1
         empty = text[p] == COMMA
+        all_symbolic, symbolic, this_alt = True, False, p  # symbolic: <DEL>, breakends, or '.'
         while 32 < text[p] < 127:
             if text[p] == COMMA:
                 n_alts += 1
                 empty = empty or text[p + 1] == COMMA or text[p + 1] == TAB
+                symbolic = symbolic or (p - this_alt == 1 and text[this_alt] == DOT)
+                all_symbolic, symbolic, this_alt = all_symbolic and symbolic, False, p + 1
+            elif text[p] in (60, 62, 91, 93):  # < > [ ]
+                symbolic = True
             p += 1
         alt_stop = p
+        symbolic = symbolic or (p - this_alt == 1 and text[this_alt] == DOT)
+        all_symbolic = all_symbolic and symbolic
         if text[p] == LINE_FEED or (text[p] == CARRIAGE_RETURN and text[p + 1] == LINE_FEED):
             return _fail(state, BAD_COLUMNS, line, -1)
         if (
@@ -351,23 +358,18 @@ def scan_lines(
                 or (alt_stop - alt_at == 3 and text[alt_at + 1] == 42)  # <*>
             )
         )
-        if n_alts == 0 or text[alt_at] == LESS_THAN:
-            plain = False  # a reference block (or a structural variant) reaches to INFO/END
-            for i in range(alt_at + 1, alt_stop):
-                if text[i - 1] == COMMA and text[i] != LESS_THAN:
-                    plain = True
-            if not plain:
-                q = _find(text, TAB, alt_stop + 1, end)  # after QUAL
-                q = _find(text, TAB, q + 1, end) if q < end else end  # after FILTER
-                if q < end:
-                    info_stop = q + 1
-                    while text[info_stop] != TAB and text[info_stop] >= 32:
-                        info_stop += 1
-                    reach = _info_end(text, q + 1, info_stop)
-                    if reach < 0:
-                        return _fail(state, BAD_END, line, 0)
-                    is_block = is_block or (n_alts == 0 and reach > position)
-                    last = max(last, reach)
+        if all_symbolic:  # a reference block (or a structural variant) reaches to INFO/END
+            q = _find(text, TAB, alt_stop + 1, end)  # after QUAL
+            q = _find(text, TAB, q + 1, end) if q < end else end  # after FILTER
+            if q < end:
+                info_stop = q + 1
+                while text[info_stop] != TAB and text[info_stop] >= 32:
+                    info_stop += 1
+                reach = _info_end(text, q + 1, info_stop)
+                if reach < 0:
+                    return _fail(state, BAD_END, line, 0)
+                is_block = is_block or (n_alts == 0 and reach > position)
+                last = max(last, reach)
         # wanted?
         wanted = keep_all
         if region[0] > 0:
