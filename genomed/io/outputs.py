@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import polars as pl
-from zlib_ng import gzip_ng  # type: ignore[import-not-found]
+from zlib_ng import gzip_ng
 
 from genomed.errors import OutputError
 
@@ -125,7 +124,8 @@ class _Explained:
 
 def _tsv(table: pl.DataFrame) -> bytes:
     """Tab-separated text; quotes are never added, tabs and line ends inside text become spaces."""
-    texts: Sequence[str] = [name for name, kind in table.schema.items() if kind == pl.Utf8]
-    if texts:
-        table = table.with_columns(pl.col(texts).str.replace_all(r"[\t\r\n]", " "))
+    unfit = r"[\t\r\n]"
+    for name, kind in table.schema.items():
+        if kind == pl.Utf8 and table[name].str.contains(unfit).any():
+            table = table.with_columns(pl.col(name).str.replace_all(unfit, " "))
     return table.write_csv(separator="\t", quote_style="never", null_value="").encode()
