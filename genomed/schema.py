@@ -152,6 +152,8 @@ class ReadCounts:
     n_passed_over: int = 0  # at no wanted place, or outside the region
     n_emitted: int = 0  # records (not rows) that reached a batch
     refused: dict[str, int] = field(default_factory=dict)  # reason code -> records
+    # contig as spelt and position of refused records, so that they are never taken for absent
+    refused_at: list[tuple[str, int]] = field(default_factory=list, repr=False)
     notes: dict[str, int] = field(default_factory=dict)  # leniency code -> times taken
 
 

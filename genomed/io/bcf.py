@@ -354,6 +354,10 @@ class _Batch:
             raise reader.damaged(w.first + int(w.chosen[reached]) + 1, wrong)
         kept = w.chosen[first:reached][fate[first:reached] == kernel.EMITTED]
         self._count(reached - first, len(kept), int(self._tally[kernel.HALF_CALLS] - half_calls))
+        lost = w.chosen[first:reached][fate[first:reached] != kernel.EMITTED]
+        reader.counts.refused_at += [
+            (self._names[c], int(p)) for c, p in zip(w.contig[lost], w.position[lost], strict=True)
+        ]
         if len(kept):
             self._records.append(_records(w, kept))
         return reached

@@ -290,6 +290,7 @@ class VcfReader:
             counts.refused["ploidy"] = counts.refused.get("ploidy", 0) + int(
                 state[codes.N_REFUSED_PLOIDY]
             )
+            counts.refused_at += [(decode_text(c, counts.notes), at) for c, at in piece.refused]
         for note, slot in _NOTES.items():
             if state[slot]:
                 counts.notes[note] = counts.notes.get(note, 0) + int(state[slot])

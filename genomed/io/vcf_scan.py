@@ -39,6 +39,7 @@ class Piece:
 
     state: np.ndarray
     contigs: list[bytes]
+    refused: list[tuple[bytes, int]]
     alt_count: np.ndarray
     call_dosage: np.ndarray | None
     row_line: np.ndarray
@@ -193,7 +194,7 @@ class ScanPlan:
                 self.positions, self.id_table, self.region, self.dosage, self.thresholds, b.scratch,
                 b.words, b.row, b.values, b.alt_count, b.call_dosage, b.row_line, b.row_at,
                 b.row_alt, b.row_n_alts, b.row_end, b.row_flags, b.head, b.head_bounds, b.changes,
-                state,
+                b.refused_at, state,
             )  # fmt: skip
             pieces.append(self._piece(text, b, state, status))
             begin = int(state[codes.RESUME])
@@ -212,6 +213,10 @@ class ScanPlan:
         for at in b.changes[: state[codes.N_CHANGES]].tolist():
             line = text[at : at + 65536].tobytes()
             contigs.append(line[: line.find(b"\t")])
+        refused = []
+        for at in b.refused_at[: state[codes.N_REFUSED_PLOIDY]].tolist():
+            contig, position = text[at : at + 65536].tobytes().split(b"\t", 2)[:2]
+            refused.append((contig, int(position)))
         error = None
         if status == codes.ERROR:
             at = int(state[codes.ERROR_AT])
@@ -219,10 +224,10 @@ class ScanPlan:
             place = _contig_and_position(text[:at].tobytes(), text[at : at + 65536].tobytes())
             error = (int(state[codes.ERROR_CODE]), int(state[codes.ERROR_COLUMN]), excerpt, place)
         if n == 0:
-            return Piece(state, contigs, *_NO_ROWS, error)
+            return Piece(state, contigs, refused, *_NO_ROWS, error)
         dosage = None if b.call_dosage is None else b.call_dosage[:n].copy()
         return Piece(
-            state, contigs, b.alt_count[:n].copy(), dosage, b.row_line[:n].copy(),
+            state, contigs, refused, b.alt_count[:n].copy(), dosage, b.row_line[:n].copy(),
             b.row_at[:n].copy(), b.row_alt[:n].copy(), b.row_n_alts[:n].copy(),
             b.row_end[:n].copy(), b.row_flags[:n].copy(),
             b.head[: int(state[codes.HEAD_USED])].tobytes(), error,
@@ -238,6 +243,7 @@ class ScanPlan:
             b.row = np.zeros(max(1, self.n_samples), np.int8)
             b.values = np.zeros(_VALUES, np.float64)
             b.changes = np.zeros(4096, np.int64)
+            b.refused_at = np.zeros(65536, np.int64)
             self._allocate(b)
         return b
 

@@ -393,7 +393,8 @@ def _fill_dosage(buffer, dosage, field, alt, n_alts, has_gt, kept, alt_count, ou
         if known:
             value = min(max(value, np.float32(0)), np.float32(2))
         if not has_gt:
-            alt_count[j] = np.int8(np.floor(value + np.float32(0.5))) if known else MISSING_CALL
+            near = known and abs(value - np.rint(value)) <= 0.100001  # as plink2's hard calls
+            alt_count[j] = np.int8(np.rint(value)) if near else MISSING_CALL
         elif not known and alt_count[j] >= 0:
             value = np.float32(alt_count[j] - HAPLOID if alt_count[j] >= HAPLOID else alt_count[j])
         out[j] = value

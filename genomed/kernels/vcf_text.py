@@ -225,7 +225,7 @@ def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
     contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch,
     scratch_words, scratch_row, values, alt_count, call_dosage, row_line, row_at, row_alt,
-    row_n_alts, row_end, row_flags, head, head_bounds, changes, state,
+    row_n_alts, row_end, row_flags, head, head_bounds, changes, refused_at, state,
 ):  # fmt: skip
     """Read the lines text[begin:end], decode the wanted ones, and count all.
 
@@ -249,6 +249,7 @@ def scan_lines(
                     begins in `text`, ALT number (1-based, 0 without ALT), ALTs in the record, last
                     position covered, flags
     head, head_bounds : columns CHROM .. ALT of each row's line, with a newline, concatenated
+    refused_at    : int64 out, offsets of lines refused for ploidy, as many as it holds
     changes       : int64 out, offsets of lines whose contig differs from the line before
     state         : int64 (STATE_SIZE,), see the names above
     returns       : DONE, FULL (call again from state[RESUME]) or ERROR
@@ -484,6 +485,8 @@ def scan_lines(
                     elif gt_field < 0:
                         flags |= NO_GENOTYPE
             if flags == -2:
+                if state[N_REFUSED_PLOIDY] < len(refused_at):
+                    refused_at[state[N_REFUSED_PLOIDY]] = line
                 state[N_REFUSED_PLOIDY] += 1
             else:
                 for j in range(needed):

@@ -251,7 +251,7 @@ class _Run:
             risk=risk,
             ledger_counts=counts,
             top_variants=top,
-            record_counts=asdict(self.reader.counts),
+            record_counts=asdict(replace(self.reader.counts, refused_at=[])),
             model_facts={
                 str(candidates.final_names[m]): model_facts(candidates.models[m])
                 for m in outcome.kept
@@ -273,6 +273,9 @@ class _Run:
         """Give every entry that no record decided its reason."""
         reason, seen, in_block = self.entries.reason, self.entries.seen, self.entries.in_block
         undecided = ~reason.astype(bool)  # None
+        refused = self._refused()
+        reason[undecided & refused] = "ploidy"
+        undecided &= ~refused
         reason[undecided & in_block] = "reference_unknown"
         reason[undecided & seen & ~in_block] = "alleles_differ"
         absent = np.flatnonzero(undecided & ~seen)
@@ -287,6 +290,14 @@ class _Run:
             known = ~np.isnan(frequency)
             self.sums.add_constant(absent[known], frequency[known], scale[known])
             reason[absent[known]] = "imputed_reference"
+
+    def _refused(self) -> np.ndarray:
+        """bool (entries,): a record at the entry's position was refused, so it is not absent."""
+        places = {(canonical_contig(c), at) for c, at in self.reader.counts.refused_at}
+        if not places:
+            return np.zeros(self.entries.table.height, bool)
+        loci = self.entries.table.select("contig", "position").iter_rows()
+        return np.array([locus in places for locus in loci])
 
     def _settle_outside(self, absent: np.ndarray) -> np.ndarray:
         """The absent entries that --region did not leave out."""

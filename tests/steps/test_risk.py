@@ -481,3 +481,11 @@ def test_a_record_inside_a_reference_block_is_warned_of(fasta, tmp_path):
     found = run_variants(tmp_path, [BLOCK, inside], [(100, "G", "A")], reference=fasta)
     assert found.reasons[1:] == ["hom_ref_block"]
     assert "in a reference block and in a record of" in " ".join(found.summary.page.warnings)
+
+
+def test_a_record_refused_for_ploidy_is_never_taken_for_absent(fasta, tmp_path):
+    triploid = Record("1", 100, "A", "G", "0/1/1 0/0/0")
+    found = run_variants(
+        tmp_path, [triploid], [(100, "G", "A")], reference=fasta, assume_hom_ref=True
+    )
+    assert found.reasons[1:] == ["ploidy"]
