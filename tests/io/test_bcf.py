@@ -1,5 +1,6 @@
 """BcfReader against the Reader contract, bcftools and pysam, and damaged files."""
 
+import re
 import shutil
 import struct
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from judges import assert_is_cohort, tool
 from reference_vcf import ReferenceCohort, read_vcf_text
-from strategies import bgzf_bytes, vcf_text
+from strategies import CONTIGS, bgzf_bytes, vcf_text
 
 from genomed.errors import InputError
 from genomed.io.bcf import BcfReader
@@ -73,8 +74,9 @@ def pysam_counts(path: Path, samples: Sequence[str]) -> np.ndarray:
     return np.array(rows, np.int8).reshape(len(rows), len(samples))
 
 
+BIG = "cohort/glow/CEUTrio.HiSeq.WGS.b37.NA12878.20.21.vcf.gz"
 REAL = [
-    "cohort/glow/CEUTrio.HiSeq.WGS.b37.NA12878.20.21.vcf.gz",
+    pytest.param(BIG, marks=pytest.mark.slow),
     "cohort/hail/x-chromosome.vcf",
     "cohort/hail/HWE_test.vcf",
     "cohort/edge_cases/test-haploidX.vcf",
@@ -125,10 +127,27 @@ def test_a_published_bcf_equals_pysam():
     assert batch.alt_count.tolist() == expected
 
 
-@settings(
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+def made_fit_for_bcftools(data: bytes) -> bytes:
+    """The same VCF with every name declared, as BCF needs it, and without what bcftools refuses.
+
+    That is, as of 1.16: blank lines, and a phase before the first allele (VCF 4.4).
+    """
+    declared = [f"##contig=<ID={name}>" for name in CONTIGS]
+    declared += [f'##FILTER=<ID={name},Description=".">' for name in ("q10", "s50")]
+    declared += ['##INFO=<ID=DB,Number=0,Type=Flag,Description=".">']
+    for name in ("DP", "AF", "AC", "AN", "END", "XEND", "BEND", "CIEND", "MQ"):
+        kind = "Float" if name == "AF" else "Integer"
+        declared.append(f'##INFO=<ID={name},Number=1,Type={kind},Description=".">')
+    for name in ("GT", "PGT", "DPGT", "AD", "DP", "DS", "GP"):
+        kind = {"GT": "String", "PGT": "String", "DS": "Float", "GP": "Float"}.get(name, "Integer")
+        number = "." if name in ("AD", "DS", "GP") else "1"
+        declared.append(f'##FORMAT=<ID={name},Number={number},Type={kind},Description=".">')
+    head, columns, rows = data.rstrip().partition(b"#CHROM")
+    rows = re.sub(rb"([\t:])[/|]([0-9.])", rb"\1\2", rows)
+    return head + "".join(f"{line}\n" for line in declared).encode() + columns + rows + b"\n"
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     vcf_text(), st.sampled_from([None, "DS", "GP"]), st.integers(100, 400), st.sampled_from([1, 3])
 )
@@ -137,8 +156,10 @@ def test_generated_files_equal_bcftools_however_they_are_packed(
 ):
     folder = tmp_path_factory.mktemp("bcf")
     try:
-        plain = bcftools("view", "--no-version", "-Ou", "-", data=data)
-        cohort = read_vcf_text(bcftools("view", "--no-version", "-", data=plain), dosage)
+        plain = bcftools("view", "--no-version", "-Ou", "-", data=made_fit_for_bcftools(data))
+        text = bcftools("view", "--no-version", "-", data=plain)
+        # A '.' for all of DP:GT leaves GT missing as a number, which bcftools 1.16 shows as -65.
+        cohort = read_vcf_text(re.sub(rb"(?<=[\t:])-65(?=[\t:\n])", b".", text), dosage)
     except subprocess.CalledProcessError:
         assume(False)
     path = folder / "g.bcf"
@@ -152,7 +173,8 @@ def test_generated_files_equal_bcftools_however_they_are_packed(
     assert reader.counts.refused == cohort.refused
     assert reader.counts.notes.get("half_call", 0) == cohort.half_calls
     path.write_bytes(plain)
-    np.testing.assert_array_equal(read_all(BcfReader(path)).alt_count, batch.alt_count)
+    again = read_all(BcfReader(path, dosage=dosage))
+    np.testing.assert_array_equal(again.alt_count, batch.alt_count)
 
 
 def test_calls_of_every_form_are_counted(tmp_path: Path):

@@ -65,6 +65,7 @@ def check_against_plink2(path: Path, folder: Path, samples: list[str], *options:
     np.testing.assert_array_equal(batch.alt_count[clear], counts[clear])
 
 
+@pytest.mark.slow
 def test_tiny1000g_keeps_the_contract_and_equals_its_vcf():
     path = shared_data("cohort/tiny1000G/tiny1000G.bgen")
     vcf = join(VcfReader(shared_data("cohort/tiny1000G/tiny1000G.vcf.gz")).iter_batches(), 3202)
