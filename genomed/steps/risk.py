@@ -54,6 +54,9 @@ from genomed.steps.risk_outputs import (
 __all__ = ["RiskInputs", "RiskSummary", "run_risk"]
 
 
+LEAST_MEMORY = 512 << 20  # bytes; measured peaks are 250 to 430 MB for one model
+
+
 @dataclass
 class RiskSummary:
     """What a run found, for the terminal; `page` holds the tables."""
@@ -100,6 +103,11 @@ def run_risk(
         raise UsageError(
             "--assume-hom-ref needs --reference FASTA: only the reference says which of a model's "
             "two alleles an absent record stands for"
+        )
+    if max_memory is not None and max_memory < LEAST_MEMORY:
+        raise UsageError(
+            f"--max-memory of {max_memory / 2**20:.0f} MiB is too little: Python and its libraries alone "
+            f"take most of {LEAST_MEMORY >> 20} MiB"
         )
     clock, started = _Clock(), datetime.now(UTC)
     with OutputDirectory(out) as directory:

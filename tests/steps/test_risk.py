@@ -489,3 +489,11 @@ def test_a_record_refused_for_ploidy_is_never_taken_for_absent(fasta, tmp_path):
         tmp_path, [triploid], [(100, "G", "A")], reference=fasta, assume_hom_ref=True
     )
     assert found.reasons[1:] == ["ploidy"]
+
+
+def test_less_memory_than_the_program_itself_takes_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="too little"):
+        step.run_risk(
+            step.RiskInputs("any.vcf"), tmp_path / "out", RiskSettings(), max_memory=1 << 20
+        )
+    assert not (tmp_path / "out").exists()
