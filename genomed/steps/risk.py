@@ -106,7 +106,7 @@ def run_risk(
         )
     if max_memory is not None and max_memory < LEAST_MEMORY:
         raise UsageError(
-            f"--max-memory of {max_memory / 2**20:.0f} MiB is too little: Python and its libraries alone "
+            f"--max-memory of {max_memory / 2**20:.0f} MiB is too little: Python and its libraries "
             f"take most of {LEAST_MEMORY >> 20} MiB"
         )
     clock, started = _Clock(), datetime.now(UTC)
