@@ -55,14 +55,14 @@ LENIENCIES = {
     "duplicate_position": "several records at one position",
     "crlf": "lines that end in CR LF",
     "no_final_newline": "the last line has no end",
-    "missing_trailing_fields": "sample columns that end before FORMAT does",
     "not_decoded": "records at no model locus: only CHROM, POS, REF and the line's end were looked "
     "at",
+    "not_checked": "records whose QUAL, FILTER and INFO (but for END) were not looked at, under a "
+    "header of which only ##contig and the columns were: nothing of the rest enters a score",
     "no_fileformat": "the first line is not ##fileformat",
     "not_utf8": "text that is not UTF-8; undecodable bytes are shown as \\xNN",
     "allele_without_alt": "a call of an ALT on a line that names none (ALT '.'): counted as not "
     "called",
-    "duplicate_id": "one ID on several records",
     "low_quality_block": "calls of a reference block below --min-block-depth or "
     "--min-block-quality: counted as not called",
     "seeked": "read through the index: only the parts of the file that can hold a wanted record "

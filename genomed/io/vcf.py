@@ -187,6 +187,8 @@ class VcfReader:
         return BatchBuilder(max_rows, self._dosage != codes.NO_DOSAGE)
 
     def _note_undecoded(self, plan: ScanPlan) -> None:
+        if self.counts.n_records:
+            self.counts.notes["not_checked"] = self.counts.n_records
         if not plan.keep_all and self.counts.n_passed_over:
             self.counts.notes["not_decoded"] = self.counts.n_passed_over
 
