@@ -18,9 +18,16 @@ def read_rows(path: Path) -> list[list[str]]:
 
 
 def write_few_sites(rows: list[list[str]], path: Path) -> None:
-    """FEW_SITES variants spread evenly over the genome."""
+    """FEW_SITES variants spread evenly over the genome, keyed by position: an index knows no IDs.
+
+    The cohorts name a variant contig:position:ref:alt.
+    """
     chosen = rows[:: max(1, len(rows) // FEW_SITES)][:FEW_SITES]
-    path.write_text("ID\tA1\tWEIGHT\n" + "".join("\t".join(row) + "\n" for row in chosen))
+    lines = ["chr_name\tchr_position\teffect_allele\tother_allele\teffect_weight"]
+    for variant_id, allele, weight in chosen:
+        contig, position, ref, alt = variant_id.split(":")
+        lines.append("\t".join([contig, position, allele, ref if allele == alt else alt, weight]))
+    path.write_text("\n".join(lines) + "\n")
 
 
 def write_many_columns(rows: list[list[str]], path: Path) -> None:
