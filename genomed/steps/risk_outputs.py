@@ -84,6 +84,12 @@ def risk_warnings(
                 f"{row['model']}: {row['n_null']} of {n} samples without a score, because too many "
                 "of their calls are missing."
             )
+    n_ambiguous = int((entries.reason == "ambiguous").sum())
+    if n_ambiguous and any(row["n_null"] for row in models.iter_rows(named=True)):
+        yield (
+            f"{n_ambiguous} A/T or C/G variants were left out: their strand cannot be told; "
+            "--ambiguous keep takes them as they stand, --reference-frequencies can tell."
+        )
     if any("few_samples" in flags for flags in models["flags"]):
         yield (
             f"Missing calls were filled with the mean of fewer than {FEW_SAMPLES} samples; "

@@ -461,8 +461,9 @@ def test_provenance_names_inputs_settings_and_counts(cohort, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an open file
-def test_memory_for_the_sums_is_checked_before_reading(cohort, tmp_path):
+def test_memory_for_the_sums_is_checked_before_reading(cohort, tmp_path, monkeypatch):
     vcf, model, _ = cohort
+    monkeypatch.setattr(step, "LEAST_MEMORY", 0)
     inputs = step.RiskInputs(str(vcf), (str(model),))
     with pytest.raises(UsageError, match="raise --max-memory"):
         step.run_risk(inputs, tmp_path / "out", RiskSettings(), max_memory=2000)
@@ -497,3 +498,15 @@ def test_less_memory_than_the_program_itself_takes_is_refused(tmp_path):
             step.RiskInputs("any.vcf"), tmp_path / "out", RiskSettings(), max_memory=1 << 20
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_ambiguous_variants_that_cost_the_score_are_named_with_the_remedy(tmp_path):
+    records = [Record("1", 100, "A", "T", "0/1 1/1"), Record("1", 200, "C", "T", "0/1 0/0")]
+    cohort = write_vcf(tmp_path / "cohort.vcf", records)
+    rows = [row("1", 100, "T", "A", 2.0), row("1", 200, "T", "C", 0.1)]
+    model = write_model(tmp_path / "model.txt", rows)
+    found = score(cohort, [model], tmp_path / "out", ambiguous="drop", min_weighted_coverage=0.75)
+    assert found.reasons == ["ambiguous", "exact"]
+    said = " ".join(found.summary.page.warnings)
+    assert "1 A/T or C/G variants were left out" in said
+    assert "--ambiguous keep" in said
