@@ -20,7 +20,6 @@ REASONS = {
     "reference_unknown": "inside a gVCF reference block, but which allele is the reference base is "
     "not known; give --reference",
     "duplicate_in_model": "the same variant and effect allele stood in the model before",
-    "duplicate_in_cohort": "a second record of the same variant; the first was used",
     "no_position": "the model gives no position in this build",
     "no_effect_allele": "the model gives no effect allele",
     "bad_alleles": "an allele is not made of A, C, G, T",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from genomed.assemblies import normalise_build
 from genomed.errors import InputError
 
 __all__ = ["KNOWN_COLUMNS", "Parts", "check_parts", "normalised_build", "parts_of"]
@@ -67,13 +68,7 @@ KNOWN_COLUMNS = frozenset(name for names in _NAMES.values() for name in names.sp
 
 _YES = ["true", "t", "yes", "y", "1"]
 
-_BUILDS = {
-    "GRCh38": ("grch38", "hg38", "38"),
-    "GRCh37": ("grch37", "hg19", "37", "b37", "hs37d5"),
-    "NCBI36": ("ncbi36", "hg18", "36", "b36"),
-    "NCBI35": ("ncbi35", "hg17", "35"),
-    "": ("", "nr", "na", "unknown", "not reported"),
-}
+_NOT_REPORTED = ("", "nr", "na", "unknown", "not reported")
 
 
 @dataclass(frozen=True)
@@ -175,8 +170,10 @@ def normalised_build(text: str) -> str:
 
     A build of no known name is returned as it stands.
     """
-    bare = re.sub(r"[.]p\d+$", "", text.strip().lower())
-    return next((build for build, names in _BUILDS.items() if bare in names), text.strip())
+    bare = text.strip()
+    if bare.lower() in _NOT_REPORTED:
+        return ""
+    return normalise_build(bare) or bare
 
 
 def _is_weight_name(name: str) -> bool:

@@ -36,7 +36,7 @@ from genomed.scores.matching import (
     reference_blocks,
 )
 
-__all__ = ["MISSING_RULES", "ScoreSums", "additive_score", "filled_dosage"]
+__all__ = ["MISSING_RULES", "ScoreSums", "filled_dosage"]
 
 MISSING_RULES = ("mean", "reference-mean", "drop", "zero-dosage")
 AMBIGUOUS_RULES = ("drop", "keep", "by-frequency")
@@ -45,18 +45,6 @@ STRIPE = 512  # samples worked on at a time: a block of features then stays in t
 TELLING = 0.1  # a frequency this close to one half cannot tell a strand
 
 _RECODE = {"additive": kernel.ADDITIVE, "dominant": kernel.DOMINANT, "recessive": kernel.RECESSIVE}
-
-
-def additive_score(dosage: np.ndarray, effect_weight: np.ndarray) -> np.ndarray:
-    """Sum of weight x dosage over variants, per sample: the definition, for small arrays.
-
-    dosage        : float (variants, samples), copies of the effect allele, 0..ploidy; NaN where
-                    unknown, which counts as the variant's mean (one must be known)
-    effect_weight : float (variants,), per copy
-    returns       : float64 (samples,)
-    """
-    mean = np.nanmean(dosage, axis=1, keepdims=True)
-    return effect_weight @ np.where(np.isnan(dosage), mean, dosage)
 
 
 def filled_dosage(recode: np.ndarray, frequency: np.ndarray, scale: np.ndarray) -> np.ndarray:

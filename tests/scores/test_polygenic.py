@@ -13,7 +13,7 @@ from small_cohorts import Record, Scored, row, score, vcf_text, write_model, wri
 
 from genomed.errors import CoverageError
 from genomed.kernels.scoring import ADDITIVE, DOMINANT, PRESENT, RECESSIVE
-from genomed.scores.polygenic import MISSING_RULES, additive_score, filled_dosage
+from genomed.scores.polygenic import MISSING_RULES, filled_dosage
 
 PLACES = [(c, p) for c in ("1", "2", "X", "Y", "MT") for p in (100, 200)]
 PLOIDIES = {"X": (1, 2), "Y": (1,), "MT": (1,)}
@@ -346,11 +346,6 @@ def test_a_palindrome_of_several_alts_is_never_turned(tmp_path):
 
 
 # ---------------------------------------------------------------- the pieces
-
-
-def test_additive_score_fills_unknown_dosages_with_the_mean():
-    dosage = np.array([[0.0, 2.0, np.nan], [1.0, 1.0, 1.0]])
-    assert additive_score(dosage, np.array([3.0, 10.0])).tolist() == [10, 16, 13]
 
 
 def test_filled_dosage_is_the_expectation_at_hardy_weinberg_proportions():

@@ -351,7 +351,7 @@ def test_absent_variants_are_filled_in_from_reference_frequencies(tmp_path):
 
 
 # The bookkeeping of readers: a record they refuse reaches no model variant.
-OF_READERS = {"duplicate_in_cohort", "ploidy"}
+OF_READERS = {"ploidy"}
 
 
 def test_every_reason_has_a_variant_that_meets_it_and_no_variant_is_lost(fasta, tmp_path):
