@@ -13,33 +13,39 @@ __all__ = ["whole_positions"]
 
 
 def whole_positions(batches: Iterable[VariantBatch]) -> Iterator[VariantBatch]:
-    """The same rows, cut so that neighbours at one position (and so one record) stay together."""
+    """The same rows, cut so that neighbours at one position (and so one record) stay together.
+
+    Most batches pass as they are, each once the next is there.
+    """
     held: VariantBatch | None = None
     for batch in batches:
-        if held is not None:
-            n = _leading(batch, held.variants[0, "contig"], held.variants[0, "position"])
-            if n:
-                held = _joined(held, _rows(batch, 0, n))
-                batch = _rows(batch, n, batch.n_variants)
-            if not batch.n_variants:
-                continue
+        if held is None:
+            held = batch
+            continue
+        at = held.variants[-1, "contig"], held.variants[-1, "position"]
+        here = _at(batch, *at)
+        if not here[0]:
             yield held
-        last = batch.variants[-1, "contig"], batch.variants[-1, "position"]
-        same = (batch.variants["contig"] == last[0]) & (batch.variants["position"] == last[1])
-        differ = np.flatnonzero(~same.to_numpy())
-        cut = int(differ[-1]) + 1 if len(differ) else 0
+            held = batch
+            continue
+        n = len(here) if here.all() else int(np.argmin(here))
+        before = np.flatnonzero(~_at(held, *at))
+        cut = int(before[-1]) + 1 if len(before) else 0
         if cut:
-            yield _rows(batch, 0, cut)
-        held = _rows(batch, cut, batch.n_variants)
+            yield _rows(held, 0, cut)
+        held = _joined(_rows(held, cut, held.n_variants), _rows(batch, 0, n))
+        if n < batch.n_variants:
+            yield held
+            held = _rows(batch, n, batch.n_variants)
     if held is not None:
         yield held
 
 
-def _leading(batch: VariantBatch, contig: str, position: int) -> int:
-    same = (
+def _at(batch: VariantBatch, contig: str, position: int) -> np.ndarray:
+    """Whether each row lies there, bool (variants,)."""
+    return (
         (batch.variants["contig"] == contig) & (batch.variants["position"] == position)
     ).to_numpy()
-    return int(np.argmin(same)) if not same.all() else len(same)
 
 
 def _rows(batch: VariantBatch, first: int, stop: int) -> VariantBatch:

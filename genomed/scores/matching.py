@@ -200,7 +200,7 @@ class Entries:
         self.seen[pairs["entry"].to_numpy()] = True
         self._mark_covered(rows)
         fit = pairs.filter(pl.col("fit").is_not_null())
-        self._note_conflicts(fit)
+        own = fit.filter(pl.col("fit") < HOM_REF_CALLED)["entry"].unique().to_numpy()
         fit = fit.filter(pl.lit(~self.taken[fit["entry"].to_numpy()]))
         runs = _runs(rows)
         fit = fit.with_columns(run=runs[fit["row"].to_numpy()])
@@ -212,6 +212,7 @@ class Entries:
         self.taken[entry] = True
         kind = fit["fit"].to_numpy().astype(np.int8)
         self.reason[entry] = np.array(FITS, dtype=object)[kind]
+        self.n_conflicts += int((self.reason[own] == "hom_ref_block").sum())
         return RowMatches(
             entry.astype(np.int64), fit["row"].to_numpy().astype(np.int64), kind,
             fit["count"].to_numpy().astype(np.int8), fit["ambiguous"].to_numpy().astype(bool),
@@ -250,11 +251,6 @@ class Entries:
         if longer.height and self.by_position.height:
             for _, loci, index, _ in self._inside(longer):
                 self.seen[loci["entry"].to_numpy()[index]] = True
-
-    def _note_conflicts(self, fit: pl.DataFrame) -> None:
-        """Count entries proved hom-ref by a block that now meet a record of their own."""
-        own = fit.filter(pl.col("fit") < HOM_REF_CALLED)["entry"].to_numpy()
-        self.n_conflicts += int((self.reason[own] == "hom_ref_block").sum())
 
     def _inside(
         self, spans: pl.DataFrame
