@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 import platform
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from genomed import __version__
 
-__all__ = ["file_fingerprint", "record"]
+__all__ = ["Fingerprints", "file_fingerprint", "record"]
 
 WHOLE_BYTES = 256 << 20  # files up to this size are digested whole
 _EDGE_BYTES = 1 << 20
@@ -58,3 +59,30 @@ def file_fingerprint(path: Path, sha256: str | None = None) -> dict[str, Any]:
         file.seek(-_EDGE_BYTES, 2)
         digest.update(file.read(_EDGE_BYTES))
     return {"bytes": size, "sha256_of_first_and_last_mib": digest.hexdigest()}
+
+
+class Fingerprints:
+    """Fingerprints of files, made in the background from the moment it is known they are needed.
+
+    Used in a `with` block, whose end waits for those that were begun.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="genomed-digest")
+        self._begun: dict[Path, Future[dict[str, Any]]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def begin(self, path: Path) -> None:
+        """Start on a file, unless it was begun before or there is no such file."""
+        if path not in self._begun and path.is_file():
+            self._begun[path] = self._pool.submit(file_fingerprint, path)
+
+    def of(self, path: Path) -> dict[str, Any]:
+        """What `file_fingerprint` returns, now or once it is ready."""
+        future = self._begun.get(path)
+        return file_fingerprint(path) if future is None else future.result()

@@ -34,6 +34,8 @@ __all__ = ["risk"]
 
 _DEFAULTS = RiskSettings()
 
+FEW_PLACES_BYTES = 1 << 16  # models smaller than this hold some thousand variants at most
+
 
 def risk(
     cohort: Cohort,
@@ -127,7 +129,8 @@ def risk(
         dosage_field=_one_of("--dosage-field", dosage_field, ("GT", "DS", "GP")),
     )
     configure_logging(verbosity(verbose, quiet), log_file)
-    stream = _start_inflating(cohort)
+    few_places = region is not None or _few_places(model or [])
+    stream = None if few_places and _has_index(cohort) else _start_inflating(cohort)
     with no_collection():
         from genomed.kernels import load_numba
 
@@ -174,6 +177,18 @@ def _start_inflating(cohort: str) -> TextStream | None:
     if cohort != "-" and not stream.starts_with_bcf():
         stream.prefetch()
     return stream
+
+
+def _few_places(models: list[str]) -> bool:
+    """Whether all models, or the bundled panel, ask for so little that an index is worth using."""
+    paths = [Path(model) for model in models]
+    return all(path.is_file() for path in paths) and (
+        sum(path.stat().st_size for path in paths) < FEW_PLACES_BYTES
+    )
+
+
+def _has_index(cohort: str) -> bool:
+    return any(Path(cohort + ending).is_file() for ending in (".csi", ".tbi"))
 
 
 def _sample_names(text: str | None) -> list[str] | None:

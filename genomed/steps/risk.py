@@ -18,6 +18,7 @@ from genomed.errors import CoverageError, UsageError
 from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
 from genomed.io.outputs import OutputDirectory
+from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.report.content import RiskPage
 from genomed.schema import Reader, VariantBatch
@@ -110,8 +111,12 @@ def run_risk(
             f"take most of {LEAST_MEMORY >> 20} MiB"
         )
     clock, started = _Clock(), datetime.now(UTC)
-    with OutputDirectory(out) as directory:
+    with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
+        if stream is None:  # else it is being read already, and digested as it is read
+            fingerprints.begin(Path(inputs.cohort))
         models = read_all_models(inputs)
+        for source in {model.source for model in models}:
+            fingerprints.begin(Path(source))
         clock.lap("models")
         reader = open_cohort(
             inputs.cohort, samples=inputs.samples, threads=threads, stream=stream,
@@ -129,7 +134,7 @@ def run_risk(
         page, ledger = run.finish(command, started.strftime("%Y-%m-%d %H:%M:%S UTC"))
         clock.lap("finish")
         explained = run.explainer.sentences()
-        read = input_fingerprints(inputs, reader, candidates.models)
+        read = input_fingerprints(inputs, reader, candidates.models, fingerprints)
         write_results(directory, page, ledger, explained, settings, read)
         clock.lap("write")
     nobody = pl.col("n_null") == page.n_samples

@@ -13,7 +13,7 @@ import polars as pl
 
 from genomed.io.outputs import OutputDirectory
 from genomed.ledger import REASONS
-from genomed.provenance import file_fingerprint, record
+from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.report.content import RiskPage
 from genomed.report.page import render_risk_page
 from genomed.schema import Reader, ScoreModel
@@ -131,17 +131,21 @@ def write_results(
 
 
 def input_fingerprints(
-    inputs: RiskInputs, reader: Reader, models: Sequence[ScoreModel]
+    inputs: RiskInputs, reader: Reader, models: Sequence[ScoreModel], begun: Fingerprints
 ) -> dict[str, dict[str, Any]]:
-    """Path -> size and SHA-256 of every file a run has read."""
+    """Path -> size and SHA-256 of every file a run has read.
+
+    begun : where some of them are in the making
+    """
     found: dict[str, dict[str, Any]] = {}
-    if Path(inputs.cohort).is_file():
+    cohort = Path(inputs.cohort)
+    if cohort.is_file():
         known = getattr(reader, "sha256", None)
-        found[inputs.cohort] = file_fingerprint(Path(inputs.cohort), known)
+        found[inputs.cohort] = file_fingerprint(cohort, known) if known else begun.of(cohort)
     for source in dict.fromkeys(model.source for model in models):
         if Path(source).is_file():
-            found[source] = file_fingerprint(Path(source))
+            found[source] = begun.of(Path(source))
     for extra in (inputs.reference_frequencies, inputs.reference):
         if extra is not None:
-            found[str(extra)] = file_fingerprint(extra)
+            found[str(extra)] = begun.of(extra)
     return found
