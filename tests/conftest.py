@@ -1,9 +1,7 @@
 """Shared by every test: Hypothesis profiles, --slow, a device fixture and an empty library."""
 
-import hashlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,21 +10,6 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
-
-
-def kernel_cache() -> Path:
-    """Where compiled kernels of just these sources are kept.
-
-    numba's own cache notices an edit in a kernel's file, but not in a file that kernel calls.
-    """
-    repository = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for source in sorted((repository / "genomed" / "kernels").glob("*.py")):
-        digest.update(source.read_bytes())
-    return repository / ".numba-cache" / digest.hexdigest()[:16]
-
-
-os.environ["NUMBA_CACHE_DIR"] = str(kernel_cache())  # before numba is first imported
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

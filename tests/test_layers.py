@@ -121,10 +121,11 @@ def test_what_help_loads_imports_nothing_heavy(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("[!_]*.py")), ids=module_name)
-def test_kernels_know_only_numpy_and_numba(path: Path) -> None:
+def test_kernels_know_only_numpy_and_each_other(path: Path) -> None:
     assert imported_layers(path) <= {"kernels"}
-    packages = {name.partition(".")[0] for name in imported(path)}
-    assert packages <= {"__future__", "genomed", "math", "numba", "numpy"}
+    if path.stem != "native":  # which compiles and loads the others
+        packages = {name.partition(".")[0] for name in imported(path)}
+        assert packages <= {"__future__", "genomed", "math", "numpy"}
 
 
 @every_module

@@ -132,9 +132,6 @@ def risk(
     few_places = region is not None or _few_places(model or [])
     stream = None if few_places and _has_index(cohort) else _start_inflating(cohort)
     with no_collection():
-        from genomed.kernels import load_numba
-
-        load_numba()
         from genomed.cli.progress import reading
         from genomed.steps.risk import RiskInputs, run_risk
 

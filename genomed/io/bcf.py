@@ -288,6 +288,7 @@ class _Batch:
         self._reader = reader
         self._names = names
         self._tally = np.zeros(2, np.int64)
+        self._word = np.empty(1, np.uint32)
         self._begin(reader._max_rows)
 
     def add(self, w: _Walked) -> Iterator[VariantBatch]:
@@ -349,6 +350,8 @@ class _Batch:
             self._row,
             fate,
             self._tally,
+            self._word,
+            self._word.view(np.float32),
         )
         if wrong:
             raise reader.damaged(w.first + int(w.chosen[reached]) + 1, wrong)

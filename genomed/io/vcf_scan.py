@@ -17,8 +17,6 @@ from genomed.schema import Wanted
 
 __all__ = ["Piece", "ScanPlan", "ScannedChunk", "padded", "scan_chunk"]
 
-_VALUES = 8192  # GP values held at a time: enough for 126 ALTs
-
 
 def padded(text: bytes) -> np.ndarray:
     """uint8 copy of `text` with spare bytes behind it."""
@@ -241,7 +239,7 @@ class ScanPlan:
             b.words = np.zeros(self.n_samples + 1, np.uint32)
             b.scratch = b.words.view(np.uint8)
             b.row = np.zeros(max(1, self.n_samples), np.int8)
-            b.values = np.zeros(_VALUES, np.float64)
+            b.values = np.zeros(codes.VALUES, np.float64)
             b.changes = np.zeros(4096, np.int64)
             b.refused_at = np.zeros(65536, np.int64)
             self._allocate(b)

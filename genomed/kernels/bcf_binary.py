@@ -5,7 +5,8 @@ within its record: numba does not check bounds, and files may be damaged.
 """
 
 import numpy as np
-from numba import njit
+
+from genomed.kernels.native import inner, kernel
 
 __all__ = [
     "BAD_ALLELE",
@@ -45,7 +46,7 @@ FLOAT_END = np.uint32(0x7F800002)
 SLACK = np.float32(0.01)  # rounding that GP and DS may show beyond 0 and 2
 
 
-@njit(nogil=True)
+@inner
 def _u32(buffer, at):
     return (
         np.int64(buffer[at])
@@ -55,13 +56,13 @@ def _u32(buffer, at):
     )
 
 
-@njit(nogil=True)
+@inner
 def _i32(buffer, at):
     value = _u32(buffer, at)
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-@njit(nogil=True)
+@inner
 def _integer(buffer, at, width):
     """Signed little-endian integer of 1, 2 or 4 bytes."""
     if width == 1:
@@ -73,7 +74,7 @@ def _integer(buffer, at, width):
     return _i32(buffer, at)
 
 
-@njit(nogil=True)
+@inner
 def _width(kind):
     """Bytes of one value of a type, 0 for an unknown type."""
     if kind in (INT8, CHAR):
@@ -85,7 +86,7 @@ def _width(kind):
     return 0
 
 
-@njit(nogil=True)
+@inner
 def _typed(buffer, at, stop):
     """Read a type descriptor: (type, values, offset of the first); an offset of -1 is an error."""
     if at >= stop:
@@ -108,7 +109,7 @@ def _typed(buffer, at, stop):
     return kind, length, at
 
 
-@njit(nogil=True)
+@inner
 def _key(buffer, at, stop):
     """Read a dictionary key: (number, offset behind it); the offset is -1 on error."""
     kind, length, data = _typed(buffer, at, stop)
@@ -117,7 +118,7 @@ def _key(buffer, at, stop):
     return _integer(buffer, data, _width(kind)), data + _width(kind)
 
 
-@njit(nogil=True)
+@inner
 def _block_end(buffer, at, stop, n_info, end_key):
     """INFO/END of a record whose FILTER begins at `at`: 0 without one, -1 on error."""
     kind, length, data = _typed(buffer, at, stop)
@@ -137,7 +138,7 @@ def _block_end(buffer, at, stop, n_info, end_key):
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk_records(buffer, end, n_contigs, n_samples, end_key, contig, position, end_position, place):
     """Find the whole records of buffer[:end] without looking at their genotypes.
 
@@ -203,7 +204,7 @@ def walk_records(buffer, end, n_contigs, n_samples, end_key, contig, position, e
     return row, at, 0
 
 
-@njit(nogil=True)
+@inner
 def _copy_allele(buffer, start, stop, out, n):
     """Copy one allele behind out[n], upper case unless symbolic or a breakend; the new n."""
     symbolic = False
@@ -217,7 +218,7 @@ def _copy_allele(buffer, start, stop, out, n):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def join_alleles(buffer, place, rows, out):
     """Write ``ID <tab> REF <tab> ALT[,ALT..] <line feed>`` of walked records, bases in upper case.
 
@@ -247,13 +248,13 @@ def join_alleles(buffer, place, rows, out):
     return n
 
 
-@njit(nogil=True)
-def _find_formats(buffer, place, gt_key, dosage_key):
+@inner
+def _find_formats(buffer, place, n_samples, gt_key, dosage_key):
     """(type, values per sample, offset) of GT and of the dosage field; an offset of 0 is absent.
 
-    The last value is False when the FORMAT block is damaged. n_samples is in place[N_PLACES].
+    The last value is False when the FORMAT block is damaged.
     """
-    at, stop, n_samples = place[INDIVIDUAL], place[STOP], place[N_PLACES]
+    at, stop = np.int64(place[INDIVIDUAL]), np.int64(place[STOP])
     gt = (np.int64(0), np.int64(0), np.int64(0))
     dosage = gt
     for _ in range(place[N_FORMATS]):
@@ -271,7 +272,7 @@ def _find_formats(buffer, place, gt_key, dosage_key):
     return gt, dosage, True
 
 
-@njit(nogil=True)
+@inner
 def _count_plain(buffer, at, alt, n_alts, out):
     """Count an ALT in whole diploid calls of one byte per allele, in vector instructions.
 
@@ -289,7 +290,7 @@ def _count_plain(buffer, at, alt, n_alts, out):
     return odd == absent
 
 
-@njit(nogil=True)
+@inner
 def _allele_at(buffer, at, width):
     """One entry of a GT vector: allele number, -1 missing, -2 end of a shorter call."""
     value = _integer(buffer, at, width)
@@ -298,7 +299,7 @@ def _allele_at(buffer, at, width):
     return -1 if value < 2 else (value >> 1) - 1
 
 
-@njit(nogil=True)
+@inner
 def _count_any(buffer, at, width, length, kept, alt, n_alts, out, tally):
     """Count an ALT in calls of any form; False when an allele is not there.
 
@@ -321,7 +322,7 @@ def _count_any(buffer, at, width, length, kept, alt, n_alts, out, tally):
     return True
 
 
-@njit(nogil=True)
+@inner
 def _is_polyploid(buffer, at, width, length, n_samples):
     """Does any sample's call have a third allele?"""
     for s in range(n_samples):
@@ -331,7 +332,7 @@ def _is_polyploid(buffer, at, width, length, n_samples):
     return False
 
 
-@njit(nogil=True)
+@inner
 def _number(buffer, at, kind, word, real):
     """One value as float32: (value, whether it lies behind the end of its vector); NaN missing.
 
@@ -346,7 +347,7 @@ def _number(buffer, at, kind, word, real):
     return np.float32(np.nan) if value <= lowest + 1 else np.float32(value), value == lowest + 1
 
 
-@njit(nogil=True)
+@inner
 def _dosage_of(buffer, at, kind, length, field, alt, n_alts, word, real):
     """Expected copies of one ALT from a DS or GP vector, NaN where it does not say.
 
@@ -375,7 +376,7 @@ def _dosage_of(buffer, at, kind, length, field, alt, n_alts, word, real):
     return total
 
 
-@njit(nogil=True)
+@inner
 def _fill_dosage(buffer, dosage, field, alt, n_alts, has_gt, kept, alt_count, out, word, real):
     """Fill one row of dosages; the call stands in where there is none, and the other way round.
 
@@ -401,7 +402,7 @@ def _fill_dosage(buffer, dosage, field, alt, n_alts, has_gt, kept, alt_count, ou
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode_records(
     buffer,
     place,
@@ -417,6 +418,8 @@ def decode_records(
     row,
     fate,
     tally,
+    word,
+    real,
 ):
     """Decode chosen records into rows, one per ALT (one for a record without ALT).
 
@@ -429,22 +432,18 @@ def decode_records(
     call_dosage : float32 (rows, samples), filled likewise, or (0, 0) for NO_DOSAGE
     fate        : uint8 (chosen,), filled: EMITTED or REFUSED (more than two alleles in a call)
     tally       : int64 (2,), added to
+    word, real  : uint32 (1,) and its float32 view, scratch
     returns     : first record that is not done (the rows are full, or it is wrong), next free row,
                   what is wrong with that record (or 0)
     """
-    word = np.empty(1, np.uint32)
-    real = word.view(np.float32)
-    here = np.empty(N_PLACES + 1, np.int64)
     everybody = len(kept) == n_samples
     for c in range(first, len(chosen)):
-        for i in range(N_PLACES):  # assigning a slice would take seconds to compile
-            here[i] = place[chosen[c], i]
-        here[N_PLACES] = n_samples
-        n_alts = here[N_ALTS]
-        n_rows = max(1, n_alts)
+        here = place[chosen[c]]
+        n_alts = np.int64(here[N_ALTS])
+        n_rows = n_alts if n_alts > 0 else 1
         if row + n_rows > len(alt_count):
             return c, row, 0
-        gt, dosage, good = _find_formats(buffer, here, gt_key, dosage_key)
+        gt, dosage, good = _find_formats(buffer, here, n_samples, gt_key, dosage_key)
         if not good:
             return c, row, BAD_STRUCTURE
         kind, length, at = gt

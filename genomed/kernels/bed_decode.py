@@ -1,16 +1,18 @@
 """Two-bit genotypes of PLINK 1 .bed files to int8 ALT counts."""
 
 import numpy as np
-from numba import njit
+
+from genomed.kernels.native import kernel
 
 __all__ = ["ALT_COUNT_OF_CODE", "count_alts", "count_kept_alts"]
 
 # A1 is ALT: 0 homozygous A1, 1 missing, 2 heterozygous, 3 homozygous A2
 # (https://www.cog-genomics.org/plink/1.9/formats#bed).
 ALT_COUNT_OF_CODE = np.array([2, -9, 1, 0], np.int8)
+_OF_BYTE = ALT_COUNT_OF_CODE[(np.arange(256)[:, None] >> (2 * np.arange(4))) & 3]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_alts(packed, offset, alt_count):
     """Decode whole rows.
 
@@ -20,24 +22,20 @@ def count_alts(packed, offset, alt_count):
     """
     n_variants, n_samples = alt_count.shape
     whole = n_samples // 4
-    table = np.empty((256, 4), np.int8)
-    for byte in range(256):
-        for k in range(4):
-            table[byte, k] = ALT_COUNT_OF_CODE[(byte >> (2 * k)) & 3]
     for v in range(n_variants):
         first = offset[v]
         for i in range(whole):
             byte = packed[first + i]
             s = 4 * i
-            alt_count[v, s] = table[byte, 0]
-            alt_count[v, s + 1] = table[byte, 1]
-            alt_count[v, s + 2] = table[byte, 2]
-            alt_count[v, s + 3] = table[byte, 3]
+            alt_count[v, s] = _OF_BYTE[byte, 0]
+            alt_count[v, s + 1] = _OF_BYTE[byte, 1]
+            alt_count[v, s + 2] = _OF_BYTE[byte, 2]
+            alt_count[v, s + 3] = _OF_BYTE[byte, 3]
         for s in range(4 * whole, n_samples):
-            alt_count[v, s] = table[packed[first + whole], s & 3]
+            alt_count[v, s] = _OF_BYTE[packed[first + whole], s & 3]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_kept_alts(packed, offset, kept, alt_count):
     """Decode some samples of each row.
 

@@ -17,7 +17,8 @@ scale       : float64 (features,), dosage of a call whose every allele is the ef
 """
 
 import numpy as np
-from numba import njit
+
+from genomed.kernels.native import inner, kernel
 
 __all__ = [
     "add_calls",
@@ -36,7 +37,7 @@ COUNT_ALT, COUNT_REF, COUNT_NONE = 0, 1, 2
 ADDITIVE, DOMINANT, RECESSIVE, PRESENT = 0, 1, 2, 3
 
 
-@njit(nogil=True)
+@inner
 def _read_calls(
     alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, v, first, stop, count,
     first_sample, n, copies, ploidy,
@@ -76,7 +77,7 @@ def _read_calls(
             copies[i] = 0.0
 
 
-@njit(nogil=True)
+@inner
 def _recoded(d, recode):
     if recode == ADDITIVE:
         return d
@@ -87,10 +88,10 @@ def _recoded(d, recode):
     return 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def summarise_features(
     alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row, record_first, record_stop,
-    count, recode, scale, first, stop, frequency, mean, n_called,
+    count, recode, scale, first, stop, frequency, mean, n_called, copies, ploidy,
 ):  # fmt: skip
     """Effect-allele frequency, mean of the recoded dosage, and called samples of some features.
 
@@ -99,9 +100,9 @@ def summarise_features(
     mean        : float64 (features,) out; scale x frequency when additive, else the mean over
                   called samples; NaN without calls
     n_called    : int64 (features,) out
+    copies, ploidy : float64 (samples,), scratch
     """
     n = alt_count.shape[1]
-    copies, ploidy = np.empty(n), np.empty(n)
     for k in range(first, stop):
         if count[k] == COUNT_ALT and recode[k] == ADDITIVE and not (has_ploidy or has_dosage):
             called, alts = 0, 0
@@ -139,18 +140,18 @@ def summarise_features(
         mean[k] = recoded / called if called else np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_features(
     alt_count, call_ploidy, has_ploidy, call_dosage, has_dosage, row, record_first, record_stop,
-    count, recode, scale, fill, first_sample, stop_sample, x,
+    count, recode, scale, fill, first_sample, stop_sample, x, ploidy,
 ):  # fmt: skip
     """Write the recoded effect-allele dosage of some samples into x.
 
     fill : float64 (features,), stands for a call that was not made
     x    : float64 (at least features, stop_sample - first_sample), written from column 0 on
+    ploidy : float64 (at least stop_sample - first_sample,), scratch
     """
     n = stop_sample - first_sample
-    ploidy = np.empty(n)
     for k in range(len(row)):
         out = x[k]
         _read_calls(
@@ -164,7 +165,7 @@ def fill_features(
                 out[i] = fill[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_scores(
     x, term_feature, term_weight, model_first, model_stop, models, first_sample, stop_sample, sums
 ):
@@ -195,7 +196,7 @@ def add_scores(
             t += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_family(x, term_feature, term_weight, members, first_sample, stop_sample, sums):
     """add_scores for models that share their terms.
 
@@ -221,7 +222,7 @@ def add_family(x, term_feature, term_weight, members, first_sample, stop_sample,
             t += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_family_missing(
     alt_count, call_dosage, has_dosage, entry_row, entry_first, entry_stop, variance,
     entry_alleles, first_sample, stop_sample, n_missing, missing_share, missing_alleles,
@@ -249,7 +250,7 @@ def add_family_missing(
                     total[m] += each[m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_calls(
     alt_count, row, offset, factor, fill, weight, model_first, model_stop, models, first_sample,
     stop_sample, sums,
@@ -286,7 +287,7 @@ def add_calls(
             t += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_missing(
     alt_count, call_dosage, has_dosage, entry_row, entry_first, entry_stop, entry_model,
     entry_share, entry_alleles, first_sample, stop_sample, n_missing, missing_share,

@@ -1,7 +1,8 @@
 """Loops over the bytes of a variant table (.pvar, .bim): lines to fields, fields to text."""
 
 import numpy as np
-from numba import njit, types
+
+from genomed.kernels.native import inner, kernel, memchr
 
 __all__ = ["N_FIELDS", "join_fields", "split_rows"]
 
@@ -11,11 +12,8 @@ N_FIELDS = 5
 NEWLINE, SPACE, COMMA = np.uint8(10), np.uint8(32), np.uint8(44)
 MINUS, ZERO, NINE = np.uint8(45), np.uint8(48), np.uint8(57)
 
-# libc's search is some ten times as fast as a loop over bytes.
-_memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, types.uintp))
 
-
-@njit(nogil=True, inline="always")
+@inner
 def _digits(text, start, stop):
     """Read a whole number; (value, True), or (0, False) when it is not one below 2**31."""
     i = start
@@ -35,7 +33,7 @@ def _digits(text, start, stop):
     return (-value if negative else value), True
 
 
-@njit(nogil=True, inline="always")
+@inner
 def _same(text, a_start, a_stop, b_start, b_stop):
     """Tell whether two stretches of one text are equal."""
     if a_stop - a_start != b_stop - b_start:
@@ -46,7 +44,7 @@ def _same(text, a_start, a_stop, b_start, b_stop):
     return i == a_stop - a_start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def split_rows(text, field_of_column, field_start, field_stop, position, new_contig, row_alts):
     """Find the five fields of every line; columns are separated by tabs or blanks.
 
@@ -81,7 +79,7 @@ def split_rows(text, field_of_column, field_start, field_stop, position, new_con
                 field_start[row, field] = start
                 field_stop[row, field] = i
             column += 1
-        i = np.int64(_memchr(base + np.uintp(i), np.int32(10), np.uintp(len(text) - i)) - base)
+        i = np.int64(memchr(base + np.uintp(i), np.int32(10), np.uintp(len(text) - i)) - base)
         if i > 0 and text[i - 1] == 13:
             n_crlf += 1
         i += 1
@@ -108,7 +106,7 @@ def split_rows(text, field_of_column, field_start, field_stop, position, new_con
     return row, -1, n_crlf
 
 
-@njit(nogil=True, inline="always")
+@inner
 def _copy_allele(text, start, stop, out, n):
     """Copy one allele behind out[n], upper case unless symbolic or a breakend; the new n."""
     symbolic = False
@@ -122,7 +120,7 @@ def _copy_allele(text, start, stop, out, n):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def join_fields(text, field_start, field_stop, rows, out):
     """Write ``ID <tab> REF <tab> ALT <line feed>`` of the chosen rows, bases in upper case.
 

@@ -1,11 +1,8 @@
-"""The sample columns of a VCF line: calls and dosages to ALT copies.
-
-Called by vcf_text only; see there how caches learn of an edit.
-"""
+"""The sample columns of a VCF line: calls and dosages to ALT copies. Called by vcf_text only."""
 
 import numpy as np
-from numba import njit
 
+from genomed.kernels.native import inner
 from genomed.kernels.vcf_codes import (
     BAD_ALLELE,
     BAD_COLUMNS,
@@ -19,6 +16,7 @@ from genomed.kernels.vcf_codes import (
     ERROR_AT,
     ERROR_CODE,
     ERROR_COLUMN,
+    GP_VALUES,
     HAPLOID_CODE,
     HAS_HAPLOID,
     MINUS,
@@ -33,11 +31,6 @@ from genomed.kernels.vcf_codes import (
     TAB,
     ZERO,
 )
-
-
-def inner(function):
-    """Compile a function that only kernels call: without the wrappers that Python would need."""
-    return njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 @inner
@@ -199,8 +192,7 @@ def decode_cells(
     flags = 0
     too_many = False
     genotype_only = gt_field == 0 and depth_field < 0 and quality_field < 0 and dosage_field < 0
-    if call_dosage is not None:  # decided when compiling: without dosages there is no code for them
-        dosages = np.empty(max(n_alts, 1), np.float32)
+    dosages = values[GP_VALUES:]
     for s in range(n_samples):
         if at > stop:
             state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_COLUMNS, at, s
@@ -268,7 +260,9 @@ def decode_cells(
                     while q < stop and text[q] != COLON and text[q] != TAB:
                         q += 1
                     if call_dosage is not None:
-                        if not _decode_dosage(text, at, q, dosage_kind, n_alts, values, dosages):
+                        if not _decode_dosage(
+                            text, at, q, dosage_kind, n_alts, values[:GP_VALUES], dosages
+                        ):
                             state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = (
                                 BAD_NUMBER,
                                 at,
@@ -311,7 +305,7 @@ def decode_cells(
             else:
                 copies = (1 if first == j + 1 else 0) + (1 if second == j + 1 else 0)
             if call_dosage is not None:
-                d = dosages[j] if has_dosage else np.float32(np.nan)
+                d = np.float32(dosages[j]) if has_dosage else np.float32(np.nan)
                 if np.isnan(d) and called:
                     d = np.float32(copies & 3)
                 call_dosage[row + j, slot] = d

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# GP values of a call, enough for 126 ALTs; behind them in `values` a dosage for each of these.
+GP_VALUES = 8192
+VALUES = GP_VALUES + 128
+
 # What scan_lines returns.
 DONE, FULL, ERROR = 0, 1, 2
 

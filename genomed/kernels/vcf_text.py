@@ -4,15 +4,12 @@ A line that nobody wants costs the reading of its first five columns and one sea
 a wanted line is decoded. GT-only lines of three-byte cells are compared four bytes at a time.
 
 Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
-
-numba's cache looks at this file only: after an edit of vcf_cells or vcf_codes, touch this one
-(tests keep a cache per state of the sources, see tests/conftest.py; an installation replaces all).
 """
 
 import numpy as np
-from numba import njit, types
 
-from genomed.kernels.vcf_cells import decode_cells, decode_regular, inner
+from genomed.kernels.native import inner, kernel, memchr, memcpy
+from genomed.kernels.vcf_cells import decode_cells, decode_regular
 from genomed.kernels.vcf_codes import (
     _DP,
     _DS,
@@ -40,6 +37,7 @@ from genomed.kernels.vcf_codes import (
     ERROR_COLUMN,
     FIRST_POSITION,
     FULL,
+    GP_VALUES,
     HEAD_NEEDED,
     HEAD_USED,
     LAST_CONTIG_AT,
@@ -73,16 +71,12 @@ __all__ = ["STATE_SIZE", "fill_id_table", "hash_ids", "scan_lines"]
 FNV_OFFSET = np.uint64(14695981039346656037)
 FNV_PRIME = np.uint64(1099511628211)
 
-# libc searches 30 GB/s and copies as fast; numba resolves both names at link time.
-_memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, types.uintp))
-_memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
-
 
 @inner
 def _find(text, byte, at, end):
     """Offset of `byte` in text[at:end], or end."""
     base = np.uintp(text.ctypes.data)
-    found = _memchr(base + np.uintp(at), np.int32(byte), np.uintp(end - at))
+    found = memchr(base + np.uintp(at), np.int32(byte), np.uintp(end - at))
     if found == 0:
         return end
     return np.int64(found - base)
@@ -97,14 +91,14 @@ def _hash_bytes(text, first, stop):
     return h if h != np.uint64(0) else np.uint64(1)
 
 
-@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+@kernel
 def hash_ids(text, bounds, hashes):
     """Hash text[bounds[i]:bounds[i + 1]] into hashes[i], uint64."""
     for i in range(len(hashes)):
         hashes[i] = _hash_bytes(text, bounds[i], bounds[i + 1])
 
 
-@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+@kernel
 def fill_id_table(hashes, table):
     """Put hashes into an open-addressing table, uint64, a power of two long and half empty."""
     mask = np.uint64(len(table) - 1)
@@ -220,7 +214,7 @@ def _fail(state, code, at, column):
     return ERROR
 
 
-@njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+@kernel
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
     contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch,
@@ -242,7 +236,7 @@ def scan_lines(
     thresholds    : int64 (2,), least depth and quality of a reference block's calls
     scratch, scratch_words     : uint8 (4 * n_samples + 4,) and the same memory as uint32
     scratch_row   : int8 (n_samples,)
-    values        : float64 scratch for GP
+    values        : float64 scratch for dosages (VALUES,)
     alt_count     : int8 (rows, samples) out; 4 and 5 stand for haploid calls of 0 and 1 copies
     call_dosage   : float32 (rows, samples) out, or None
     row_*         : per output row: line (0-based within this call's counter), where the line
@@ -448,7 +442,7 @@ def scan_lines(
                     and stop - cells == 4 * n_samples - 1
                 ):
                     base = np.uintp(text.ctypes.data)
-                    _memcpy(
+                    memcpy(
                         np.uintp(scratch.ctypes.data),
                         base + np.uintp(cells),
                         np.uintp(stop - cells),
@@ -469,7 +463,7 @@ def scan_lines(
                             c = alt_count[rows, s]
                             call_dosage[rows, s] = np.float32(c) if c >= 0 else np.float32(np.nan)
                 if not done:
-                    if (n_alts + 1) * (n_alts + 2) // 2 > len(values):
+                    if (n_alts + 1) * (n_alts + 2) // 2 > GP_VALUES:
                         dosage_field = -1  # more GP values than anybody writes
                     half_calls = state[N_HALF_CALLS]
                     flags = decode_cells(

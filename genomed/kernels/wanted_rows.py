@@ -1,7 +1,8 @@
 """Which rows of a table lie in a region, at a wanted position, or bear a wanted ID."""
 
 import numpy as np
-from numba import njit, types
+
+from genomed.kernels.native import inner, kernel, memchr
 
 __all__ = ["fill_slots", "select_rows"]
 
@@ -9,10 +10,8 @@ SEMICOLON = 59
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Knuth, TAOCP 6.4)
 ONE, EIGHT, HALF = np.uint64(1), np.uint64(8), np.uint64(32)
 
-_memchr = types.ExternalFunction("memchr", types.uintp(types.uintp, types.intc, types.uintp))
 
-
-@njit(nogil=True, inline="always")
+@inner
 def _slot_of(text, start, stop, mask):
     """Place of some bytes in a table of mask + 1 slots: a multiplicative hash of 8-byte words.
 
@@ -35,7 +34,7 @@ def _slot_of(text, start, stop, mask):
     return np.int64((h ^ (h >> HALF)) & np.uint64(mask))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill_slots(id_text, id_offset, slots):
     """Enter wanted IDs into an open-addressed hash table.
 
@@ -51,7 +50,7 @@ def fill_slots(id_text, id_offset, slots):
         slots[slot] = k
 
 
-@njit(nogil=True, inline="always")
+@inner
 def _has_id(text, start, stop, id_text, id_offset, slots):
     """Tell whether one stretch of bytes is a wanted ID."""
     mask = len(slots) - 1
@@ -69,7 +68,7 @@ def _has_id(text, start, stop, id_text, id_offset, slots):
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _has_id_part(text, start, stop, id_text, id_offset, slots):
     """Tell whether one of the parts between semicolons is a wanted ID (rare, so not inlined)."""
     part = start
@@ -81,7 +80,7 @@ def _has_id_part(text, start, stop, id_text, id_offset, slots):
     return False
 
 
-@njit(nogil=True, inline="always")
+@inner
 def _first_not_below(values, low, high, guess, target):
     """Index of the first of values[low:high] that is >= target, looked for from `guess` on."""
     if guess >= low and (guess == low or values[guess - 1] < target):
@@ -101,7 +100,7 @@ def _first_not_below(values, low, high, guess, target):
     return low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def select_rows(
     text,
     contig_code,
@@ -146,7 +145,7 @@ def select_rows(
             if not keep and len(slots) > 0:
                 start, stop = np.int64(id_start[row]), np.int64(id_stop[row])
                 keep = _has_id(text, start, stop, id_text, id_offset, slots)
-                if not keep and _memchr(
+                if not keep and memchr(
                     base + np.uintp(start), np.int32(SEMICOLON), np.uintp(stop - start)
                 ):
                     keep = _has_id_part(text, start, stop, id_text, id_offset, slots)

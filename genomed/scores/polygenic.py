@@ -238,8 +238,9 @@ class ScoreSums:
 
         def work(at: int) -> None:
             kernel.summarise_features(
-                *calls.arrays, *u.arrays, at, min(at + BLOCK, n), frequency, mean, n_called
-            )
+                *calls.arrays, *u.arrays, at, min(at + BLOCK, n), frequency, mean, n_called,
+                *np.empty((2, calls.alt_count.shape[1])),
+            )  # fmt: skip
 
         for _ in self._map(work, range(0, n, BLOCK)):
             pass
@@ -285,10 +286,12 @@ class ScoreSums:
 
         def work(sample: int, stop: int) -> None:
             x = np.empty((max(len(b.features) for b in cut), stop - sample))
+            scratch = np.empty(stop - sample)
             for b in cut:
                 kernel.fill_features(
-                    *calls.arrays, *u[b.features].arrays, u_fill[b.features], sample, stop, x
-                )
+                    *calls.arrays, *u[b.features].arrays, u_fill[b.features], sample, stop, x,
+                    scratch,
+                )  # fmt: skip
                 kernel.add_scores(
                     x, b.term_feature, b.term_weight, b.model_first, b.model_stop, b.models, sample,
                     stop, self.sums,
@@ -327,9 +330,11 @@ class ScoreSums:
         ]
 
         def work(sample: int, stop: int) -> None:
-            x = np.empty((BLOCK, stop - sample))
+            x, scratch = np.empty((BLOCK, stop - sample)), np.empty(stop - sample)
             for some, its_fill, feature, weight in pieces:
-                kernel.fill_features(*calls.arrays, *some.arrays, its_fill, sample, stop, x)
+                kernel.fill_features(
+                    *calls.arrays, *some.arrays, its_fill, sample, stop, x, scratch
+                )
                 kernel.add_family(x, feature, weight, family.members, sample, stop, self.sums)
 
         self._each_stripe(work)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genomed import __version__
+from genomed.kernels.native import cache_directory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,16 +273,11 @@ def _scratch(settings: DoctorSettings) -> Iterator[Finding]:
 
 def _kernel_cache(settings: DoctorSettings) -> Iterator[Finding]:
     """Whether compiled kernels can be kept; where not, every run compiles them anew."""
-    named = os.environ.get("NUMBA_CACHE_DIR")
-    beside = Path(__file__).parent.parent / "kernels" / "__pycache__"
-    place = Path(named) if named else beside
+    place = cache_directory()
     if _can_be_written(place):
         yield Finding("kernel cache", OK, str(place))
-    elif named:
-        advice = "let NUMBA_CACHE_DIR name a directory that you can write"
-        yield Finding("kernel cache", NOTE, f"{place} cannot be written", advice)
     else:
-        advice = "set NUMBA_CACHE_DIR to spare compiling the kernels in every run"
+        advice = "set GENOMED_KERNEL_CACHE to a writable directory to spare compiling in every run"
         yield Finding("kernel cache", NOTE, f"{place} cannot be written", advice)
 
 

@@ -262,7 +262,7 @@ def test_lines_longer_than_a_chunk_are_read(threads, write):
     n_samples = 20_000
     rng = np.random.default_rng(7)
     counts = rng.integers(0, 2, (5, n_samples, 2))
-    odd = "x" * 75  # makes cells of 79 bytes: 1.58 MB a line, more than a chunk's 1.57 MB
+    odd = "x" * (CHUNK_BYTES // n_samples)
     lines = []
     for v, line in enumerate(counts):
         cells = "\t".join(f"{a}|{b}:{odd}" for a, b in line.tolist())

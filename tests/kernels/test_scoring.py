@@ -62,7 +62,7 @@ def test_dosages_are_those_of_single_calls(batch, scale):
     x = np.full((1, n), np.nan)
     kernel.fill_features(
         alt_count, ploidy, True, NO_DOSAGE, False, *feature_arrays(feature, len(alt_count), scale),
-        np.array([-7.0]), 0, n, x,
+        np.array([-7.0]), 0, n, x, np.empty(n),
     )  # fmt: skip
     expected = [expected_dosage(c, feature[0], *feature[1:], scale, -7.0) for c in calls]
     np.testing.assert_array_equal(x[0], expected)
@@ -72,9 +72,10 @@ def test_dosages_are_those_of_single_calls(batch, scale):
 def test_frequency_and_mean_are_over_called_samples(batch, scale):
     calls, alt_count, ploidy, feature = batch
     frequency, mean, n_called = np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
+    n = len(calls)
     kernel.summarise_features(
         alt_count, ploidy, True, NO_DOSAGE, False, *feature_arrays(feature, len(alt_count), scale),
-        0, 1, frequency, mean, n_called,
+        0, 1, frequency, mean, n_called, *np.empty((2, n)),
     )  # fmt: skip
     called = [c for c in calls if c is not None]
     assert n_called[0] == len(called)
@@ -139,6 +140,7 @@ def test_a_reference_dosage_is_missing_when_any_alt_is():
     kernel.fill_features(
         alt_count, ploidy, True, dosage, True,
         *feature_arrays((0, kernel.COUNT_REF, kernel.ADDITIVE), 2, 2), np.array([9.0]), 0, 3, x,
+        np.empty(3),
     )  # fmt: skip
     assert x.tolist() == [[1.25, 9, 9]]
     n_missing = np.zeros((1, 3), np.int32)

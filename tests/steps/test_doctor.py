@@ -185,11 +185,11 @@ def test_scratch_is_measured_and_left_clean(tmp_path, monkeypatch, low, least, s
 
 
 def test_a_cache_for_kernels_that_cannot_be_written_is_a_note(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "new" / "cache"))
+    monkeypatch.setenv("GENOMED_KERNEL_CACHE", str(tmp_path / "new" / "cache"))
     assert asked(doctor._kernel_cache)["kernel cache"].status == OK
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("GENOMED_KERNEL_CACHE", str(tmp_path / "file" / "cache"))
     assert asked(doctor._kernel_cache)["kernel cache"].status == NOTE
 
 
