@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 from zlib_ng import gzip_ng
@@ -15,6 +15,8 @@ from zlib_ng import gzip_ng
 from genomed.errors import OutputError
 
 __all__ = ["OutputDirectory"]
+
+_TSV: dict[str, Any] = {"separator": "\t", "quote_style": "never", "null_value": ""}
 
 
 class OutputDirectory:
@@ -64,8 +66,12 @@ class OutputDirectory:
     def write_tsv(self, name: str, table: pl.DataFrame) -> None:
         """Write a table with a header line; null is an empty field. ``.gz`` compresses it."""
         with self._explained():
-            text = _tsv(table)
-            self._write(name, gzip_ng.compress(text, 1, mtime=0) if name.endswith(".gz") else text)
+            table = _without_breaks(table)
+            if name.endswith(".gz"):
+                text = table.write_csv(**_TSV).encode()
+                self._write(name, gzip_ng.compress(text, 1, mtime=0))
+            else:
+                table.write_csv(self._place(name), **_TSV)
 
     def write_parquet(self, name: str, table: pl.DataFrame, metadata: dict[str, str]) -> None:
         """Write a Parquet file with key-value metadata in its footer."""
@@ -122,10 +128,10 @@ class _Explained:
         ) from None
 
 
-def _tsv(table: pl.DataFrame) -> bytes:
-    """Tab-separated text; quotes are never added, tabs and line ends inside text become spaces."""
+def _without_breaks(table: pl.DataFrame) -> pl.DataFrame:
+    """Tabs and line ends inside text become spaces, as quotes are never added."""
     unfit = r"[\t\r\n]"
     for name, kind in table.schema.items():
-        if kind == pl.Utf8 and table[name].str.contains(unfit).any():
+        if kind == pl.Utf8 and table[name].unique().str.contains(unfit).any():
             table = table.with_columns(pl.col(name).str.replace_all(unfit, " "))
-    return table.write_csv(separator="\t", quote_style="never", null_value="").encode()
+    return table

@@ -54,8 +54,11 @@ def read_text_table(path: Path, known_columns: frozenset[str] = frozenset()) -> 
     """
     body = _one_kind_of_line_end(_checked_text(path, read_plain_bytes(path)))
     header, header_line, names_text, start = _read_header(path, body, known_columns)
-    rows = memoryview(body)[start:].tobytes().rstrip(b"\n")
-    if not rows.strip():
+    stop = len(body)
+    while body.endswith(b"\n", start, stop):
+        stop -= 1
+    rows = body[start:stop]
+    if not rows or rows.isspace():
         raise InputError(f"{path}: there are no rows below the header; is the file complete?")
     separator = _separator(names_text)
     if separator == b" ":
@@ -123,7 +126,7 @@ def _unzstd(path: Path, raw: bytes) -> bytes:
 
 def _checked_text(path: Path, content: bytes) -> bytes:
     """The content without a byte order mark; InputError when it is empty, or not UTF-8 text."""
-    if not content.strip():
+    if not content or content.isspace():
         raise InputError(f"{path}: the file is empty; was it written to the end?")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")

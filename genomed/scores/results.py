@@ -146,11 +146,15 @@ def _z(score: np.ndarray) -> np.ndarray:
 
 def _percentile(score: np.ndarray) -> np.ndarray:
     """Share of known scores below each, ties counted half, 0 to 100."""
-    known = np.sort(score[~np.isnan(score)])
+    order = np.argsort(score)  # NaN comes last
+    known = score[order[: len(score) - np.count_nonzero(np.isnan(score))]]
+    percentile = np.full(len(score), np.nan)
     if len(known) < 2:
-        return np.full(len(score), np.nan)
-    below = np.searchsorted(known, score, side="left") + np.searchsorted(known, score, side="right")
-    return np.where(np.isnan(score), np.nan, 50.0 * below / len(known))
+        return percentile
+    edges = np.flatnonzero(np.diff(known)) + 1  # of runs of equal scores
+    first, stop = np.concatenate([[0], edges]), np.concatenate([edges, [len(known)]])
+    percentile[order[: len(known)]] = np.repeat(50.0 * (first + stop) / len(known), stop - first)
+    return percentile
 
 
 def models_table(

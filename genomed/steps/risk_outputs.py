@@ -36,8 +36,11 @@ __all__ = [
 def of_models(frame: pl.DataFrame, candidates: Candidates, kept: Sequence[int]) -> pl.DataFrame:
     """The rows of the models kept, each under its final name."""
     names = {candidates.models[m].name: str(candidates.final_names[m]) for m in kept}
-    rows = frame.filter(pl.col("model").is_in(list(names)))
-    return rows.with_columns(pl.col("model").replace(names))
+    if len(names) < len(candidates.models):
+        frame = frame.filter(pl.col("model").is_in(list(names)))
+    if any(name != final for name, final in names.items()):
+        frame = frame.with_columns(pl.col("model").replace(names))
+    return frame
 
 
 def of_families(
