@@ -1,8 +1,10 @@
 """Loops over arrays: no files, no strings, no objects. Kernels trust; their callers check."""
 
+import os
 from importlib import import_module
+from pathlib import Path
 
-__all__ = ["compiled"]
+__all__ = ["cache_directory", "compiled"]
 
 
 def compiled(*names: str) -> bool:
@@ -12,3 +14,15 @@ def compiled(*names: str) -> bool:
         if not getattr(import_module(f"genomed.kernels.{module}"), function).is_compiled():
             return False
     return True
+
+
+def cache_directory() -> Path:
+    """Where machine code is kept: ``GENOMED_KERNEL_CACHE``, else beside the sources, else the
+    user's cache directory."""
+    if chosen := os.environ.get("GENOMED_KERNEL_CACHE"):
+        return Path(chosen)
+    beside = Path(__file__).parent
+    if os.access(beside, os.W_OK):
+        return beside / "__pycache__"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "genomed" / "kernels"

@@ -19,14 +19,16 @@ import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["External", "Inner", "Kernel", "cache_directory", "inner", "kernel", "memchr", "memcpy"]
+from genomed.kernels import cache_directory
+
+__all__ = ["External", "Inner", "Kernel", "inner", "kernel", "memchr", "memcpy"]
 
 _SCALARS = {
     "int64": ctypes.c_int64,
@@ -202,7 +204,8 @@ class _Loader:
     """llvmlite's linker; it stays as long as the process, because the code lies in it."""
 
     def __init__(self) -> None:
-        binding = import_module("llvmlite.binding")
+        from llvmlite import binding
+
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         machine = binding.Target.from_default_triple().create_target_machine(jit=True)
@@ -224,7 +227,8 @@ def _loader() -> _Loader:
 def _digest(source: str) -> str:
     """What machine code depends on: the sources of a kernel's module and of the kernel modules that
     it imports, the versions of the compiler, and the processor."""
-    binding = import_module("llvmlite.binding")
+    from llvmlite import binding
+
     digest = hashlib.sha256()
     for path in sorted(_imported({Path(source), Path(__file__)})):
         digest.update(path.read_bytes())
@@ -245,18 +249,6 @@ def _imported(paths: set[Path]) -> set[Path]:
     }
     found = paths | {Path(__file__).with_name(f"{name}.py") for name in names}
     return found if found == paths else _imported(found)
-
-
-def cache_directory() -> Path:
-    """Where machine code is kept: ``GENOMED_KERNEL_CACHE``, else beside the sources, else the
-    user's cache directory."""
-    if chosen := os.environ.get("GENOMED_KERNEL_CACHE"):
-        return Path(chosen)
-    beside = Path(__file__).parent
-    if os.access(beside, os.W_OK):
-        return beside / "__pycache__"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "genomed" / "kernels"
 
 
 def _read(path: Path) -> _Stored | None:
@@ -310,7 +302,9 @@ def _compiler() -> Any:
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # stands for "absent"
     try:
-        return import_module("numba")
+        import numba
+
+        return numba
     finally:
         for name in hidden:
             del sys.modules[name]

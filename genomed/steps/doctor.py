@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genomed import __version__
-from genomed.kernels.native import cache_directory
+from genomed.kernels import cache_directory
 
 if TYPE_CHECKING:
     import numpy as np
