@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,13 +118,15 @@ def write_results(
 ) -> None:
     """Write every file of a run; run.json alone holds what differs between equal runs."""
     facts = record("risk", settings, fingerprints)
-    directory.write_tsv("risk.tsv", page.risk)
-    directory.write_parquet(
-        "risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)}
-    )
-    directory.write_tsv("models.tsv", page.models)
-    directory.write_tsv("ledger.tsv.gz", ledger)
-    directory.write_text("risk.html", render_risk_page(replace(page, started="", seconds=0.0)))
+    with ThreadPoolExecutor(1) as pool:  # the page is all Python, the tables are none
+        html = pool.submit(render_risk_page, replace(page, started="", seconds=0.0))
+        directory.write_tsv("risk.tsv", page.risk)
+        directory.write_parquet(
+            "risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)}
+        )
+        directory.write_tsv("models.tsv", page.models)
+        directory.write_tsv("ledger.tsv.gz", ledger)
+        directory.write_text("risk.html", html.result())
     facts["build"] = {"name": page.build, "evidence": page.build_evidence}
     facts["records"] = page.record_counts
     facts["explained"] = list(explained)
