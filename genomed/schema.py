@@ -19,6 +19,8 @@ __all__ = [
     "MISSING",
     "TABLES",
     "ArraySpec",
+    "Packed",
+    "PackedBlock",
     "ReadCounts",
     "Reader",
     "ScoreModel",
@@ -55,6 +57,18 @@ ARRAYS = {
         ("variants", "samples"),
         "f4",
         "Expected copies of this row's ALT, 0 to call_ploidy; NaN unknown.",
+    ),
+    "call_phase": ArraySpec(
+        ("variants", "samples"),
+        "i1",
+        "Which haplotype bears this row's ALT: 1 for 0|1, 2 for 1|0; 0 where not phased or not "
+        "heterozygous.",
+    ),
+    "words": ArraySpec(
+        ("variants", "words"),
+        "u8",
+        "Packed calls, 32 samples a word, sample s in bits 2(s % 32) and above of word s // 32: 0, "
+        "1 or 2 copies of ALT, 3 not called. Haploid calls are 0 or 2; padding samples are 3.",
     ),
 }
 
@@ -166,12 +180,14 @@ class VariantBatch:
                   count when it is within 0.1, else -9 (plink2's --hard-call-threshold)
     call_ploidy : int8 (variants, samples), or None when every call is diploid
     call_dosage : float32 (variants, samples), or None unless dosages were asked for
+    call_phase  : int8 (variants, samples), or None unless phase was asked for
     """
 
     variants: pl.DataFrame
     alt_count: np.ndarray
     call_ploidy: np.ndarray | None = None
     call_dosage: np.ndarray | None = None
+    call_phase: np.ndarray | None = None
 
     @property
     def n_variants(self) -> int:
@@ -199,6 +215,42 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Let go of the file, whether it was read to its end or not."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackedBlock:
+    """Packed calls of some rows of a store.
+
+    rows  : int64 (variants,), 0-based rows of the store
+    words : uint64 (variants, words), see ARRAYS
+    """
+
+    rows: np.ndarray
+    words: np.ndarray
+
+
+class Packed(Protocol):
+    """Packed calls that can be read as often as needed: what stats/ knows of a store.
+
+    samples  : names in the order of the calls
+    variants : polars frame: row Int64 · contig · position · id (null for '.') · ref · alt
+    people   : polars frame, one row per sample: sample · family · father · mother · sex (Int8,
+               1 male, 2 female, null unknown) · any phenotypes the store declares
+    """
+
+    samples: list[str]
+    variants: pl.DataFrame
+    people: pl.DataFrame
+
+    def read(self, rows: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Packed calls of some rows: uint64 (rows, words)."""
+        ...
+
+    def blocks(
+        self, rows: np.ndarray | None = None, *, block_rows: int = 4096, threads: int = 1
+    ) -> Iterator[PackedBlock]:
+        """All rows, or the chosen ones, a block at a time."""
         ...
 
 
