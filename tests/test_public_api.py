@@ -31,6 +31,8 @@ PUBLIC = {
         "MISSING",
         "TABLES",
         "ArraySpec",
+        "Packed",
+        "PackedBlock",
         "ReadCounts",
         "Reader",
         "ScoreModel",
