@@ -18,7 +18,7 @@ REASONS = {
     "monomorphic_no_call": "a record is there, but nobody is called",
     "low_quality_block": "inside a reference block below the depth or quality threshold",
     "reference_unknown": "inside a gVCF reference block, but which allele is the reference base is "
-    "not known; give --reference",
+    "not known; give --fasta",
     "duplicate_in_model": "the same variant and effect allele stood in the model before",
     "no_position": "the model gives no position in this build",
     "no_effect_allele": "the model gives no effect allele",

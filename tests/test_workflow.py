@@ -100,6 +100,16 @@ def test_paths_with_spaces_and_quotes_stay_one_word(tmp_path: Path) -> None:
     assert command.startswith("""genomed risk 'it'"'"'s mine.vcf' --model 'a;b.txt' --model""")
 
 
+def test_a_fasta_and_a_reference_bundle_are_handed_on(tmp_path: Path) -> None:
+    for name in ("mine.vcf", "my genome.fa", "eur.zip"):
+        (tmp_path / name).touch()
+    risk = {"fasta": "my genome.fa", "reference": "eur.zip"}
+
+    command = command_of(dry_run({"cohorts": {"mine": "mine.vcf"}, "risk": risk}, tmp_path))
+
+    assert "--fasta 'my genome.fa' --reference eur.zip --threads" in command
+
+
 def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path: Path) -> None:
     done = dry_run(example_config() | {"risk": {"ambigous": "drop"}}, tmp_path)
 

@@ -78,10 +78,11 @@ def risk(
     ] = None,
     assume_hom_ref: Annotated[
         bool,
-        typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --reference)."),
+        typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --fasta)."),
     ] = _DEFAULTS.assume_hom_ref,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="FASTA", help="Reference genome, to read hom-ref blocks.")
+    fasta: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Reference genome (FASTA), to read hom-ref blocks."),
     ] = None,
     build: Annotated[
         str | None,
@@ -141,7 +142,7 @@ def risk(
         library=library,
         region=region,
         samples=_sample_names(samples),
-        reference=reference,
+        fasta=fasta,
         reference_frequencies=reference_frequencies,
         build=build,
         explain=tuple(explain or ()),

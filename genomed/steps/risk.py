@@ -100,9 +100,9 @@ def run_risk(
     Raises InputError, BuildError, CoverageError (no variant of any model found) and OutputError;
     nothing is left in `out` then.
     """
-    if settings.assume_hom_ref and inputs.reference is None:
+    if settings.assume_hom_ref and inputs.fasta is None:
         raise UsageError(
-            "--assume-hom-ref needs --reference FASTA: only the reference says which of a model's "
+            "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's "
             "two alleles an absent record stands for"
         )
     if max_memory is not None and max_memory < LEAST_MEMORY:
@@ -181,8 +181,8 @@ class _Run:
         )  # fmt: skip
         self.region = Region.parse(inputs.region) if inputs.region else None
         self.explainer = Explainer(inputs.explain)
-        self._reference = (
-            ReferenceBases(inputs.reference, self.entries) if inputs.reference else None
+        self._bases = (
+            ReferenceBases(inputs.fasta, self.entries) if inputs.fasta else None
         )
         self._records: list[pl.DataFrame] = []
 
@@ -213,7 +213,7 @@ class _Run:
             canonical.alias("canonical"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row")
         )
         self.explainer.look(rows, batch)
-        found = self.entries.match(rows, self._reference.table if self._reference else None)
+        found = self.entries.match(rows, self._bases.table if self._bases else None)
         if not len(found.entry):
             return
         self.sums.add(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found)
@@ -327,13 +327,13 @@ class _Run:
 
     def _assume_hom_ref(self, absent: np.ndarray, scale: np.ndarray) -> None:
         """Score absent entries as two copies of the reference base, where their strand is sure."""
-        assert self._reference is not None  # run_risk has seen to it
+        assert self._bases is not None  # run_risk has seen to it
         table, reason = self.entries.table, self.entries.reason
         if self.settings.ambiguous != "keep":
             doubtful = table["ambiguous"].fill_null(False).to_numpy()[absent]
             reason[absent[doubtful]] = "ambiguous"
             absent, scale = absent[~doubtful], scale[~doubtful]
-        base = self._reference.bases[absent]
+        base = self._bases.bases[absent]
         effect = table["effect_allele"].to_numpy()[absent] == base
         known = effect | (table["other_allele"].to_numpy()[absent] == base)
         self.sums.add_constant(absent[known], effect[known].astype(float), scale[known])

@@ -34,7 +34,7 @@ class RiskInputs:
     library: Path | None = None
     region: str | None = None
     samples: Sequence[str] | None = None
-    reference: Path | None = None
+    fasta: Path | None = None
     reference_frequencies: Path | None = None
     build: str | None = None
     explain: Sequence[str] = ()

@@ -151,7 +151,7 @@ def input_fingerprints(
     for source in dict.fromkeys(model.source for model in models):
         if Path(source).is_file():
             found[source] = begun.of(Path(source))
-    for extra in (inputs.reference_frequencies, inputs.reference):
+    for extra in (inputs.reference_frequencies, inputs.fasta):
         if extra is not None:
             found[str(extra)] = begun.of(extra)
     return found

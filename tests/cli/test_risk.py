@@ -72,7 +72,7 @@ def genomed(shell, work):
 
 
 ASSUME = (
-    "--assume-hom-ref needs --reference FASTA: only the reference says which of a model's two "
+    "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's two "
     "alleles an absent record stands for"
 )
 
@@ -91,7 +91,7 @@ ASSUME = (
         ("c.vcf -m m.txt --assume-hom-ref", 2, ASSUME),
         ("c.vcf -m m.txt --reference-frequencies none.afreq", 3,
          "none.afreq: no such file; check the path"),
-        ("c.vcf -m m.txt --reference r.fa", 3,
+        ("c.vcf -m m.txt --fasta r.fa", 3,
          "r.fa: not an indexed FASTA (file `r.fa` not found); index it with `samtools faidx`"),
     ],
 )  # fmt: skip

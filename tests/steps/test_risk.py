@@ -286,7 +286,7 @@ BLOCK = Record("1", 91, "C", "<NON_REF>", "0/0:30:50 0/0:9:50", info="END=120", 
 
 def test_the_interior_of_a_block_is_proved_with_the_reference_at_hand(fasta, tmp_path):
     variants = [(100, "G", "A"), (110, "A", "G"), (120, "G", "A"), (130, "G", "A"), (111, "G", "A")]
-    found = run_variants(tmp_path, [BLOCK], variants, reference=fasta, missing="drop")
+    found = run_variants(tmp_path, [BLOCK], variants, fasta=fasta, missing="drop")
     assert found.reasons[1:] == [
         "hom_ref_block", "hom_ref_block", "hom_ref_block", "absent", "alleles_differ",
     ]  # fmt: skip
@@ -301,11 +301,11 @@ def test_the_interior_of_a_block_is_not_proved_without_the_reference(tmp_path):
 
 
 def test_depth_and_quality_a_block_needs_are_the_users(fasta, tmp_path):
-    shallow = run_variants(tmp_path, [BLOCK], [(100, "A", "G")], reference=fasta, min_block_depth=5)
+    shallow = run_variants(tmp_path, [BLOCK], [(100, "A", "G")], fasta=fasta, min_block_depth=5)
     assert shallow.scores().tolist() == [2.0, 2.0]
     assert shallow.risk["n_missing_calls"].to_list() == [0, 0]
     strict = run_variants(
-        tmp_path, [BLOCK], [(100, "A", "G")], reference=fasta, min_block_quality=51
+        tmp_path, [BLOCK], [(100, "A", "G")], fasta=fasta, min_block_quality=51
     )
     assert strict.reasons[1:] == ["low_quality_block"]
 
@@ -315,17 +315,17 @@ def test_absent_variants_are_assumed_hom_ref_only_when_told_so_and_only_by_the_r
 ):
     variants = [(100, "G", "A"), (110, "A", "G"), (111, "G", "A"), (390, "A", None)]
     records = [Record("1", 50, "A", "G", "0/1 0/0")]
-    told = run_variants(tmp_path, records, variants, reference=fasta, assume_hom_ref=True)
+    told = run_variants(tmp_path, records, variants, fasta=fasta, assume_hom_ref=True)
     assert told.reasons[1:] == ["hom_ref_assumed", "hom_ref_assumed", "absent", "hom_ref_assumed"]
     assert told.scores().tolist() == [4.0, 4.0]
-    untold = run_variants(tmp_path, records, variants, reference=fasta)
+    untold = run_variants(tmp_path, records, variants, fasta=fasta)
     assert untold.reasons[1:] == ["absent"] * 4
     assert untold.scores().tolist() == [0.0, 0.0]
 
 
 def test_assuming_hom_ref_without_a_reference_is_a_usage_error(tmp_path):
     records = [Record("1", 50, "A", "G", "0/1 0/0")]
-    with pytest.raises(UsageError, match="--assume-hom-ref needs --reference FASTA"):
+    with pytest.raises(UsageError, match="--assume-hom-ref needs --fasta FILE"):
         run_variants(tmp_path, records, [(100, "G", "A")], assume_hom_ref=True)
     assert not (tmp_path / "out").exists()
 
@@ -394,7 +394,7 @@ def test_every_reason_has_a_variant_that_meets_it_and_no_variant_is_lost(fasta, 
     cohort = write_vcf(tmp_path / "cohort.vcf", records)
     model = write_model(tmp_path / "model.txt", [r for r, _ in rows])
     found = score(
-        cohort, [model], tmp_path / "out", reference=fasta, region="1:1-300", ambiguous="drop",
+        cohort, [model], tmp_path / "out", fasta=fasta, region="1:1-300", ambiguous="drop",
         missing="reference-mean",
     )  # fmt: skip
     expected = [reason for _, reason in rows]
@@ -472,14 +472,14 @@ def test_memory_for_the_sums_is_checked_before_reading(cohort, tmp_path, monkeyp
 def test_a_variant_under_a_called_deletion_is_never_assumed_hom_ref(fasta, tmp_path):
     deletion = Record("1", 98, "AAA", "A", "1/1 0/0")
     found = run_variants(
-        tmp_path, [deletion], [(100, "G", "A")], reference=fasta, assume_hom_ref=True
+        tmp_path, [deletion], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True
     )
     assert found.reasons[1:] == ["alleles_differ"]
 
 
 def test_a_record_inside_a_reference_block_is_warned_of(fasta, tmp_path):
     inside = Record("1", 100, "A", "G", "0/1 1/1")
-    found = run_variants(tmp_path, [BLOCK, inside], [(100, "G", "A")], reference=fasta)
+    found = run_variants(tmp_path, [BLOCK, inside], [(100, "G", "A")], fasta=fasta)
     assert found.reasons[1:] == ["hom_ref_block"]
     assert "in a reference block and in a record of" in " ".join(found.summary.page.warnings)
 
@@ -487,7 +487,7 @@ def test_a_record_inside_a_reference_block_is_warned_of(fasta, tmp_path):
 def test_a_record_refused_for_ploidy_is_never_taken_for_absent(fasta, tmp_path):
     triploid = Record("1", 100, "A", "G", "0/1/1 0/0/0")
     found = run_variants(
-        tmp_path, [triploid], [(100, "G", "A")], reference=fasta, assume_hom_ref=True
+        tmp_path, [triploid], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True
     )
     assert found.reasons[1:] == ["ploidy"]
 

@@ -5,6 +5,9 @@ rule risk:
     input:
         cohort=lambda wildcards: config["cohorts"][wildcards.cohort],
         models=[model for model in RISK["models"] if Path(model).exists()],
+        references=[
+            path for path in (RISK["fasta"], RISK["reference"]) if path and Path(path).exists()
+        ],
     output:
         directory(f"{RESULTS}/risk/{{cohort}}"),
     params:
@@ -14,6 +17,12 @@ rule risk:
         missing=RISK["missing"],
         dosage_field=RISK["dosage_field"],
         assume_hom_ref=["--assume-hom-ref"] if RISK["assume_hom_ref"] else [],
+        references=[
+            word
+            for option in ("fasta", "reference")
+            if RISK[option]
+            for word in (f"--{option}", RISK[option])
+        ],
     log:
         f"{RESULTS}/logs/risk/{{cohort}}.log",
     benchmark:
@@ -31,6 +40,7 @@ rule risk:
         " --missing {params.missing}"
         " --dosage-field {params.dosage_field}"
         " {params.assume_hom_ref:q}"
+        " {params.references:q}"
         " --threads {threads}"
         " --max-memory {resources.mem_mb}M"
         " > {log:q} 2>&1"
