@@ -19,7 +19,7 @@ from genomed.kernels.bed_decode import count_alts, count_kept_alts
 from genomed.regions import Region
 from genomed.schema import ReadCounts, VariantBatch, Wanted
 
-__all__ = ["BedReader"]
+__all__ = ["BedReader", "bed_variants", "without_zeros"]
 
 MAGIC = b"\x6c\x1b\x01"
 INDIVIDUAL_MAJOR = b"\x6c\x1b\x00"
@@ -51,7 +51,7 @@ class BedReader:
         self.path, bim, fam = companion_paths(Path(path), (".bed",))
         table = read_samples(fam)
         self._stride = -(-len(table.names) // 4)
-        self._n_variants = _check_size(self.path, fam, self._stride)
+        self._n_variants = bed_variants(self.path, fam, self._stride)
         kept = keep_samples(table.names, samples, fam)
         self._kept = None if kept is None else kept.astype(np.int64)
         everyone = np.arange(len(table.names)) if kept is None else kept
@@ -106,10 +106,10 @@ class BedReader:
             )
         dosage = None if self._dosage is None else called_dosage(alt_count)
         ploidy = split_ploidy(frame["contig"], self._male, alt_count, dosage)
-        return VariantBatch(_without_zeros(frame), alt_count, ploidy, dosage)
+        return VariantBatch(without_zeros(frame), alt_count, ploidy, dosage)
 
 
-def _check_size(path: Path, fam: Path, stride: int) -> int:
+def bed_variants(path: Path, fam: Path, stride: int) -> int:
     """Number of variants, from the size of a file that begins as it should."""
     with path.open("rb") as file:
         magic = file.read(3)
@@ -129,7 +129,7 @@ def _check_size(path: Path, fam: Path, stride: int) -> int:
     return n_variants
 
 
-def _without_zeros(frame: pl.DataFrame) -> pl.DataFrame:
+def without_zeros(frame: pl.DataFrame) -> pl.DataFrame:
     """PLINK 1 writes 0 for an allele it has not seen, where VCF has a dot."""
     if not ((frame["alt"] == "0").any() or (frame["ref"] == "0").any()):
         return frame

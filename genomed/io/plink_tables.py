@@ -74,11 +74,15 @@ class SampleTable(NamedTuple):
     names   : IID; where IIDs repeat, FID_IID (IID_SID, FID_IID_SID) instead
     male    : bool (samples,)
     renamed : whether names are not the plain IIDs
+    columns : name -> place of each column, as the header says; those of a .fam without one
+    rows    : the cells of each sample
     """
 
     names: list[str]
     male: np.ndarray
     renamed: bool
+    columns: dict[str, int]
+    rows: list[list[str]]
 
 
 def read_samples(path: Path) -> SampleTable:
@@ -109,7 +113,7 @@ def read_samples(path: Path) -> SampleTable:
     names, renamed = _unique_names(path, rows, columns)
     sex = columns.get("SEX")
     male = [sex is not None and row[sex] in _MALE for row in rows]
-    return SampleTable(names, np.array(male, np.bool_), renamed)
+    return SampleTable(names, np.array(male, np.bool_), renamed, columns, rows)
 
 
 def _unique_names(

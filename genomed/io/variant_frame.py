@@ -17,6 +17,7 @@ __all__ = [
     "Records",
     "batch_rows",
     "build_frame",
+    "build_records",
     "called_dosage",
     "iter_frames",
     "whole_records",
@@ -69,6 +70,14 @@ def build_frame(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame
     Undecodable bytes appear as \\xNN. Raises ValueError when the text does not have one line with
     three fields per record.
     """
+    frame, not_utf8 = build_records(records, contig_names)
+    if records.n_rows != len(frame):
+        frame = frame.with_columns(pl.col("alt").str.split(",")).explode("alt")
+    return frame.select(_COLUMNS), not_utf8
+
+
+def build_records(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame, bool]:
+    """As build_frame, but one row per record, whose ALTs keep their commas."""
     text, not_utf8 = _as_utf8(records.text)
     if len(records.number):
         fields = pl.read_csv(
@@ -97,9 +106,7 @@ def build_frame(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame
     ).with_columns(
         pl.when(block_end > 0).then(block_end).otherwise(last).alias("end_position"),
     )
-    if records.n_rows != len(frame):
-        frame = frame.with_columns(pl.col("alt").str.split(",")).explode("alt")
-    return frame.select(_COLUMNS), not_utf8
+    return frame, not_utf8
 
 
 def _as_utf8(text: bytes) -> tuple[bytes, bool]:
