@@ -1,6 +1,6 @@
 """What came in, what was kept, what was dropped, and why: one code per fate, explained once."""
 
-__all__ = ["LENIENCIES", "REASONS", "USED"]
+__all__ = ["CONVERTED", "LENIENCIES", "REASONS", "USED"]
 
 # Fate of one model variant. The first group contributes to the score, the second does not.
 REASONS = {
@@ -43,6 +43,22 @@ USED = (
     "hom_ref_assumed",
     "imputed_reference",
 )
+
+# Fate of one row of a conversion that is not stored as it stood. The first group is stored.
+CONVERTED = {
+    "aligned": "stored after trimming or moving it to the left",
+    "ref_alt_swapped": "stored with REF and ALT exchanged, because the reference has ALT there",
+    "ref_mismatch_kept": "stored although REF is not what the reference has there",
+    "ref_mismatch": "dropped: REF is not what the reference has there",
+    "contig_not_in_reference": "dropped: the reference has no such contig",
+    "filter": "dropped: FILTER is not among the words asked for",
+    "not_listed": "dropped: not in the list of --variants",
+    "too_many_alleles": "dropped: its record has more alleles than --max-alleles",
+    "missing": "dropped: more calls are missing than --max-missing allows",
+    "few_copies": "dropped: fewer copies of ALT than --min-ac",
+    "no_position": "dropped: a position below 1 cannot be stored",
+    "reference_block": "used: a reference block of a gVCF proves calls of other rows, and is no row",
+}
 
 # Things a reader accepts although the specification, or good custom, says otherwise. Each is
 # counted in run.json, so nothing is forgiven silently.
