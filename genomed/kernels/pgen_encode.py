@@ -236,12 +236,11 @@ def _put_calls(out, at, words, listed, valid, n_samples, id_bytes):
     others = n_samples - n_top
     rare = others - n_second
     raw_bytes = (n_samples + 3) // 4
-    most = n_samples // 8  # readers refuse longer lists
     two_bytes = raw_bytes + 1
-    if rare <= most:
+    if rare < n_samples // 16:  # readers refuse longer lists beside the bits, ...
         two_bytes = 1 + (n_samples + 7) // 8 + _list_bytes(rare, n_samples, id_bytes)
     list_bytes = raw_bytes + 1
-    if top != 1 and others <= most:
+    if top != 1 and others <= n_samples // 8:  # ... and longer lists alone
         list_bytes = _list_bytes(others, n_samples, id_bytes)
     if list_bytes <= min(two_bytes, raw_bytes):
         fill = np.uint64(top) * ODD
