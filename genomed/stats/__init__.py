@@ -1,0 +1,1 @@
+"""Genotypes to numbers per variant, sample, pair or group; nothing here reads or writes files."""
