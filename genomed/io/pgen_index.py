@@ -55,6 +55,8 @@ def read_index(path: Path, file: np.ndarray) -> PgenIndex:
         raise InputError(f"{path}: holds no samples; {_REMEDY}")
     if mode == FIXED_WIDTH:
         width = -(-n_samples // 4)
+        if 12 + width * n_variants > len(file):
+            raise _wrong_length(path, len(file), 12 + width * n_variants)
         start = 12 + width * np.arange(n_variants, dtype=np.int64)
         kind, stop = np.zeros(n_variants, np.uint8), start + width
         end = 12 + width * n_variants
@@ -76,8 +78,9 @@ def _variable_width(
     type_bits, length_bytes = (4, width + 1) if width < 4 else (8, width - 3)
     n_blocks = -(-n_variants // VBLOCK)
     at = 12 + 8 * n_blocks
-    if at > len(file):
-        raise _wrong_length(path, len(file), at)
+    least = at + (n_variants * type_bits + 7) // 8 + n_variants * length_bytes
+    if least > len(file):
+        raise _wrong_length(path, len(file), least)
     block_start = np.frombuffer(file[12:at].tobytes(), "<u8")
     kind = np.empty(n_variants, np.uint8)
     start = np.empty(n_variants, np.int64)
