@@ -102,6 +102,38 @@ TABLES: dict[str, dict[str, str]] = {
         "rule",
         "flags": "semicolon-separated words, empty when there is nothing to say",
     },
+    "risk_reference": {
+        "most_similar_population": "population of the reference that this person's components fit "
+        "best; null outside the reference",
+        "population_probability": "how probable it is among the reference's populations, 0 to 1",
+        "genetic_distance": "see TABLES[\"ancestry\"]",
+        "adjusted_coverage": "share of sum(weight^2 x 2p(1-p)) found in the cohort and in the "
+        "reference: what the columns that follow rest on",
+        "z_norm1": "score, less what the components predict, over the standard deviation of the "
+        "same among the reference people (Khera 2019; pgsc_calc's Z_norm1)",
+        "z_norm2": "the same, over the standard deviation that the components predict (Khan 2022; "
+        "pgsc_calc's Z_norm2)",
+        "population_percentile": "share of the reference people of the most similar population "
+        "with a lower score, ties counted half, 0 to 100",
+        "neighbourhood_percentile": "the same of the nearest reference people, whatever their "
+        "label, the nearer the more they count",
+        "discovery_distance": "distance from the reference people of the score's discovery "
+        "ancestry, over the root mean square of their own: 1 is typical of them; null where the "
+        "model names none that the reference has",
+        "accuracy_note": "what the distance means: a score's accuracy falls with the distance from "
+        "the people it was trained on (Ding 2023, doi:10.1038/s41586-023-06079-4)",
+    },
+    "ancestry": {
+        "sample": "sample name",
+        "most_similar_population": "population of the reference that fits best; null outside it",
+        "population_probability": "its probability, 0 to 1",
+        "genetic_distance": "distance from the nearest reference people, in units of how far they "
+        "are apart",
+        "outside_reference": "whether the person lies outside the reference: nothing is adjusted",
+        "projection_coverage": "share of the loadings' variance that rests on called genotypes",
+        "PC1": "first component, in the units of the reference's; PC2 and so on follow",
+        "probability_*": "probability of each population of the reference, one column each",
+    },
     "models": {
         "model": "model name",
         "trait": "what the model predicts",

@@ -23,6 +23,9 @@ class RiskSettings:
     min_block_quality: int = 20
     # FORMAT field the dosage is taken from: "GT", "DS" or "GP".
     dosage_field: str = "GT"
+    # Share of the variance of a reference's loadings, 0 to 1, that must rest on called genotypes
+    # for a person to be placed; a cohort in which less was found is refused.
+    min_projection_coverage: float = 0.75
 
 
 @dataclass(frozen=True)

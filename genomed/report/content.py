@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from genomed.ledger import REASONS, USED
+
+if TYPE_CHECKING:
+    from genomed.report.ancestry import AncestryPart
 
 __all__ = ["N_HIGHEST", "N_UNSCORED", "Fates", "ModelDigest", "RiskPage", "digest_models"]
 
@@ -40,6 +43,7 @@ class RiskPage:
     model_facts    : model -> citation, ancestry_discovery, licence, source, weight_type and
                      whatever else its header says
     warnings       : sentences
+    ancestry       : where the cohort lies in a reference, None without --reference
     """
 
     title: str
@@ -59,6 +63,7 @@ class RiskPage:
     record_counts: Mapping[str, Any]
     model_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    ancestry: AncestryPart | None = None
 
     @property
     def coverage_limit(self) -> float | None:

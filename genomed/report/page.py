@@ -66,6 +66,7 @@ def render_risk_page(content: RiskPage) -> str:
         _verdict_section(models, verdicts),
         _model_section(content, full, models[N_IN_FULL:], verdicts),
         _highest_section(content, full),
+        _ancestry(content),
         _record_section(content),
         _provenance_section(content, models),
         id="main",
@@ -75,7 +76,7 @@ def render_risk_page(content: RiskPage) -> str:
         element("a", "Skip to the verdict", href="#verdict", class_="skip"),
         PATTERNS,
         _head(content, verdicts),
-        _navigation(),
+        _navigation(content),
         main,
         _foot(content),
     )
@@ -112,15 +113,25 @@ def _head(content: RiskPage, verdicts: Sequence[Verdict]) -> Html:
     )
 
 
-def _navigation() -> Html:
+def _ancestry(content: RiskPage) -> Html | None:
+    if content.ancestry is None:
+        return None
+    from genomed.report.ancestry import ancestry_section  # noqa: PLC0415 - few runs need it
+
+    return ancestry_section(content.ancestry)
+
+
+def _navigation(content: RiskPage) -> Html:
     places = {
         "verdict": "Verdict",
         "models": "Models",
         "highest": "Highest samples",
+        "ancestry": "Ancestry" if content.ancestry else "",
         "records": "Records",
         "provenance": "Provenance and citing",
     }
-    links = [element("li", element("a", text, href=f"#{key}")) for key, text in places.items()]
+    shown = {key: text for key, text in places.items() if text}
+    links = [element("li", element("a", text, href=f"#{key}")) for key, text in shown.items()]
     return element("nav", element("ul", links), class_="nav", aria_label="Sections")
 
 

@@ -104,6 +104,10 @@ figure{margin:0}figcaption{color:var(--soft);font-size:.86rem;max-width:76ch}
 .normal{fill:none;stroke:var(--curve);stroke-width:1.6}
 .mean{stroke:var(--ink);stroke-dasharray:4 3;fill:none}
 .sd{stroke:var(--ink);stroke-width:4;fill:none}
+.dots{fill:none;stroke-width:4;stroke-linecap:round}.ours{stroke:var(--ink);stroke-width:2.4}
+.cross{fill:none;stroke:var(--mark);stroke-width:1.6}
+.q0{stroke:#9cc3e6}.q1{stroke:#f3c178}.q2{stroke:#a5d6a7}.q3{stroke:#e6a5a0}.q4{stroke:#c7b2de}
+.q5{stroke:#d9c9a3}.q6{stroke:#9fd4d1}.q7{stroke:#c5cad0}
 .mark{stroke:var(--mark);fill:var(--mark);stroke-width:1}
 .shares{display:block;border-radius:5px;overflow:hidden;background:var(--lost)}
 .s{stroke:var(--card);stroke-width:1}
