@@ -43,8 +43,8 @@ def naive_runs(calls: list[int], position: list[int], settings: RohSettings) -> 
             run = []
         if runs_on and (run or not (settings.het == 0 and is_het)):
             run.append(i)
-    told = []
-    for run in [*runs, run]:
+    told, runs = [], [*runs, run]
+    for run in runs:
         length = position[run[-1]] - position[run[0]] + 1 if run else 0
         dense = len(run) * settings.density * 1000 + 2**-30 >= length
         if len(run) >= settings.snp and length >= settings.kb * 1000 and dense:
