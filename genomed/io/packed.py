@@ -51,6 +51,7 @@ class PackedStore:
     people   : one row per sample: sample, family, father, mother, sex, phenotypes; see
                genomed.io.people
     variants : row Int64, contig (as spelt), position, id (null for "."), ref, alt ("C,G" for two)
+    contigs  : name -> length or None, as the ##contig lines of a .pvar declare them
     notes    : what was read leniently, by code, as in ReadCounts.notes
     """
 
@@ -78,7 +79,9 @@ class PackedStore:
         if not self.samples:
             raise InputError(f"{self.path}: no samples are left; check --samples")
         counts = ReadCounts(notes={"iid_repeated": self._n_stored} if table.renamed else {})
-        self.variants = _read_variants(variants, self.path, self.n_variants, counts)
+        listed = VariantTable(variants)
+        self.variants = _read_variants(listed, self.path, self.n_variants, counts)
+        self.contigs = listed.contigs
         self.notes = counts.notes
 
     @property
@@ -228,9 +231,11 @@ def _parts(n_rows: int, n_samples: int, threads: int) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(edges)]
 
 
-def _read_variants(path: Path, genotypes: Path, n: int, counts: ReadCounts) -> pl.DataFrame:
+def _read_variants(
+    table: VariantTable, genotypes: Path, n: int, counts: ReadCounts
+) -> pl.DataFrame:
     """The variant table, one row per record; it must list as many as the genotype file holds."""
-    table = VariantTable(path)
+    path = table.path
     selector = RowSelector(None, None)
     records = Records.join([_no_records(), *table.iter_records(selector, counts, n)])
     if counts.refused:
