@@ -88,8 +88,8 @@ def ancestry_section(part: AncestryPart) -> Html:
         f"{placed:,} of {n:,} people lie inside the reference {shortened(part.reference)} "
         f"({part.n_reference:,} people, {shortened(part.build)}); {outside:,} lie outside it and "
         f"{part.n_low_coverage:,} have too few called genotypes to be placed: nothing is adjusted "
-        f"for these. {part.n_found:,} of {part.n_variants:,} variants of its components were found, "
-        f"{format_share(part.coverage)} of their variance."
+        f"for these. {part.n_found:,} of {part.n_variants:,} variants of its components were "
+        f"found, {format_share(part.coverage)} of their variance."
     )
     note = (
         "Components are continuous: a population's name says which reference people are most "

@@ -3,6 +3,7 @@
 The loadings are one more family of models that share their variants: what matches a model variant
 to a record, and a missing call to a dosage, is the same code. A variant that was not found, and a
 call that was not made, count as the mean of the reference, which adds nothing to any component.
+A/T and C/G variants are left out: their strand cannot be told without looking at other people.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Projection:
         self.entries = Entries.make(models, [loadings.build] * len(models))
         self.sums = ScoreSums(
             self.entries, len(models), n_samples, loadings.centre / 2,
-            missing="reference-mean", map_fn=map_fn,
+            missing="reference-mean", ambiguous="drop", map_fn=map_fn,
         )  # fmt: skip
         self._bases = pl.DataFrame(
             {"entry": self.entries.table["entry"], "ref": loadings.variants["ref"]}
