@@ -1,6 +1,6 @@
 """What came in, what was kept, what was dropped, and why: one code per fate, explained once."""
 
-__all__ = ["CONVERTED", "LENIENCIES", "REASONS", "USED"]
+__all__ = ["CONVERTED", "LENIENCIES", "QC_SAMPLES", "QC_VARIANTS", "REASONS", "STRUCTURE", "USED"]
 
 # Fate of one model variant. The first group contributes to the score, the second does not.
 REASONS = {
@@ -60,6 +60,41 @@ CONVERTED = {
     "reference_block": "used: a reference block of a gVCF proves calls of other rows, and is no row",
 }
 
+# Why a variant, and why a sample, does not pass `qc`; each that applies is named, the first counts.
+QC_VARIANTS = {
+    "no_calls": "nobody who can have a call has one",
+    "low_call_rate": "fewer samples have a call than --min-call-rate asks for",
+    "hwe": "genotypes are off Hardy-Weinberg equilibrium (--hwe-p)",
+    "mendel": "more Mendel errors than --max-variant-mendel allows",
+    "differential_missingness": "calls are missing in cases and controls unequally (--missing-p)",
+    "rare": "the minor allele is rarer than --min-maf",
+}
+QC_SAMPLES = {
+    "no_calls": "no variant has a call",
+    "low_call_rate": "fewer variants have a call than --min-sample-call-rate asks for",
+    "sex_mismatch": "the calls on X (and Y) are of the other sex than the one declared",
+    "mendel": "a child with more Mendel errors than --max-sample-mendel allows",
+    "outlier": "far from its group in a column of --outlier-columns (--outlier-mads)",
+}
+
+# Fate of one variant of `structure`: the first that applies. The first is used for components, and
+# each step uses those that came as far as it needs.
+STRUCTURE = {
+    "kept": "used for principal components",
+    "not_autosomal": "not on chromosomes 1 to 22: left out of every step",
+    "several_alts": "more than one ALT in its record: left out of every step; `genomed convert` "
+    "splits them",
+    "repeated": "the same position and alleles as a row before: left out of every step",
+    "low_call_rate": "fewer samples have a call than --min-call-rate asks for: left out of every "
+    "step",
+    "low_maf": "minor allele frequency among founders below --min-maf: used for kinship and "
+    "diversity",
+    "long_range_ld": "in a region of long-range LD: used for kinship, runs of homozygosity and "
+    "diversity",
+    "in_ld": "correlated with a variant that was kept: used for kinship, runs of homozygosity and "
+    "diversity",
+}
+
 # Things a reader accepts although the specification, or good custom, says otherwise. Each is
 # counted in run.json, so nothing is forgiven silently.
 LENIENCIES = {
@@ -80,6 +115,7 @@ LENIENCIES = {
     "called",
     "low_quality_block": "calls of a reference block below --min-block-depth or "
     "--min-block-quality: counted as not called",
+    "low_quality_call": "calls below --min-dp or --min-gq: counted as not called",
     "seeked": "read through the index: only the parts of the file that can hold a wanted record "
     "were looked at",
     "iid_repeated": "IIDs that occur twice: samples are named FID_IID (or IID_SID) instead",
