@@ -1,0 +1,404 @@
+"""Principal components of standardised genotypes, as plink2 --pca defines them.
+
+A call g of a variant with ALT frequency p becomes z = (g - 2p) / sqrt(2p(1-p)), 0 where it is
+missing (Patterson, Price and Reich 2006; Yang 2011). The relationship matrix is Z'Z over the number
+of variants called in both samples ("pairwise", as plink2 --pca) or over all variants ("mean", as
+plink2 --pca meanimpute and --pca approx). Components are its leading eigenvectors.
+
+All sums run block by block over packed calls: memory depends on the samples, not on the variants
+(beside the loadings, and up to 256 MiB of packed calls that are kept between passes). Products are
+float32 within a block of at most 2,048 variants and are added up in float64: relationships are
+within 2e-6 of float64 ones. The result is the same for any number of threads.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from genomed.kernels.packed import count_rows, keep_bits, standardise_rows, take_samples
+from genomed.kernels.pca import count_missing_pairs
+from genomed.regions import canonical_contig
+from genomed.schema import Packed
+from genomed.stats.subspace import Subspace, largest_eigenpairs, largest_eigenpairs_by_products
+
+__all__ = ["Pca", "autosomal_rows", "pca", "shrinkage_factors"]
+
+KEPT_BYTES = 256 << 20
+EXACT_SAMPLES = 5000  # up to here "auto" is exact
+DENSE_SAMPLES = 1000  # up to here LAPACK finds the eigenvectors of a relationship matrix
+TILE = 320
+
+_AUTOSOMES = frozenset(str(n) for n in range(1, 23))
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Principal components and what it takes to place other people among them.
+
+    eigenvalues : float64 (k,), of the relationship matrix, as plink2 prints them
+    scores      : float64 (samples used, k): sqrt(eigenvalue) x unit eigenvector, so that squared
+                  distances are those of the relationship matrix and do not grow with the samples
+    loadings    : float64 (variants, k), columns of unit length: scores = Z' loadings / sqrt(M)
+    centre      : float64 (variants,), twice the ALT frequency, NaN where nobody was called
+    scale       : float64 (variants,), 1 / sqrt(2p(1-p)); 0 where monomorphic or never called
+    shrinkage   : float64 (k,), how far projections of other people shrink towards 0
+    n_variants  : M, all variants given, monomorphic ones included as in plink2
+    method      : "exact" or "randomised"
+    angle       : sine of the largest angle to the exact components that the residual allows
+    """
+
+    eigenvalues: np.ndarray
+    scores: np.ndarray
+    loadings: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    shrinkage: np.ndarray
+    n_variants: int
+    method: str
+    angle: float
+
+    @property
+    def eigenvectors(self) -> np.ndarray:
+        """Scores of unit length, as in plink2's .eigenvec (up to sign): float64 (samples, k)."""
+        return self.scores / np.sqrt(np.where(self.eigenvalues > 0, self.eigenvalues, 1.0))
+
+
+def autosomal_rows(variants: pl.DataFrame) -> np.ndarray:
+    """Rows on chromosomes 1 to 22, by the contig's name: int64, of Packed.variants."""
+    names = variants["contig"].unique().to_list()
+    kept = [name for name in names if canonical_contig(name) in _AUTOSOMES]
+    return variants.filter(pl.col("contig").is_in(kept))["row"].to_numpy()
+
+
+def pca(
+    store: Packed,
+    rows: np.ndarray,
+    used: np.ndarray | None = None,
+    k: int = 10,
+    *,
+    founders: np.ndarray | None = None,
+    method: str = "auto",
+    missing: str | None = None,
+    seed: int = 1,
+    threads: int = 1,
+    device: str = "cpu",
+    tolerance: float = 1e-3,
+) -> Pca:
+    """Principal components of some samples of a store.
+
+    rows      : int64, rows of the store to use (see autosomal_rows)
+    used      : bool (samples,), samples to use; None for all
+    k         : components
+    founders  : bool (samples,), samples whose frequencies standardise; None for all that are used
+    method    : "exact" builds the relationship matrix; "randomised" does not, and is for many
+                samples; "auto" is exact up to 5,000 samples
+    missing   : "pairwise" or "mean", see above; None is pairwise where exact, mean where randomised
+    device    : "cpu"; "cuda", "cuda:1" decode and multiply on that device; "torch" on the CPU
+    tolerance : of the randomised way, see Subspace.angle; it stops after 40 passes at the latest
+    Raises ValueError for k outside 1 .. samples or variants, or when no variant varies.
+    """
+    used = np.ones(len(store.samples), np.bool_) if used is None else np.asarray(used, np.bool_)
+    method, missing = _choose(method, missing, int(used.sum()))
+    source = Genotypes(store, np.asarray(rows, np.int64), used, threads)
+    if not 1 <= k <= min(source.n_samples, source.n_variants):
+        raise ValueError(
+            f"{k} components cannot be had of {source.n_samples} samples and "
+            f"{source.n_variants} variants"
+        )
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        centre, scale = source.standards(used if founders is None else founders)
+        if not scale.any():
+            raise ValueError("no variant varies among the samples that standardise")
+        engine = _engine(device, source, centre, scale, pool)
+        if method == "exact":
+            found = _exact(engine, source, k, missing, seed, pool)
+        else:
+            found = largest_eigenpairs_by_products(
+                engine.product, source.n_samples, k,
+                rng=np.random.default_rng(seed), tolerance=tolerance,
+            )  # fmt: skip
+        return _finished(found, engine, source, centre, scale, method)
+
+
+def _choose(method: str, missing: str | None, n_samples: int) -> tuple[str, str]:
+    if method == "auto":
+        method = "exact" if n_samples <= EXACT_SAMPLES else "randomised"
+    missing = missing or ("pairwise" if method == "exact" else "mean")
+    if method not in ("exact", "randomised") or missing not in ("pairwise", "mean"):
+        raise ValueError(f"there is no PCA of {method=} and {missing=}")
+    if method == "randomised" and missing == "pairwise":
+        raise ValueError("pairwise counts need the relationship matrix: use the exact method")
+    return method, missing
+
+
+def _finished(
+    found: Subspace, engine: "Engine", source: "Genotypes", centre: np.ndarray, scale: np.ndarray,
+    method: str,
+) -> Pca:  # fmt: skip
+    """Fix the signs, and find the loadings."""
+    positive = np.take_along_axis(
+        found.vectors, np.abs(found.vectors).argmax(axis=0)[None], axis=0
+    )  # fmt: skip
+    vectors = found.vectors * np.where(positive < 0, -1.0, 1.0)
+    values = np.maximum(found.eigenvalues, 0.0)
+    loadings = engine.loadings(vectors)
+    length = np.linalg.norm(loadings, axis=0)
+    return Pca(
+        eigenvalues=values,
+        scores=vectors * np.sqrt(values),
+        loadings=loadings / np.where(length > 0, length, 1.0),
+        centre=centre,
+        scale=scale,
+        shrinkage=shrinkage_factors(found),
+        n_variants=source.n_variants,
+        method=method,
+        angle=found.angle,
+    )
+
+
+def shrinkage_factors(found: Subspace) -> np.ndarray:
+    """How much nearer to 0 new people fall than they would, had they been in the PCA: (k,).
+
+    A sample helps to turn the components towards its own noise; one that is projected did not.
+    In a generalised spiked population model the ratio tends to a function of the other
+    eigenvalues (Lee, Zou and Wright 2010; Dey and Lee 2019). Taking one sample out of the
+    relationship matrix, by Schur's complement, gives it as
+    1 / mean over the other eigenvalues m of (l / (l - m)), l the component's own.
+    """
+    n = found.rest_weight.sum()
+    values = found.eigenvalues[:, None]
+    if not n:
+        return np.ones(len(found.eigenvalues))
+    floor = np.maximum(values, 1e-300) * n ** (-2 / 3)  # nearer eigenvalues are not told apart
+    apart = np.maximum(values - np.maximum(found.rest, 0.0), floor)
+    ratio = (found.rest_weight * np.maximum(values, 0.0) / apart).sum(axis=1) / n
+    return np.clip(1.0 / np.maximum(ratio, 1.0), 1e-3, 1.0)
+
+
+class Genotypes:
+    """Packed calls of the samples used, a block of 2,048 variants at a time, as often as needed."""
+
+    BLOCK = 2048
+
+    def __init__(self, store: Packed, rows: np.ndarray, used: np.ndarray, threads: int) -> None:
+        self._store, self._rows, self._threads = store, rows, threads
+        self._sample = None if used.all() else np.flatnonzero(used)
+        self._used = used
+        self.n_samples, self.n_variants = int(used.sum()), len(rows)
+        self._keeps = len(rows) * -(-self.n_samples // 32) * 8 <= KEPT_BYTES
+        self._kept: list[np.ndarray] = []
+
+    def standards(self, founders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and scale of every variant, by the calls of some samples of the store."""
+        keep = keep_bits(founders)
+        parts = []
+        for words in self._read():
+            counts = np.empty((len(words), 4), np.int64)
+            count_rows(words, keep, counts)
+            parts.append(counts)
+            if self._keeps:
+                self._kept.append(self._taken(words))
+        counts = np.concatenate(parts)
+        n_called = counts[:, :3].sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            frequency = (counts[:, 1] + 2 * counts[:, 2]) / (2 * n_called)
+            variance = 2 * frequency * (1 - frequency)
+            scale = np.where(variance > 0, 1 / np.sqrt(variance), 0.0)
+        return 2 * frequency, scale
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Places among the rows, and packed calls of the samples used."""
+        first = 0
+        kept = self._kept if self._keeps else (self._taken(words) for words in self._read())
+        for words in kept:
+            yield slice(first, first + len(words)), words
+            first += len(words)
+
+    def _read(self) -> Iterator[np.ndarray]:
+        for block in self._store.blocks(self._rows, block_rows=self.BLOCK, threads=self._threads):
+            yield block.words
+
+    def _taken(self, words: np.ndarray) -> np.ndarray:
+        if self._sample is None:
+            return words.copy() if self._keeps else words
+        taken = np.empty((len(words), -(-self.n_samples // 32)), np.uint64)
+        take_samples(words, self._sample, taken)
+        return taken
+
+
+class Engine:
+    """Products with the standardised genotypes Z (variants x samples), on the CPU.
+
+    Work is cut into pieces of a size that depends on the samples only, and their results are
+    added up in one order, so that the number of threads changes nothing.
+    """
+
+    def __init__(
+        self, source: Genotypes, centre: np.ndarray, scale: np.ndarray, pool: ThreadPoolExecutor
+    ) -> None:
+        self.source, self.pool = source, pool
+        self.centre = np.nan_to_num(centre).astype(np.float32)
+        self.scale = scale.astype(np.float32)
+        self.piece = max(16, min(256, (4 << 20) // max(1, source.n_samples)))
+
+    def _pieces(self) -> Iterator[list[tuple[slice, np.ndarray]]]:
+        """Blocks, cut into pieces: places among the rows, packed calls."""
+        for place, words in self.source.blocks():
+            yield [
+                (
+                    slice(place.start + i, place.start + min(i + self.piece, len(words))),
+                    words[i : i + self.piece],
+                )
+                for i in range(0, len(words), self.piece)
+            ]
+
+    def _standardised(
+        self, place: slice, words: np.ndarray, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        out = np.empty((len(words), self.source.n_samples), np.float32) if out is None else out
+        standardise_rows(words, self.centre[place], self.scale[place], out)
+        return out
+
+    def product(self, block: np.ndarray) -> np.ndarray:
+        """Z'Z / M times some columns: float64 (samples, columns)."""
+        columns = block.astype(np.float32)
+        total = np.zeros(block.shape)
+
+        def one(piece: tuple[slice, np.ndarray]) -> np.ndarray:
+            z = self._standardised(*piece)
+            return np.asarray(z.T @ (z @ columns))
+
+        for pieces in self._pieces():
+            for part in self.pool.map(one, pieces):
+                total += part
+        return total / self.source.n_variants
+
+    def loadings(self, vectors: np.ndarray) -> np.ndarray:
+        """Z times some columns: float64 (variants, columns)."""
+        columns = vectors.astype(np.float32)
+        out = np.empty((self.source.n_variants, vectors.shape[1]))
+
+        def one(piece: tuple[slice, np.ndarray]) -> None:
+            out[piece[0]] = self._standardised(*piece) @ columns
+
+        for pieces in self._pieces():
+            list(self.pool.map(one, pieces))
+        return out
+
+    def relationship(self) -> np.ndarray:
+        """Z'Z, lower triangle by tiles (some of the upper is filled too): float64 (n, n)."""
+        n = self.source.n_samples
+        total = np.zeros((n, n))
+        tiles = [(i, j) for i in range(0, n, TILE) for j in range(0, i + 1, TILE)]
+        z = np.empty((Genotypes.BLOCK, n), np.float32)
+        for pieces in self._pieces():
+            first = pieces[0][0].start
+            fill = partial(self._fill, z=z, first=first)
+            list(self.pool.map(fill, pieces))
+            used = z[: pieces[-1][0].stop - first]
+            list(self.pool.map(partial(_add_tile, used, total), tiles))
+        return total
+
+    def _fill(self, piece: tuple[slice, np.ndarray], *, z: np.ndarray, first: int) -> None:
+        self._standardised(*piece, out=z[piece[0].start - first : piece[0].stop - first])
+
+
+def _add_tile(z: np.ndarray, total: np.ndarray, tile: tuple[int, int]) -> None:
+    i, j = tile
+    total[i : i + TILE, j : j + TILE] += z[:, i : i + TILE].T @ z[:, j : j + TILE]
+
+
+def _engine(
+    device: str, source: Genotypes, centre: np.ndarray, scale: np.ndarray, pool: ThreadPoolExecutor
+) -> Engine:
+    if device == "cpu":
+        return Engine(source, centre, scale, pool)
+    from genomed.stats.pca_device import DeviceEngine  # noqa: PLC0415 - torch takes seconds
+
+    return DeviceEngine(source, centre, scale, pool, device)
+
+
+def _exact(
+    engine: Engine, source: Genotypes, k: int, missing: str, seed: int, pool: ThreadPoolExecutor
+) -> Subspace:
+    matrix = engine.relationship()
+    n = len(matrix)
+    if missing == "pairwise":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            matrix /= _called_pairs(source, pool)
+        matrix[~np.isfinite(matrix)] = 0.0  # two samples that share no called variant
+    else:
+        matrix /= source.n_variants
+    if n <= DENSE_SAMPLES or k > n // 10:
+        return largest_eigenpairs(matrix, k)
+    _mirror(matrix)
+    found = largest_eigenpairs_by_products(
+        partial(_dense_product, matrix, pool), n, k,
+        rng=np.random.default_rng(seed), tolerance=1e-7, max_products=60,
+    )  # fmt: skip
+    return found if found.angle <= 1e-6 else largest_eigenpairs(matrix, k)
+
+
+def _mirror(matrix: np.ndarray) -> None:
+    """Copy the lower triangle to the upper one."""
+    for i in range(0, len(matrix), TILE):
+        rows = slice(i, i + TILE)
+        matrix[:i, rows] = matrix[rows, :i].T
+        corner = matrix[rows, rows]
+        matrix[rows, rows] = np.tril(corner) + np.tril(corner, -1).T
+
+
+def _dense_product(matrix: np.ndarray, pool: ThreadPoolExecutor, block: np.ndarray) -> np.ndarray:
+    out = np.empty_like(block)
+
+    def one(i: int) -> None:
+        np.matmul(matrix[i : i + TILE], block, out=out[i : i + TILE])
+
+    list(pool.map(one, range(0, len(matrix), TILE)))
+    return out
+
+
+def _called_pairs(source: Genotypes, pool: ThreadPoolExecutor) -> np.ndarray:
+    """How many variants are called in both of two samples: float64 (n, n), lower triangle."""
+    n = source.n_samples
+    missing = np.zeros((n, n), np.int32)
+    for part in _missing_pairs(source, pool):
+        missing += part
+    own = np.diag(missing).astype(np.float64)
+    return (source.n_variants - own)[:, None] - own + missing.T
+
+
+def _missing_pairs(source: Genotypes, pool: ThreadPoolExecutor) -> Iterator[np.ndarray]:
+    """Counts of variants missing in both of two samples, in parts: int32 (n, n), upper triangle."""
+    n = source.n_samples
+    keep = keep_bits(np.ones(n, np.bool_))
+    sparse = np.zeros((n, n), np.int32)
+    scratch = np.empty(n, np.int64)
+    for _, words in source.blocks():
+        counts = np.empty((len(words), 4), np.int64)
+        count_rows(words, keep, counts)
+        if (counts[:, 3].astype(np.float64) ** 2).sum() < len(words) * n * n / 100:
+            count_missing_pairs(words, n, scratch, sparse)
+        else:
+            yield _dense_missing(words, n, pool)
+    yield sparse
+
+
+def _dense_missing(words: np.ndarray, n: int, pool: ThreadPoolExecutor) -> np.ndarray:
+    """The same by a product of 0/1 matrices, which float32 holds exactly up to 2^24 rows."""
+    ones = np.ones(len(words), np.float32)
+    called = np.empty((len(words), n), np.float32)
+    standardise_rows(words, ones * -1, ones, called)  # copies + 1, and 0 where missing
+    absent = (called == 0).astype(np.float32)
+    out = np.zeros((n, n), np.int32)
+
+    def one(i: int) -> None:
+        out[i : i + TILE] = absent[:, i : i + TILE].T @ absent
+
+    list(pool.map(one, range(0, n, TILE)))
+    return out
