@@ -11,8 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from genomed import __version__
+from genomed.cli.convert import convert
 from genomed.cli.doctor import doctor
 from genomed.cli.models import models_app
+from genomed.cli.qc import qc
 from genomed.cli.risk import risk
 from genomed.errors import GenomedError
 
@@ -46,6 +48,8 @@ def genomed(
     """From VCF and BAM to disease-risk scores that can be trusted."""
 
 
+app.command()(convert)
+app.command()(qc)
 app.command()(risk)
 app.add_typer(models_app)
 app.command()(doctor)

@@ -12,12 +12,17 @@ __all__ = ["reading"]
 
 
 @contextmanager
-def reading(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
-    """Yield what a step calls with (bytes read, bytes in all); None where nobody would see it."""
+def reading(
+    what: str, quiet: bool, kernels: tuple[str, ...] = ("scoring.summarise_features",)
+) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Yield what a step calls with (bytes read, bytes in all); None where nobody would see it.
+
+    kernels : some that the step needs, to tell whether they are still to be compiled
+    """
     from genomed.io.formats import cohort_format
     from genomed.kernels import compiled
 
-    needed = ["scoring.summarise_features"]
+    needed = [*kernels]
     if cohort_format(what) == "vcf":
         needed.append("vcf_text.scan_lines")
     if not quiet and not compiled(*needed):

@@ -1,0 +1,173 @@
+"""Write a .pvar as plink2 and regenie read it, its columns settled only when all rows are known.
+
+Format: https://www.cog-genomics.org/plink/2.0/formats#pvar. The first five columns are #CHROM POS
+ID REF ALT, which regenie insists on; QUAL, FILTER and INFO follow where any variant has a value.
+Human contigs lose ``chr``, as plink2 writes them by default (1 .. 22, X, Y, MT).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+__all__ = ["OPTIONAL", "PvarPart", "header_text", "merge_headers", "pvar_contig", "write_pvar"]
+
+OPTIONAL = ("qual", "filter", "info")
+_FIXED = ("contig", "position", "id", "ref", "alt")
+_HUMAN = {str(n) for n in range(1, 23)} | {"X", "Y", "XY", "MT", "PAR1", "PAR2"}
+_ODD = {"M": "MT", "23": "X", "24": "Y", "25": "XY", "26": "MT"}
+_BLANKS = r"[ \t\r\n]"
+_TSV: dict[str, Any] = {
+    "separator": "\t",
+    "quote_style": "never",
+    "null_value": ".",
+    "include_header": False,
+}
+_KEYED = re.compile(r"##(contig|FILTER|INFO|ALT)=<(?:.*,)?ID=([^,>]+)")
+_LEFT_OUT = ("##fileformat=", "##fileDate=", "##source=", "##FORMAT=")
+COPY_BYTES = 1 << 20
+
+
+def pvar_contig(name: str) -> str:
+    """A contig as plink2 spells it: human ones bare (``chrM`` -> ``MT``), others as they are."""
+    bare = name[3:] if name[:3].lower() == "chr" else name
+    upper = bare.upper()
+    known = _ODD.get(upper, upper)
+    return known if known in _HUMAN else name
+
+
+@dataclass
+class PvarPart:
+    """Rows of a .pvar without header, in a file of their own.
+
+    segments : runs of lines with the same optional columns: [first byte, one after the last,
+               names of the columns]; a column is left out of a run that has no value in it
+    contigs  : contigs as spelt in the source, in order of appearance
+    n_blanks : blanks in IDs, FILTER or INFO that became underscores, as .pvar has no quotes
+    """
+
+    path: Path
+    segments: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
+    contigs: list[str] = field(default_factory=list)
+    n_rows: int = 0
+    n_blanks: int = 0
+
+    def append(self, rows: pl.DataFrame) -> None:
+        """Write rows.
+
+        rows : contig · position · id · ref · alt, and any of qual · filter · info: text, "." or
+               null for none
+        """
+        if rows.is_empty():
+            return
+        names = rows["contig"].unique(maintain_order=True).to_list()
+        self.contigs += [name for name in names if name not in self.contigs]
+        present = tuple(c for c in OPTIONAL if c in rows.columns and (rows[c] != ".").any())
+        rows = self._without_blanks(rows, present)
+        spelling = {name: pvar_contig(name) for name in names}
+        table = rows.select(pl.col("contig").replace(spelling), *_FIXED[1:], *present)
+        with self.path.open("ab") as file:
+            start = file.tell()
+            table.write_csv(file, **_TSV)
+            stop = file.tell()
+        if self.segments and self.segments[-1][2] == present:
+            start = self.segments.pop()[0]
+        self.segments.append((start, stop, present))
+        self.n_rows += len(rows)
+
+    def _without_blanks(self, rows: pl.DataFrame, present: Sequence[str]) -> pl.DataFrame:
+        for name in ("id", *present):
+            odd = rows[name].str.contains(_BLANKS)
+            if odd.any():
+                self.n_blanks += int(odd.sum())
+                rows = rows.with_columns(pl.col(name).str.replace_all(_BLANKS, "_"))
+        return rows
+
+
+def write_pvar(path: Path, parts: Sequence[PvarPart], header: Sequence[str]) -> tuple[str, ...]:
+    """Put parts one after the other below a header; a path ending in .zst is compressed.
+
+    header  : ``##`` lines of the sources, see merge_headers
+    returns : the optional columns
+    raises  : OSError when there is no room
+    """
+    used = {c for part in parts for _, _, columns in part.segments for c in columns}
+    columns = tuple(c for c in OPTIONAL if c in used)
+    contigs = [c for part in parts for c in part.contigs]
+    with _create(path) as out:
+        out.write(header_text(header, contigs, columns).encode(errors="surrogateescape"))
+        for part in parts:
+            if part.n_rows:
+                with part.path.open("rb") as source:
+                    for start, stop, present in part.segments:
+                        source.seek(start)
+                        _copy(source, stop - start, out, present, columns)
+    return columns
+
+
+def merge_headers(headers: Iterable[Sequence[str]]) -> list[str]:
+    """``##`` lines of several files: each once, and one per contig, FILTER, INFO and ALT."""
+    merged: dict[Any, str] = {}
+    for lines in headers:
+        for line in lines:
+            keyed = _KEYED.match(line)
+            merged.setdefault(keyed.groups() if keyed else line, line)
+    return list(merged.values())
+
+
+def header_text(lines: Iterable[str], contigs: Sequence[str], columns: Sequence[str]) -> str:
+    """The ``##`` lines that plink2 keeps on import, and the column line.
+
+    Left out are lines about FORMAT and the file itself, contigs without a variant, FILTER and INFO
+    without their column, and what plink2 cannot export again (``##key=<...>`` without an ID).
+    """
+    kept = [line for line in lines if _is_kept(line, set(contigs), columns)]
+    names = ("#CHROM", "POS", "ID", "REF", "ALT", *(c.upper() for c in columns))
+    return "".join(f"{line}\n" for line in [*kept, "\t".join(names)])
+
+
+def _is_kept(line: str, contigs: set[str], columns: Sequence[str]) -> bool:
+    if not line.startswith("##") or line.startswith(_LEFT_OUT):
+        return False
+    keyed = _KEYED.match(line)
+    if keyed is None:
+        return not re.match(r"##[^=]+=<", line) or bool(re.match(r"##[^=]+=<(.*,)?ID=", line))
+    kind, name = keyed.groups()
+    if kind == "contig":
+        return name in contigs
+    if kind == "INFO":
+        return "info" in columns and name != "PR"  # plink2 keeps PR for itself
+    return kind != "FILTER" or "filter" in columns
+
+
+def _create(path: Path) -> Any:
+    """A new file, or one that compresses what is written to it."""
+    if path.suffix != ".zst":
+        return path.open("wb")
+    import zstandard  # noqa: PLC0415 - only compressed tables should pay for it
+
+    return zstandard.ZstdCompressor(level=3).stream_writer(path.open("wb"), closefd=True)
+
+
+def _copy(
+    source: BinaryIO, n: int, out: Any, present: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Copy n bytes of lines, with a dot in each of `columns` that is not `present`."""
+    if present == columns:
+        while n > 0:
+            block = source.read(min(n, COPY_BYTES))
+            out.write(block)
+            n -= len(block)
+        return
+    places = [5 + present.index(c) if c in present else None for c in columns]
+    while n > 0:
+        line = source.readline()
+        n -= len(line)
+        cells = line.rstrip(b"\n").split(b"\t")
+        extra = [b"." if place is None else cells[place] for place in places]
+        out.write(b"\t".join([*cells[:5], *extra]) + b"\n")

@@ -1,0 +1,189 @@
+"""What a conversion says of itself: the ledger, run.json, warnings, and the fate of one variant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zlib_ng import gzip_ng
+
+from genomed.errors import InputError
+from genomed.io.pvar import pvar_contig
+from genomed.ledger import CONVERTED
+from genomed.provenance import Fingerprints, file_fingerprint, record
+from genomed.regions import canonical_contig
+from genomed.schema import TABLES
+from genomed.settings import ConvertSettings
+from genomed.steps.convert_inputs import ConvertInputs
+from genomed.steps.convert_pieces import Account, Piece
+
+__all__ = [
+    "ConvertSummary",
+    "convert_warnings",
+    "explained",
+    "pieces_in_order",
+    "run_facts",
+    "write_json",
+    "write_ledger",
+]
+
+_CONTIGS = [*map(str, range(1, 23)), "X", "Y", "XY", "MT", "PAR1", "PAR2"]
+_RANK = {name: rank for rank, name in enumerate(["PAR1", *_CONTIGS[:-1]])}
+_REGENIE = {*_CONTIGS[:23], "XY", "PAR1", "PAR2"}
+
+
+@dataclass
+class ConvertSummary:
+    """What a run made, for the terminal."""
+
+    n_samples: int
+    n_variants: int
+    accounts: list[Account]
+    warnings: list[str]
+    explained: list[str]
+    outputs: dict[str, Path] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def pieces_in_order(pieces: Sequence[Piece]) -> list[Piece]:
+    """Pieces that hold variants, by the contig and position of their first.
+
+    raises : InputError when there is no variant at all, or a contig in pieces that are apart
+    """
+    filled = [piece for piece in pieces if piece.variants.n_rows]
+    if not filled:
+        raise InputError(_nothing_left(pieces))
+    if len(pieces) > 1:
+        filled.sort(key=_place)
+    seen: list[str] = []
+    for piece in filled:
+        for contig in map(pvar_contig, piece.variants.contigs):
+            if contig in seen and contig != seen[-1]:
+                raise InputError(
+                    f"{piece.account.input}: contig {contig} is also in another input, with other "
+                    "contigs between; give inputs that follow one another, or sort them together "
+                    "with `bcftools concat -a`"
+                )
+            seen.append(contig)
+    empty = [piece for piece in pieces if not piece.variants.n_rows]
+    return filled + empty
+
+
+def _place(piece: Piece) -> tuple[int, str, int]:
+    assert piece.first is not None
+    contig = pvar_contig(piece.first[0])
+    return _RANK.get(contig, len(_RANK)), contig, piece.first[1]
+
+
+def _nothing_left(pieces: Sequence[Piece]) -> str:
+    accounts = [piece.account for piece in pieces]
+    reasons: dict[str, int] = {}
+    for account in accounts:
+        for fates in (account.refused, account.dropped):
+            for fate, n in fates.items():
+                reasons[fate] = reasons.get(fate, 0) + n
+    passed = sum(account.passed_over for account in accounts)
+    said = ", ".join(f"{n} {fate}" for fate, n in reasons.items())
+    said = ", ".join(filter(None, [f"{passed} not asked for" if passed else "", said]))
+    n = sum(account.records for account in accounts)
+    name = accounts[0].input if len(accounts) == 1 else f"{len(accounts)} inputs"
+    return (
+        f"{name}: no variants are left to store ({n} records{': ' + said if said else ''}); check "
+        "the input, and what the options ask for"
+    )
+
+
+def write_ledger(path: Path, pieces: Sequence[Piece]) -> Path:
+    """Rows that are not stored as they stood, of all pieces: TABLES["convert_ledger"], gzip."""
+    with path.open("wb") as file, gzip_ng.GzipNGFile("", "wb", 1, file, 0) as out:
+        out.write(("\t".join(TABLES["convert_ledger"]) + "\n").encode())
+        for piece in pieces:
+            if piece.ledger.is_file():
+                with piece.ledger.open("rb") as rows:
+                    shutil.copyfileobj(rows, out, 1 << 20)
+    return path
+
+
+def write_json(path: Path, facts: dict[str, Any]) -> Path:
+    """Write facts as JSON, keys in order."""
+    path.write_text(json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    return path
+
+
+def run_facts(
+    inputs: ConvertInputs,
+    settings: ConvertSettings,
+    summary: ConvertSummary,
+    pieces: Sequence[Piece],
+    digests: Fingerprints,
+) -> dict[str, Any]:
+    """What run.json holds; all of it but "run" is the same for the same inputs and settings."""
+    known = {piece.account.input: piece.sha256 for piece in pieces}
+    found = {}
+    for path in inputs.files:
+        sha256 = known.get(str(path))
+        if path.is_file():
+            found[str(path)] = file_fingerprint(path, sha256) if sha256 else digests.of(path)
+    facts = record("convert", settings, found)
+    facts["records"] = [asdict(account) for account in summary.accounts]
+    facts["samples"], facts["variants"] = summary.n_samples, summary.n_variants
+    facts["warnings"], facts["explained"] = summary.warnings, summary.explained
+    return facts
+
+
+def convert_warnings(pieces: Sequence[Piece], settings: ConvertSettings) -> Iterator[str]:
+    """Sentences about what others may not take, and what was lost."""
+    contigs = [pvar_contig(c) for piece in pieces for c in piece.variants.contigs]
+    odd = [c for c in dict.fromkeys(contigs) if c not in _RANK]
+    if odd:
+        yield (
+            f"{len(odd)} contigs ({odd[0]} ...) are not human chromosomes: plink2 needs "
+            "--allow-extra-chr, and regenie refuses them."
+        )
+    human = [c for c in dict.fromkeys(contigs) if c in _RANK]
+    if human != sorted(human, key=_RANK.__getitem__):
+        yield "The contigs are not in ascending order, as regenie wants them."
+    unsorted = sum(piece.account.notes.get("unsorted", 0) for piece in pieces)
+    if unsorted:
+        yield f"{unsorted} records are not in order of position; `bcftools sort` puts them so."
+    n_blanks = sum(piece.variants.n_blanks for piece in pieces)
+    if n_blanks:
+        yield f"{n_blanks} values of ID, FILTER or INFO held blanks, which became underscores."
+    lost: dict[str, int] = {}
+    for piece in pieces:
+        for fate, n in piece.account.dropped.items():
+            lost[fate] = lost.get(fate, 0) + n
+    for fate, n in lost.items():
+        yield f"{n} rows {CONVERTED[fate]}."
+    refused = sum(sum(piece.account.refused.values()) for piece in pieces)
+    if refused:
+        yield f"{refused} records were refused; see run.json."
+
+
+def explained(asked: Sequence[str], pieces: Sequence[Piece]) -> list[str]:
+    """A paragraph on each variant that --explain names."""
+    said = []
+    for text in asked:
+        contig, position, ref, alt = text.split(":")
+        name = f"{canonical_contig(contig)}:{int(position)}:{ref.upper()}:{alt}"
+        found = [
+            f"{piece.account.input}: {_sentence(event.split(chr(9)))}"
+            for piece in pieces
+            for event in piece.seen.get(name, ())
+        ]
+        said.append(f"{text}: {' '.join(found) or 'no such row was read.'}")
+    return said
+
+
+def _sentence(event: list[str]) -> str:
+    if event[0] == "in":
+        _, line, n_called, copies = event
+        return f"line {line}: {n_called} samples called, {copies} copies of ALT."
+    fate, line = event
+    code, _, stored = fate.partition(", as ")
+    what = CONVERTED[code]
+    return f"line {line}: {what}{f' ({stored})' if stored else ''}."
