@@ -84,6 +84,20 @@ def risk(
         Path | None,
         typer.Option(metavar="FILE", help="Reference genome (FASTA), to read hom-ref blocks."),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUNDLE|NAME",
+            help="Reference people, made by `genomed structure reference`, to adjust scores for "
+            "ancestry.",
+        ),
+    ] = None,
+    min_projection_coverage: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Place nobody in the reference on less of its loadings' variance."
+        ),
+    ] = _DEFAULTS.min_projection_coverage,
     build: Annotated[
         str | None,
         typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent."),
@@ -127,10 +141,11 @@ def risk(
         assume_hom_ref=assume_hom_ref,
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,
+        min_projection_coverage=min_projection_coverage,
         dosage_field=_one_of("--dosage-field", dosage_field, ("GT", "DS", "GP")),
     )
     configure_logging(verbosity(verbose, quiet), log_file)
-    few_places = region is not None or _few_places(model or [])
+    few_places = reference is None and (region is not None or _few_places(model or []))
     stream = None if few_places and _has_index(cohort) else _start_inflating(cohort)
     with no_collection():
         from genomed.cli.progress import reading
@@ -143,6 +158,7 @@ def risk(
         region=region,
         samples=_sample_names(samples),
         fasta=fasta,
+        reference=reference,
         reference_frequencies=reference_frequencies,
         build=build,
         explain=tuple(explain or ()),

@@ -16,7 +16,6 @@ from genomed.report.tables import Column, format_count, format_score, format_sha
 
 __all__ = ["AncestryPart", "Spread", "ancestry_section"]
 
-N_SPREADS = 6  # models whose adjusted scores are drawn
 N_COLOURS = 8
 WIDTH = 680.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 14.0, 44.0
@@ -61,7 +60,7 @@ class AncestryPart:
     cohort_population : int64 (samples,), -1 outside the reference
     n_variants, n_found, coverage : loadings in the bundle, those found, their share of the variance
     n_low_coverage : people with too few called genotypes to be placed
-    spreads       : at most N_SPREADS are drawn
+    spreads       : of the models that are drawn; n_more : models that are not
     """
 
     reference: str
@@ -77,6 +76,7 @@ class AncestryPart:
     coverage: float
     n_low_coverage: int
     spreads: Sequence[Spread] = ()
+    n_more: int = 0
 
 
 def ancestry_section(part: AncestryPart) -> Html:
@@ -110,7 +110,7 @@ def ancestry_section(part: AncestryPart) -> Html:
         ),
         [
             element("div", _figure(spread_plot(s, part.populations, f"anc{i}")), class_="card")
-            for i, s in enumerate(part.spreads[:N_SPREADS])
+            for i, s in enumerate(part.spreads)
         ],
         _rest(part),
         element("ul", [element("li", cited(paper)) for paper in PAPERS], class_="note"),
@@ -119,10 +119,9 @@ def ancestry_section(part: AncestryPart) -> Html:
 
 
 def _rest(part: AncestryPart) -> Html:
-    more = len(part.spreads) - N_SPREADS
-    if more <= 0:
+    if not part.n_more:
         return Html()
-    return element("p", f"{more:,} more models are in risk.tsv.", class_="note")
+    return element("p", f"{part.n_more:,} more models are in risk.tsv.", class_="note")
 
 
 def _counts(part: AncestryPart) -> Html:

@@ -62,6 +62,11 @@ class RowMatches:
     count: np.ndarray
     ambiguous: np.ndarray
 
+    def some(self, mask: np.ndarray) -> RowMatches:
+        """Those chosen by a bool mask."""
+        arrays = (self.entry, self.row, self.fit, self.count, self.ambiguous)
+        return RowMatches(*(array[mask] for array in arrays))
+
 
 @dataclass(frozen=True)
 class Family:

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,7 @@ from genomed.scores.matching import Entries
 from genomed.scores.polygenic import ScoreSums
 from genomed.scores.results import (
     FEW_SAMPLES,
+    ModelShares,
     ledger_table,
     models_table,
     reason_counts,
@@ -35,7 +37,7 @@ from genomed.scores.results import (
     variance_shares,
 )
 from genomed.settings import RiskSettings
-from genomed.steps.risk_builds import Candidates, choose_candidates
+from genomed.steps.risk_builds import Candidates, Outcome, choose_candidates
 from genomed.steps.risk_explain import Explainer
 from genomed.steps.risk_inputs import (
     ReferenceBases,
@@ -51,6 +53,10 @@ from genomed.steps.risk_outputs import (
     risk_warnings,
     write_results,
 )
+
+if TYPE_CHECKING:
+    from genomed.io.bundle import ReferenceBundle
+    from genomed.steps.risk_reference import ReferenceResult, RiskReference
 
 __all__ = ["RiskInputs", "RiskSummary", "run_risk"]
 
@@ -127,15 +133,19 @@ def run_risk(
         clock.lap("open")
         with closing(reader):
             candidates = choose_candidates(models, reader.contigs, inputs.build, inputs.cohort)
-            run = _Run(inputs, settings, reader, candidates, threads, max_memory)
+            bundle = _open_reference(inputs, candidates)
+            run = _Run(inputs, settings, reader, candidates, bundle, threads, max_memory)
             clock.lap("prepare")
-            run.stream(progress)
-        clock.lap("stream")
-        page, ledger = run.finish(command, started.strftime("%Y-%m-%d %H:%M:%S UTC"))
+            with closing(run):
+                run.stream(progress)
+                clock.lap("stream")
+                page, ledger, ancestry = run.finish(command, f"{started:%Y-%m-%d %H:%M:%S} UTC")
         clock.lap("finish")
         explained = run.explainer.sentences()
         read = input_fingerprints(inputs, reader, candidates.models, fingerprints)
-        write_results(directory, page, ledger, explained, settings, read)
+        if bundle is not None:
+            read[str(bundle.path)] = {"sha256": bundle.digest}
+        write_results(directory, page, ledger, ancestry, explained, settings, read)
         clock.lap("write")
     nobody = pl.col("n_null") == page.n_samples
     unusable = page.models.filter(nobody)["model"].to_list() if page.n_samples else []
@@ -146,6 +156,21 @@ def run_risk(
 def _batch_bytes(max_memory: int | None) -> int:
     """Bytes of int8 calls per batch: 16 MiB, less when memory is short."""
     return 16 << 20 if max_memory is None else int(min(16 << 20, max(1 << 20, max_memory // 64)))
+
+
+def _open_reference(inputs: RiskInputs, candidates: Candidates) -> ReferenceBundle | None:
+    """The bundle asked for, on the cohort's build as far as that is known."""
+    if inputs.reference is None:
+        return None
+    if inputs.region is not None:
+        raise UsageError(
+            "--reference places people by variants of the whole genome; leave --region away"
+        )
+    from genomed.steps.risk_reference import check_build, find_bundle  # noqa: PLC0415 - as above
+
+    bundle = find_bundle(inputs.reference, inputs.library)
+    check_build(bundle, candidates.known_build, inputs.cohort, candidates.evidence)
+    return bundle
 
 
 _NO_RECORDS = pl.DataFrame(schema={"entry": pl.Int64, "record": pl.Utf8, "record_line": pl.Int64})
@@ -160,6 +185,7 @@ class _Run:
         settings: RiskSettings,
         reader: Reader,
         candidates: Candidates,
+        bundle: ReferenceBundle | None,
         threads: int,
         max_memory: int | None,
     ) -> None:
@@ -167,23 +193,29 @@ class _Run:
         self.reader, self.candidates = reader, candidates
         self.entries = Entries.make(candidates.models, candidates.builds)
         n_models, n_samples = len(candidates.models), len(reader.samples)
-        needed = n_models * n_samples * 28
+        needed = n_models * n_samples * (28 if bundle is None else 100)
         if max_memory is not None and needed > max_memory // 2:
             raise UsageError(
                 f"{n_models} models x {n_samples} samples need {needed / 2**30:.1f} GiB for the "
                 "sums alone; raise --max-memory or give fewer models at a time"
             )
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="genomed-score")
+        frequencies = reference_frequencies(self.entries, inputs.reference_frequencies)
         self.sums = ScoreSums(
-            self.entries, n_models, n_samples,
-            reference_frequencies(self.entries, inputs.reference_frequencies),
+            self.entries, n_models, n_samples, frequencies,
             missing=settings.missing, ambiguous=settings.ambiguous, map_fn=self._map,
         )  # fmt: skip
+        self.reference: RiskReference | None = None
+        if bundle is not None:
+            from genomed.steps.risk_reference import RiskReference  # noqa: PLC0415 - few runs need it
+
+            self.reference = RiskReference(
+                bundle, candidates.models, self.entries, n_samples, frequencies, settings, threads,
+                self._map,
+            )  # fmt: skip
         self.region = Region.parse(inputs.region) if inputs.region else None
         self.explainer = Explainer(inputs.explain)
-        self._bases = (
-            ReferenceBases(inputs.fasta, self.entries) if inputs.fasta else None
-        )
+        self._bases = ReferenceBases(inputs.fasta, self.entries) if inputs.fasta else None
         self._records: list[pl.DataFrame] = []
 
     def _map(self, work: Callable[[int], None], items: Iterable[int]) -> Iterator[None]:
@@ -195,15 +227,18 @@ class _Run:
     def stream(self, progress: Callable[[int, int | None], None] | None) -> None:
         """Read the cohort once and add up."""
         wanted = self.explainer.extend(self.entries.wanted())
-        try:
-            for batch in whole_positions(self.reader.iter_batches(self.region, wanted)):
-                self._add(batch)
-                if progress is not None:
-                    progress(
-                        getattr(self.reader, "n_compressed", 0), getattr(self.reader, "size", None)
-                    )
-        finally:
-            self._pool.shutdown()
+        if self.reference is not None:
+            wanted = self.reference.wanted(wanted)
+        for batch in whole_positions(self.reader.iter_batches(self.region, wanted)):
+            self._add(batch)
+            if progress is not None:
+                progress(
+                    getattr(self.reader, "n_compressed", 0), getattr(self.reader, "size", None)
+                )
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown()
 
     def _add(self, batch: VariantBatch) -> None:
         contigs = batch.variants["contig"].unique().to_list()
@@ -214,9 +249,11 @@ class _Run:
         )
         self.explainer.look(rows, batch)
         found = self.entries.match(rows, self._bases.table if self._bases else None)
+        self.sums.add(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found)
+        if self.reference is not None:
+            self.reference.add(batch, rows, found)
         if not len(found.entry):
             return
-        self.sums.add(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found)
         self._records.append(
             rows[found.row].select(
                 pl.Series("entry", found.entry),
@@ -225,8 +262,11 @@ class _Run:
             )
         )
 
-    def finish(self, command: str, started: str) -> tuple[RiskPage, pl.DataFrame]:
-        """Settle what was not found, choose the build, and make the page and the ledger."""
+    def finish(
+        self, command: str, started: str
+    ) -> tuple[RiskPage, pl.DataFrame, pl.DataFrame | None]:
+        """Settle what was not found, choose the build, and make the page, the ledger, and with a
+        reference the table of ancestry."""
         self._settle()
         self.sums.finish()
         entries, sums, candidates = self.entries, self.sums, self.candidates
@@ -238,6 +278,11 @@ class _Run:
             self.settings.min_weighted_coverage, flags,
         )  # fmt: skip
         models = models_table(candidates.models, candidates.builds, entries, shares, risk, flags)
+        placed = self._compare(risk, shares, outcome)
+        if placed is not None:
+            risk = risk.with_columns(
+                flags=pl.concat_str(risk["flags"], placed.flags, separator=";").str.strip_chars(";")
+            ).hstack(placed.columns)
         whole = ledger_table(entries, sums, shares, pl.concat([_NO_RECORDS, *self._records]))
         counts = reason_counts(candidates.models, entries, shares, outcome.kept)
         top = top_variants(candidates.models, entries, whole, shares, outcome.kept)
@@ -269,9 +314,24 @@ class _Run:
                 str(candidates.final_names[m]): model_facts(candidates.models[m])
                 for m in outcome.kept
             },
-            warnings=[*outcome.warnings, *warnings],
+            warnings=[*outcome.warnings, *warnings, *(placed.warnings if placed else ())],
+            ancestry=placed.part if placed else None,
         )
-        return page, ledger
+        return page, ledger, placed.ancestry if placed else None
+
+    def _compare(
+        self, risk: pl.DataFrame, shares: ModelShares, outcome: Outcome
+    ) -> ReferenceResult | None:
+        """What the reference adds, where there is one and its build is the cohort's."""
+        if self.reference is None:
+            return None
+        from genomed.steps.risk_reference import check_build  # noqa: PLC0415 - few runs need it
+
+        cohort = self.inputs.cohort
+        check_build(self.reference.bundle, outcome.build, cohort, outcome.evidence)
+        return self.reference.finish(
+            cohort, self.reader.samples, self.sums, shares, risk, outcome.kept
+        )
 
     def _check_found(self, models: pl.DataFrame) -> None:
         if not models["n_matched"].sum() and self.reader.samples:
@@ -301,8 +361,15 @@ class _Run:
         elif self.settings.missing == "reference-mean":
             frequency = self.sums.reference_frequency[absent]
             known = ~np.isnan(frequency)
-            self.sums.add_constant(absent[known], frequency[known], scale[known])
+            self._add_constant(absent[known], frequency[known], scale[known], imputed=True)
             reason[absent[known]] = "imputed_reference"
+
+    def _add_constant(
+        self, entry: np.ndarray, copies: np.ndarray, scale: np.ndarray, *, imputed: bool
+    ) -> None:
+        self.sums.add_constant(entry, copies, scale)
+        if self.reference is not None:
+            self.reference.add_constant(entry, copies, scale, imputed=imputed)
 
     def _refused(self) -> np.ndarray:
         """bool (entries,): a record at the entry's position was refused, so it is not absent."""
@@ -336,7 +403,8 @@ class _Run:
         base = self._bases.bases[absent]
         effect = table["effect_allele"].to_numpy()[absent] == base
         known = effect | (table["other_allele"].to_numpy()[absent] == base)
-        self.sums.add_constant(absent[known], effect[known].astype(float), scale[known])
+        copies = effect[known].astype(float)
+        self._add_constant(absent[known], copies, scale[known], imputed=False)
         reason[absent[known]] = "hom_ref_assumed"
 
     def _flags(self, matched: np.ndarray, build_flags: list[list[str]]) -> list[list[str]]:

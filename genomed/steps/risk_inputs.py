@@ -27,6 +27,7 @@ class RiskInputs:
     samples : names to keep
     explain : variants, ``contig:position:ref:alt``
     build   : the cohort's genome build, when the user says it
+    fasta   : the reference genome; reference : a reference bundle, by path or name
     """
 
     cohort: str
@@ -35,6 +36,7 @@ class RiskInputs:
     region: str | None = None
     samples: Sequence[str] | None = None
     fasta: Path | None = None
+    reference: str | None = None
     reference_frequencies: Path | None = None
     build: str | None = None
     explain: Sequence[str] = ()

@@ -112,18 +112,24 @@ def write_results(
     directory: OutputDirectory,
     page: RiskPage,
     ledger: pl.DataFrame,
+    ancestry: pl.DataFrame | None,
     explained: Sequence[str],
     settings: RiskSettings,
     fingerprints: dict[str, dict[str, Any]],
 ) -> None:
-    """Write every file of a run; run.json alone holds what differs between equal runs."""
+    """Write every file of a run; run.json alone holds what differs between equal runs.
+
+    ancestry : the columns of TABLES["ancestry"], None without a reference
+    """
     facts = record("risk", settings, fingerprints)
+    footer = {"genomed": json.dumps(facts, sort_keys=True)}
     with ThreadPoolExecutor(1) as pool:  # the page is all Python, the tables are none
         html = pool.submit(render_risk_page, replace(page, started="", seconds=0.0))
         directory.write_tsv("risk.tsv", page.risk)
-        directory.write_parquet(
-            "risk.parquet", page.risk, {"genomed": json.dumps(facts, sort_keys=True)}
-        )
+        directory.write_parquet("risk.parquet", page.risk, footer)
+        if ancestry is not None:
+            directory.write_tsv("ancestry.tsv", ancestry)
+            directory.write_parquet("ancestry.parquet", ancestry, footer)
         directory.write_tsv("models.tsv", page.models)
         directory.write_tsv("ledger.tsv.gz", ledger)
         directory.write_text("risk.html", html.result())

@@ -1,0 +1,399 @@
+"""`genomed risk --reference`: place people in a reference, and compare scores with its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import BuildError, CoverageError
+from genomed.io.bundle import ReferenceBundle, open_bundle
+from genomed.io.library import find_model
+from genomed.report.ancestry import AncestryPart, Spread
+from genomed.schema import ScoreModel, VariantBatch, Wanted
+from genomed.scores.adjustment import Adjusted, adjust
+from genomed.scores.discovery import discovery_distance, discovery_people
+from genomed.scores.matching import Entries, RowMatches
+from genomed.scores.polygenic import ScoreSums
+from genomed.scores.projection import Loadings, Projected, Projection, both_wanted
+from genomed.scores.reference_people import ReferencePeople
+from genomed.scores.results import ModelShares
+from genomed.settings import RiskSettings
+from genomed.stats.ancestry import place
+from genomed.stats.pca import unshrunk
+
+__all__ = ["ReferenceResult", "RiskReference", "check_build", "find_bundle"]
+
+MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FEWEST_DRAWN = 5  # people of a population below which its box is not drawn
+SPREADS = 6
+
+
+def find_bundle(text: str, library: Path | None) -> ReferenceBundle:
+    """Open a bundle by its path (a directory or .zip), or by its name in the library."""
+    path = Path(text).expanduser()
+    return open_bundle(path if path.exists() else find_model(text, library))
+
+
+def check_build(bundle: ReferenceBundle, build: str | None, cohort: str, evidence: str) -> None:
+    """Refuse a reference on another build than the cohort's, once that is known."""
+    if build not in (None, bundle.build):
+        raise BuildError(
+            f"{cohort} is on {build} ({evidence}), but the reference {bundle.path} is on "
+            f"{bundle.build}; make one on {build} with `genomed structure reference`"
+        )
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """What a reference adds to a run's results.
+
+    columns  : the columns of TABLES["risk_reference"], rows as in the risk table
+    flags    : text (rows,), to be joined to the risk table's
+    ancestry : the columns of TABLES["ancestry"]
+    """
+
+    columns: pl.DataFrame
+    flags: pl.Series
+    ancestry: pl.DataFrame
+    part: AncestryPart
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where the samples lie among the reference people.
+
+    population : int64 (samples,), index of the most similar one; -1 outside, or not placed
+    outside, few_calls : bool (samples,), why a sample is not placed
+    """
+
+    names: list[str]
+    reference_population: np.ndarray
+    pcs: np.ndarray
+    probability: np.ndarray
+    distance: np.ndarray
+    population: np.ndarray
+    outside: np.ndarray
+    few_calls: np.ndarray
+
+
+class RiskReference:
+    """A reference bundle beside one pass over a cohort."""
+
+    def __init__(
+        self,
+        bundle: ReferenceBundle,
+        models: Sequence[ScoreModel],
+        entries: Entries,
+        n_samples: int,
+        reference_frequency: np.ndarray,
+        settings: RiskSettings,
+        threads: int,
+        map_fn: MapFn,
+    ) -> None:
+        self.bundle, self._settings, self._map = bundle, settings, map_fn
+        self._models, self._entries, self._frequency = models, entries, reference_frequency
+        self.projection = Projection(loadings_of(bundle), n_samples, map_fn)
+        self.people = ReferencePeople(bundle.store(), entries, threads)
+        self._rest = ScoreSums(
+            entries, len(models), n_samples, reference_frequency,
+            missing=settings.missing, ambiguous=settings.ambiguous, map_fn=map_fn,
+        )  # fmt: skip
+
+    def wanted(self, models: Wanted) -> Wanted:
+        """What the models want, and the components."""
+        return both_wanted(models, self.projection.entries.wanted())
+
+    def add(self, batch: VariantBatch, rows: pl.DataFrame, found: RowMatches) -> None:
+        """Add a batch; `rows` as for Entries.match, `found` what the models found in it."""
+        self.projection.add(batch, rows)
+        apart = ~self.people.usable[found.entry]
+        if apart.any():
+            line, canonical = rows["line"].to_numpy(), rows["canonical"].to_numpy()
+            self._rest.add(batch, line, canonical, found.some(apart))
+
+    def add_constant(
+        self, entry: np.ndarray, effect_copies: np.ndarray, scale: np.ndarray, *, imputed: bool
+    ) -> None:
+        """What was the same for everybody; what is imputed is not compared with the reference."""
+        apart = np.full(len(entry), imputed) | ~self.people.usable[entry]
+        self._rest.add_constant(entry[apart], effect_copies[apart], scale[apart])
+
+    def finish(
+        self,
+        cohort: str,
+        samples: Sequence[str],
+        sums: ScoreSums,
+        shares: ModelShares,
+        risk: pl.DataFrame,
+        kept: Sequence[int],
+    ) -> ReferenceResult:
+        """Place everybody, adjust the scores of the kept models, and lay out the results.
+
+        risk : the columns of TABLES["risk"] of all models, in order
+        Raises CoverageError when too few variants of the components were found.
+        """
+        if self._settings.assume_hom_ref:
+            self.projection.assume_hom_ref()
+        projected = self.projection.finish()
+        self._check_coverage(projected, cohort, len(samples))
+        placed = self._placed(projected)
+        n_models, n = len(self._models), len(samples)
+        self._rest.finish()
+        score = risk["score"].to_numpy().reshape(n_models, n)
+        comparable = np.where(np.isnan(score), np.nan, sums.sums - self._rest.sums)
+        share = self._adjusted_share(shares)
+        enough = (share >= self._settings.min_weighted_coverage) & (share > 0)
+        chosen = [m for m in kept if enough[m]]
+        reference = self.people.scores(
+            self._entries, n_models, self._frequency, self._settings.missing, self._map
+        )
+        adjusted = dict.fromkeys(range(n_models), Adjusted.none(n))
+        adjusted |= dict(
+            zip(
+                chosen,
+                adjust(
+                    reference[chosen], self.bundle.pcs, placed.reference_population,
+                    comparable[chosen], placed.pcs, placed.population,
+                    self._settings.n_adjustment_components,
+                ),
+                strict=True,
+            )
+        )  # fmt: skip
+        return ReferenceResult(
+            self._columns(placed, adjusted, share),
+            self._flags(placed, enough),
+            _ancestry_table(samples, placed, projected),
+            self._part(placed, projected, reference, adjusted, kept),
+            list(self._warnings(placed, enough, share, kept)),
+        )
+
+    def _check_coverage(self, projected: Projected, cohort: str, n: int) -> None:
+        least = self._settings.min_projection_coverage
+        if n and projected.matched < least:
+            raise CoverageError(
+                f"{cohort}: {projected.n_found} of the {len(projected.found)} variants that place "
+                f"people in {self.bundle.path} were found, {projected.matched:.1%} of their "
+                f"variance, and {least:.0%} are needed (--min-projection-coverage); make a "
+                "reference of variants that the cohort has with `genomed structure reference`"
+            )
+
+    def _placed(self, projected: Projected) -> _Placed:
+        labels = population_labels(self.bundle.labels)
+        few = projected.coverage < self._settings.min_projection_coverage
+        pcs = unshrunk(projected.sums, projected.coverage, self.bundle.shrinkage)
+        found = place(self.bundle.pcs, labels, pcs)
+        number = {name: i for i, name in enumerate(found.populations)}
+        population = found.probability.argmax(axis=1)
+        outside = found.outside & ~few
+        return _Placed(
+            names=list(found.populations),
+            reference_population=np.array([number[label] for label in labels]),
+            pcs=np.where(few[:, None], np.nan, pcs),
+            probability=np.where(few[:, None], np.nan, found.probability),
+            distance=np.where(few, np.nan, found.distance),
+            population=np.where(few | outside, -1, population),
+            outside=outside,
+            few_calls=few,
+        )
+
+    def _adjusted_share(self, shares: ModelShares) -> np.ndarray:
+        """Share of each model's variance that the reference can be compared on: (models,)."""
+        comparable = self.people.comparable(self._entries)
+        total = np.zeros(len(self._models))
+        for family, share in zip(self._entries.families, shares.share, strict=True):
+            total[family.members] = share[comparable[family.rows]].sum(axis=0)
+        return total
+
+    def _columns(
+        self, placed: _Placed, adjusted: Mapping[int, Adjusted], share: np.ndarray
+    ) -> pl.DataFrame:
+        n, n_models = len(placed.population), len(self._models)
+        inside = placed.population >= 0
+        names = np.array([*placed.names, None], object)
+        best = np.where(inside, placed.probability.max(axis=1, initial=0.0), np.nan)
+        each = [adjusted[m] for m in range(n_models)]
+        distance, note = self._discovery(placed)
+        columns = {
+            "most_similar_population": np.tile(names[placed.population], n_models).tolist(),
+            "population_probability": np.tile(best, n_models),
+            "genetic_distance": np.tile(placed.distance, n_models),
+            "adjusted_coverage": np.repeat(share, n),
+        }
+        for name in ("z_norm1", "z_norm2", "population_percentile", "neighbourhood_percentile"):
+            columns[name] = np.concatenate([getattr(a, name) for a in each])
+        columns["discovery_distance"] = distance
+        columns["accuracy_note"] = note
+        texts = {"most_similar_population": pl.Utf8, "accuracy_note": pl.Utf8}
+        return pl.DataFrame(columns, schema_overrides=texts).with_columns(
+            pl.col(pl.Float64).fill_nan(None)
+        )
+
+    def _discovery(self, placed: _Placed) -> tuple[np.ndarray, list[str]]:
+        """discovery_distance and accuracy_note of every row of the risk table."""
+        groups = label_groups(self.bundle.labels)
+        known: dict[tuple[str, ...], tuple[np.ndarray, list[str]]] = {}
+        distance, note = [], []
+        for model in self._models:
+            text = model.header.get("ancestry_discovery")
+            people = discovery_people(text, groups)
+            key = tuple(people) or (("stated",) if text else ("",))
+            if key not in known:
+                known[key] = _distance_and_notes(people, text, self.bundle.pcs, placed)
+            distance.append(known[key][0])
+            note += known[key][1]
+        return np.concatenate(distance), note
+
+    def _flags(self, placed: _Placed, enough: np.ndarray) -> pl.Series:
+        person = np.where(
+            placed.outside,
+            "outside_reference",
+            np.where(placed.few_calls, "low_projection_coverage", ""),
+        ).tolist()
+        return pl.Series(
+            [
+                ";".join(word for word in ("" if fine else "low_reference_coverage", said) if word)
+                for fine in enough.tolist()
+                for said in person
+            ],
+            dtype=pl.Utf8,
+        )
+
+    def _part(
+        self,
+        placed: _Placed,
+        projected: Projected,
+        reference: np.ndarray,
+        adjusted: Mapping[int, Adjusted],
+        kept: Sequence[int],
+    ) -> AncestryPart:
+        two = np.zeros((len(self.bundle.pcs), 2))
+        two[:, : self.bundle.pcs.shape[1]] = self.bundle.pcs[:, :2]
+        ours = np.zeros((len(placed.pcs), 2))
+        ours[:, : placed.pcs.shape[1]] = placed.pcs[:, :2]
+        drawn = [m for m in kept if np.isfinite(adjusted[m].z_norm2).any()]
+        return AncestryPart(
+            reference=self.bundle.name,
+            build=self.bundle.build,
+            n_reference=len(self.bundle.pcs),
+            populations=placed.names,
+            reference_pcs=two,
+            reference_population=placed.reference_population,
+            cohort_pcs=ours,
+            cohort_population=placed.population,
+            n_variants=len(projected.found),
+            n_found=projected.n_found,
+            coverage=projected.matched,
+            n_low_coverage=int(placed.few_calls.sum()),
+            spreads=[
+                _spread(self._models[m].name, reference[m], adjusted[m], placed)
+                for m in drawn[:SPREADS]
+            ],
+            n_more=max(0, len(drawn) - SPREADS),
+        )
+
+    def _warnings(
+        self, placed: _Placed, enough: np.ndarray, share: np.ndarray, kept: Sequence[int]
+    ) -> Iterable[str]:
+        n = len(placed.population)
+        if placed.outside.any():
+            yield (
+                f"{int(placed.outside.sum())} of {n} people lie outside the reference "
+                f"{self.bundle.name}: their scores are not adjusted."
+            )
+        if placed.few_calls.any():
+            yield (
+                f"{int(placed.few_calls.sum())} of {n} people have too few called genotypes to be "
+                "placed in the reference (--min-projection-coverage): their scores are not "
+                "adjusted."
+            )
+        few = [m for m in kept if not enough[m]]
+        if few:
+            names = ", ".join(self._models[m].name for m in few[:5])
+            yield (
+                f"Not adjusted, because too little of the score is in both the cohort and the "
+                f"reference (--min-weighted-coverage): {names}"
+                + (f" and {len(few) - 5} more." if len(few) > 5 else ".")
+            )
+
+
+def loadings_of(bundle: ReferenceBundle) -> Loadings:
+    """What projects onto a bundle's components: sums over variants / sqrt(variants in the PCA)."""
+    weights = bundle.weights * bundle.scale[:, None] / np.sqrt(bundle.n_variants)
+    variants = bundle.loadings.select("contig", "position", "ref", "alt")
+    return Loadings(variants, bundle.centre, weights, bundle.build)
+
+
+def population_labels(labels: pl.DataFrame) -> list[str]:
+    """The label that distributions go by: the superpopulation where there is one."""
+    return labels.select(pl.coalesce("superpopulation", "population"))["superpopulation"].to_list()
+
+
+def label_groups(labels: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Label -> bool (people,), of superpopulations, then of populations."""
+    groups: dict[str, np.ndarray] = {}
+    for column in ("superpopulation", "population"):
+        for label in labels[column].drop_nulls().unique().sort().to_list():
+            groups.setdefault(label, (labels[column] == label).fill_null(False).to_numpy())
+    return groups
+
+
+def _distance_and_notes(
+    people: Mapping[str, np.ndarray], text: str | None, reference_pcs: np.ndarray, placed: _Placed
+) -> tuple[np.ndarray, list[str]]:
+    n = len(placed.population)
+    inside = placed.population >= 0
+    distance = np.full(n, np.nan)
+    if people:
+        found = discovery_distance(people, reference_pcs, np.nan_to_num(placed.pcs))
+        distance = np.where(placed.few_calls, np.nan, found.distance)
+        notes = found.notes()
+    elif text:
+        notes = ["the discovery ancestry is not one that the reference names: accuracy unknown"] * n
+    else:
+        notes = ["the model does not name its discovery ancestry: accuracy unknown"] * n
+    return distance, [
+        said if there else "outside the reference: not adjusted, accuracy unknown"
+        if out else "not placed: accuracy unknown"
+        for said, there, out in zip(notes, inside.tolist(), placed.outside.tolist(), strict=True)
+    ]  # fmt: skip
+
+
+def _ancestry_table(samples: Sequence[str], placed: _Placed, projected: Projected) -> pl.DataFrame:
+    names = np.array([*placed.names, None], object)
+    inside = placed.population >= 0
+    best = np.where(inside, placed.probability.max(axis=1, initial=0.0), np.nan)
+    columns = {
+        "sample": list(samples),
+        "most_similar_population": names[placed.population].tolist(),
+        "population_probability": best,
+        "genetic_distance": placed.distance,
+        "outside_reference": placed.outside,
+        "projection_coverage": projected.coverage,
+    }
+    columns |= {f"PC{i + 1}": placed.pcs[:, i] for i in range(placed.pcs.shape[1])}
+    columns |= {f"probability_{p}": placed.probability[:, i] for i, p in enumerate(placed.names)}
+    texts = {"sample": pl.Utf8, "most_similar_population": pl.Utf8}
+    return pl.DataFrame(columns, schema_overrides=texts).with_columns(
+        pl.col(pl.Float64).fill_nan(None)
+    )
+
+
+def _spread(model: str, reference: np.ndarray, adjusted: Adjusted, placed: _Placed) -> Spread:
+    """Five numbers per population of the reference's scores as they are, and of the cohort's."""
+    standard = (reference - reference.mean()) / (reference.std() or 1.0)
+    as_is, after, n = {}, {}, {}
+    for i, name in enumerate(placed.names):
+        as_is[name] = np.quantile(standard[placed.reference_population == i], QUANTILES).tolist()
+        z = adjusted.z_norm2[placed.population == i]
+        z = z[np.isfinite(z)]
+        n[name] = len(z)
+        if len(z) >= FEWEST_DRAWN:
+            after[name] = np.quantile(z, QUANTILES).tolist()
+    return Spread(model, as_is, after, n)
