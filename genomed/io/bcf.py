@@ -9,13 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from genomed.errors import InputError, UsageError
+from genomed.io.bcf_fields import FieldText
 from genomed.io.bcf_header import MAGIC, BcfHeader, parse_bcf_header
 from genomed.io.bgzf import Chunk, TextStream
 from genomed.io.selection import OrderWatch, RowSelector, keep_samples
 from genomed.io.variant_frame import Records, batch_rows, build_frame
+from genomed.io.vcf_batches import n_head
 from genomed.kernels import bcf_binary as kernel
+from genomed.kernels.vcf_cells import split_phase
 from genomed.regions import Region
 from genomed.schema import ReadCounts, VariantBatch, Wanted
 
@@ -33,6 +37,8 @@ _WHAT = {
     kernel.BAD_DOSAGE: "a dosage is not between 0 and 2",
 }
 
+_NOTES = {"half_call": kernel.HALF_CALLS, "low_quality_call": kernel.LOW_CALLS}
+
 
 class BcfReader:
     """Reads BCF, BGZF-compressed or not; satisfies the Reader contract of genomed.schema.
@@ -45,6 +51,8 @@ class BcfReader:
     samples, contigs, counts : see genomed.schema.Reader
     dosage  : None, "DS" or "GP": the FORMAT field of call_dosage; where it is missing, the call
     threads : threads that inflate
+    call_thresholds, phase, fields : as in VcfReader; `qual` and numbers in `info` are written with
+              six significant digits, as bcftools does
     stream  : an opened TextStream of the same file; path ``-`` is standard input
     size    : bytes of the file on disk, None for a pipe; n_compressed of them are read so far
     """
@@ -57,6 +65,9 @@ class BcfReader:
         dosage: str | None = None,
         threads: int = 1,
         max_batch_bytes: int = 16 << 20,
+        call_thresholds: tuple[int, int] = (0, 0),
+        phase: bool = False,
+        fields: Sequence[str] = (),
         stream: TextStream | None = None,
     ) -> None:
         if dosage not in _DOSAGE:
@@ -74,9 +85,26 @@ class BcfReader:
         self.contigs = self._header.contigs
         self.counts = ReadCounts(notes=dict(self._header.notes))
         self._field = _DOSAGE[dosage]
-        self._dosage_key = self._header.keys.get(dosage or "", -1)
+        self._keys = self._format_keys(dosage, call_thresholds)
+        self._thresholds = np.array(call_thresholds, np.int64)
+        self._phase = phase
+        self._fields = tuple(fields)
+        n_head(fields)  # refuses what is not known
         self._max_rows = batch_rows(len(self.samples), max_batch_bytes)
         self.n_compressed = 0
+
+    @property
+    def header_text(self) -> bytes:
+        """The header as a VCF has it, lines ending in a line feed only."""
+        return self._header.text
+
+    def _format_keys(self, dosage: str | None, thresholds: tuple[int, int]) -> np.ndarray:
+        """int64 (4,): numbers of GT, the dosage field, DP and GQ; -1 for what is not needed."""
+        names = ("GT", dosage or "", "DP", "GQ")
+        needed = (True, dosage is not None, thresholds[0] > 0, thresholds[1] > 0)
+        keys = self._header.keys
+        found = [keys.get(n, -1) if use else -1 for n, use in zip(names, needed, strict=True)]
+        return np.array(found, np.int64)
 
     def close(self) -> None:
         """Close the file; it is opened again when it is read again."""
@@ -287,7 +315,8 @@ class _Batch:
     def __init__(self, reader: BcfReader, names: list[str]) -> None:
         self._reader = reader
         self._names = names
-        self._tally = np.zeros(2, np.int64)
+        self._tally = np.zeros(kernel.N_TALLIES, np.int64)
+        self._text = FieldText(reader._fields, reader._header)
         self._word = np.empty(1, np.uint32)
         self._begin(reader._max_rows)
 
@@ -315,11 +344,24 @@ class _Batch:
             if not_utf8:
                 notes = self._reader.counts.notes
                 notes["not_utf8"] = notes.get("not_utf8", 0) + 1
-            alt_count = self._alt_count[: self._row]
+            if self._reader._fields:
+                frame = frame.hstack(self._columns(records))
+            alt_count, phase = self._alt_count[: self._row], None
+            if self._reader._phase:
+                phase = np.empty_like(alt_count)
+                split_phase(alt_count, alt_count, phase)
             ploidy = _split_haploid(alt_count) if self._tally[kernel.HAPLOID_CALLS] else None
             dosage = self._dosage[: self._row] if self._reader._field else None
-            yield VariantBatch(frame, alt_count, ploidy, dosage)
+            yield VariantBatch(frame, alt_count, ploidy, dosage, phase)
         self._begin(self._reader._max_rows)
+
+    def _columns(self, records: Records) -> pl.DataFrame:
+        try:
+            return self._text.columns()
+        except (ValueError, pl.exceptions.PolarsError) as error:
+            raise InputError(
+                f"{self._reader.path}: {error}, near record {records.number[0]}; mend the file"
+            ) from None
 
     def _begin(self, rows: int) -> None:
         n_samples = len(self._reader.samples)
@@ -329,21 +371,23 @@ class _Batch:
         shape = (rows, n_samples) if self._reader._field else (0, 0)
         self._dosage = np.empty(shape, np.float32)
         self._tally[:] = 0
+        self._text.clear()
 
     def _decode(self, w: _Walked, first: int) -> int:
         """Decode from chosen[first] on; the first record that did not fit."""
         reader = self._reader
         fate = np.zeros(len(w.chosen), np.uint8)
-        half_calls = self._tally[kernel.HALF_CALLS]
+        before = self._tally.copy()
         reached, self._row, wrong = kernel.decode_records(
             w.buffer,
             w.place,
             w.chosen,
             first,
             len(reader._header.samples),
-            reader._header.keys.get("GT", -1),
-            reader._dosage_key,
+            reader._keys,
             reader._field,
+            reader._thresholds,
+            reader._phase,
             reader._kept,
             self._alt_count,
             self._dosage,
@@ -356,22 +400,26 @@ class _Batch:
         if wrong:
             raise reader.damaged(w.first + int(w.chosen[reached]) + 1, wrong)
         kept = w.chosen[first:reached][fate[first:reached] == kernel.EMITTED]
-        self._count(reached - first, len(kept), int(self._tally[kernel.HALF_CALLS] - half_calls))
+        self._count(reached - first, len(kept), self._tally - before)
         lost = w.chosen[first:reached][fate[first:reached] != kernel.EMITTED]
         reader.counts.refused_at += [
             (self._names[c], int(p)) for c, p in zip(w.contig[lost], w.position[lost], strict=True)
         ]
         if len(kept):
             self._records.append(_records(w, kept))
+            damaged = self._text.add(w.buffer, w.place, kept)
+            if damaged is not None:
+                raise reader.damaged(w.first + int(kept[damaged]) + 1, kernel.BAD_STRUCTURE)
         return reached
 
-    def _count(self, n: int, n_kept: int, half_calls: int) -> None:
+    def _count(self, n: int, n_kept: int, met: np.ndarray) -> None:
         counts = self._reader.counts
         counts.n_emitted += n_kept
         if n > n_kept:
             counts.refused["ploidy"] = counts.refused.get("ploidy", 0) + n - n_kept
-        if half_calls:
-            counts.notes["half_call"] = counts.notes.get("half_call", 0) + half_calls
+        for note, slot in _NOTES.items():
+            if met[slot]:
+                counts.notes[note] = counts.notes.get(note, 0) + int(met[slot])
 
 
 def _records(w: _Walked, kept: np.ndarray) -> Records:

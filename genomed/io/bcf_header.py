@@ -24,6 +24,7 @@ class BcfHeader(NamedTuple):
     names   : contig name by its number in records; "" for a number without a name
     keys    : number of each FILTER, INFO and FORMAT name
     notes   : leniency code -> times taken
+    text    : of the header, without the IDX numbers
     """
 
     samples: list[str]
@@ -31,6 +32,7 @@ class BcfHeader(NamedTuple):
     names: list[str]
     keys: dict[str, int]
     notes: dict[str, int]
+    text: bytes
 
 
 def parse_bcf_header(text: bytes, path: str) -> BcfHeader:
@@ -56,4 +58,11 @@ def parse_bcf_header(text: bytes, path: str) -> BcfHeader:
         elif name[1] not in keys:
             keys[name[1]] = int(index[1]) if index else len(keys)
     names = [contigs.get(i, "") for i in range(max(contigs, default=-1) + 1)]
-    return BcfHeader(header.samples, header.contigs, names, keys, header.notes)
+    return BcfHeader(
+        header.samples, header.contigs, names, keys, header.notes, _without_numbers(header.text)
+    )
+
+
+def _without_numbers(text: bytes) -> bytes:
+    """The header as a VCF has it."""
+    return re.sub(rb",IDX=\d+(?=>\r?$)", b"", text, flags=re.MULTILINE).replace(b"\r\n", b"\n")

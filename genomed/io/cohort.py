@@ -23,9 +23,15 @@ def open_cohort(
     threads: int = 1,
     max_batch_bytes: int = 16 << 20,
     block_thresholds: tuple[int, int] = (0, 0),
+    call_thresholds: tuple[int, int] = (0, 0),
+    phase: bool = False,
+    fields: Sequence[str] = (),
     stream: TextStream | None = None,
 ) -> Reader:
-    """Open a cohort; see the readers for what each option means to a format."""
+    """Open a cohort; see the readers for what each option means to a format.
+
+    call_thresholds, phase and fields are for VCF and BCF; other readers are not told of them.
+    """
     name = cohort_format(path)
     options: dict[str, Any] = {
         "samples": samples,
@@ -40,6 +46,8 @@ def open_cohort(
             name = "bcf"
         else:
             options["block_thresholds"] = block_thresholds
+    if name in ("vcf", "bcf"):
+        options |= {"call_thresholds": call_thresholds, "phase": phase, "fields": fields}
     try:
         reader = load("reader", name)
     except UnknownNameError:

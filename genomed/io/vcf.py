@@ -19,10 +19,10 @@ import numpy as np
 from genomed.errors import InputError, UsageError
 from genomed.io.bgzf import TextStream, unfit_index
 from genomed.io.formats import index_paths
-from genomed.io.vcf_batches import BatchBuilder
+from genomed.io.vcf_batches import BatchBuilder, n_head
 from genomed.io.vcf_header import VcfHeader, decode_text, parse_header
 from genomed.io.vcf_index import VcfIndex, compressed_bytes
-from genomed.io.vcf_scan import Piece, ScannedChunk, ScanPlan, padded, scan_chunk
+from genomed.io.vcf_scan import Delivery, Piece, ScannedChunk, ScanPlan, padded, scan_chunk
 from genomed.kernels import vcf_codes as codes
 from genomed.regions import Region, canonical_contig
 from genomed.schema import ReadCounts, VariantBatch, Wanted
@@ -59,6 +59,12 @@ class VcfReader:
     max_batch_bytes : upper limit of a batch's alt_count array (one record always fits)
     block_thresholds : least MIN_DP (else DP) and least GQ of a reference block; calls of blocks
                       that fall short count as not called
+    call_thresholds : least DP and least GQ of every call, 0 for none; calls that fall short count
+                      as not called, those without DP or GQ stand
+    phase           : whether to fill call_phase
+    fields          : of "qual", "filter", "info": columns that the frame of a batch has besides, as
+                      the file spells them, and with any of them `alt_number`, which of its
+                      record's ALTs the row has (1-based; 0 without ALT)
     stream          : an already opened TextStream of the same file (it may be prefetching)
 
     Where a .csi or .tbi lies beside a BGZF file and the parts that can hold what is asked for are
@@ -77,6 +83,9 @@ class VcfReader:
         threads: int = 1,
         max_batch_bytes: int = 16 << 20,
         block_thresholds: tuple[int, int] = (0, 0),
+        call_thresholds: tuple[int, int] = (0, 0),
+        phase: bool = False,
+        fields: Sequence[str] = (),
         stream: TextStream | None = None,
     ) -> None:
         if dosage not in _DOSAGE:
@@ -94,8 +103,10 @@ class VcfReader:
         self.counts = ReadCounts()
         self.n_compressed = 0
         self._digest: str | None = None
-        self._dosage = _DOSAGE[dosage]
-        self._thresholds = np.array(block_thresholds, np.int64)
+        self._fields = tuple(fields)
+        self._delivery = Delivery(
+            _DOSAGE[dosage], phase, n_head(fields), block_thresholds, call_thresholds
+        )
         self._threads = max(1, threads)
         self._max_batch_bytes = max_batch_bytes
         kept = self._slots >= 0
@@ -105,6 +116,11 @@ class VcfReader:
     def size(self) -> int | None:
         """Bytes of the file on disk, None for a pipe."""
         return self._stream.size if self._stream else None
+
+    @property
+    def header_text(self) -> bytes:
+        """The header, lines ending in a line feed only."""
+        return self.header.text.replace(b"\r\n", b"\n")
 
     @property
     def sha256(self) -> str | None:
@@ -154,8 +170,8 @@ class VcfReader:
         self._contigs_seen: set[bytes] = set()
         self._seeking = False
         return ScanPlan.make(
-            self.header, self._slots, len(self.samples), self._dosage, self._thresholds, region,
-            wanted, self._max_batch_bytes,
+            self.header, self._slots, len(self.samples), self._delivery, region, wanted,
+            self._max_batch_bytes,
         )  # fmt: skip
 
     def _ranges(self, region: Region | None, wanted: Wanted | None) -> np.ndarray | None:
@@ -184,7 +200,7 @@ class VcfReader:
 
     def _builder(self) -> BatchBuilder:
         max_rows = max(1, self._max_batch_bytes // max(1, len(self.samples)))
-        return BatchBuilder(max_rows, self._dosage != codes.NO_DOSAGE)
+        return BatchBuilder(max_rows, self._fields)
 
     def _note_undecoded(self, plan: ScanPlan) -> None:
         if self.counts.n_records:
@@ -357,6 +373,7 @@ _NOTES = {
     "duplicate_position": codes.N_SAME_POSITION,
     "allele_without_alt": codes.N_UNNAMED_ALTS,
     "low_quality_block": codes.N_LOW_BLOCK_CALLS,
+    "low_quality_call": codes.N_LOW_CALLS,
 }
 
 

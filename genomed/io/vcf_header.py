@@ -25,7 +25,8 @@ class VcfHeader:
     n_fixed : columns before the samples, 8 or 9
     n_lines : lines up to and with #CHROM
     notes   : leniency code -> times taken
-    build   : text of ##reference, or "" (a hint only)
+    reference : what ##reference says, or ""
+    text    : all of it, as it lies in the file
     """
 
     samples: list[str]
@@ -34,6 +35,7 @@ class VcfHeader:
     n_lines: int
     reference: str = ""
     notes: dict[str, int] = field(default_factory=dict)
+    text: bytes = field(default=b"", repr=False)
 
 
 def decode_text(data: bytes, notes: dict[str, int]) -> str:
@@ -78,7 +80,7 @@ def parse_header(data: bytes, path: str) -> VcfHeader:
         notes["crlf"] = 1
         last = last[:-1]
     n_fixed, samples = _columns(last.split("\t"), len(lines), path)
-    return VcfHeader(samples, contigs, n_fixed, len(lines), reference, notes)
+    return VcfHeader(samples, contigs, n_fixed, len(lines), reference, notes, data)
 
 
 def _columns(columns: list[str], line: int, path: str) -> tuple[int, list[str]]:

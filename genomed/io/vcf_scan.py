@@ -12,10 +12,11 @@ from genomed.io.bgzf import PADDING, Chunk
 from genomed.io.vcf_header import VcfHeader, spellings
 from genomed.kernels import vcf_codes as codes
 from genomed.kernels import vcf_text as kernel
+from genomed.kernels.vcf_cells import split_phase
 from genomed.regions import Region, canonical_contig
 from genomed.schema import Wanted
 
-__all__ = ["Piece", "ScanPlan", "ScannedChunk", "padded", "scan_chunk"]
+__all__ = ["Delivery", "Piece", "ScanPlan", "ScannedChunk", "padded", "scan_chunk"]
 
 
 def padded(text: bytes) -> np.ndarray:
@@ -40,6 +41,7 @@ class Piece:
     refused: list[tuple[bytes, int]]
     alt_count: np.ndarray
     call_dosage: np.ndarray | None
+    call_phase: np.ndarray | None
     row_line: np.ndarray
     row_at: np.ndarray
     row_alt: np.ndarray
@@ -50,8 +52,25 @@ class Piece:
     error: tuple[int, int, bytes, bytes] | None = None
 
 
+class Delivery(NamedTuple):
+    """What a reader was asked to deliver of the rows that somebody wants.
+
+    dosage           : NO_DOSAGE, DS or GP
+    phase            : whether to fill call_phase
+    n_head           : first columns of the line that are delivered: 5, 7 (to FILTER) or 8 (to INFO)
+    block_thresholds : least depth and quality of the calls of a reference block
+    call_thresholds  : least depth and quality of every call
+    """
+
+    dosage: int = codes.NO_DOSAGE
+    phase: bool = False
+    n_head: int = 5
+    block_thresholds: tuple[int, int] = (0, 0)
+    call_thresholds: tuple[int, int] = (0, 0)
+
+
 _NO_ROWS = (
-    np.zeros((0, 0), np.int8), None, np.zeros(0, np.int64), np.zeros(0, np.int64),
+    np.zeros((0, 0), np.int8), None, None, np.zeros(0, np.int64), np.zeros(0, np.int64),
     np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.uint8), b"",
 )  # fmt: skip
 
@@ -125,8 +144,9 @@ class ScanPlan:
     positions: np.ndarray
     id_table: np.ndarray
     region: np.ndarray
-    dosage: int
+    delivery: Delivery
     thresholds: np.ndarray
+    call_thresholds: np.ndarray
     rows: int
     buffers: _Buffers = field(default_factory=_Buffers)
 
@@ -136,8 +156,7 @@ class ScanPlan:
         header: VcfHeader,
         slots: np.ndarray,
         n_kept: int,
-        dosage: int,
-        thresholds: np.ndarray,
+        delivery: Delivery,
         region: Region | None,
         wanted: Wanted | None,
         max_batch_bytes: int,
@@ -173,8 +192,9 @@ class ScanPlan:
             ),
             id_table=_id_table(wanted.ids if wanted else frozenset()),
             region=limits,
-            dosage=dosage,
-            thresholds=thresholds,
+            delivery=delivery,
+            thresholds=np.array(delivery.block_thresholds, np.int64),
+            call_thresholds=np.array(delivery.call_thresholds, np.int64),
             rows=max(1, min(8192, max_batch_bytes // max(1, n_kept), (4 << 20) // max(1, n_kept))),
         )
 
@@ -189,9 +209,10 @@ class ScanPlan:
             status = kernel.scan_lines(
                 text, begin, end, self.n_fixed, self.n_samples, self.slots, self.keep_all,
                 self.contig_text, self.contig_bounds, self.contig_first, self.contig_last,
-                self.positions, self.id_table, self.region, self.dosage, self.thresholds, b.scratch,
-                b.words, b.row, b.values, b.alt_count, b.call_dosage, b.row_line, b.row_at,
-                b.row_alt, b.row_n_alts, b.row_end, b.row_flags, b.head, b.head_bounds, b.changes,
+                self.positions, self.id_table, self.region, self.delivery.dosage, self.thresholds,
+                self.call_thresholds, self.delivery.phase, self.delivery.n_head, b.scratch, b.words,
+                b.row, b.values, b.alt_count, b.call_dosage, b.row_line, b.row_at, b.row_alt,
+                b.row_n_alts, b.row_end, b.row_flags, b.head, b.head_bounds, b.changes,
                 b.refused_at, state,
             )  # fmt: skip
             pieces.append(self._piece(text, b, state, status))
@@ -224,12 +245,21 @@ class ScanPlan:
         if n == 0:
             return Piece(state, contigs, refused, *_NO_ROWS, error)
         dosage = None if b.call_dosage is None else b.call_dosage[:n].copy()
+        alt_count, phase = self._counts(b.alt_count[:n])
         return Piece(
-            state, contigs, refused, b.alt_count[:n].copy(), dosage, b.row_line[:n].copy(),
+            state, contigs, refused, alt_count, dosage, phase, b.row_line[:n].copy(),
             b.row_at[:n].copy(), b.row_alt[:n].copy(), b.row_n_alts[:n].copy(),
             b.row_end[:n].copy(), b.row_flags[:n].copy(),
             b.head[: int(state[codes.HEAD_USED])].tobytes(), error,
         )  # fmt: skip
+
+    def _counts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Copies of the counts and the phase that a reused buffer holds."""
+        if not self.delivery.phase:
+            return codes.copy(), None
+        alt_count, phase = np.empty_like(codes), np.empty_like(codes)
+        split_phase(codes, alt_count, phase)
+        return alt_count, phase
 
     def _thread_buffers(self) -> _Buffers:
         b = self.buffers
@@ -247,7 +277,7 @@ class ScanPlan:
 
     def _allocate(self, b: _Buffers) -> None:
         b.alt_count = np.empty((b.rows, self.n_kept), np.int8)
-        with_dosage = self.dosage != codes.NO_DOSAGE
+        with_dosage = self.delivery.dosage != codes.NO_DOSAGE
         b.call_dosage = np.empty((b.rows, self.n_kept), np.float32) if with_dosage else None
         b.row_line = np.empty(b.rows, np.int64)
         b.row_at = np.empty(b.rows, np.int64)

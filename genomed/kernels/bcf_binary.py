@@ -7,6 +7,7 @@ within its record: numba does not check bounds, and files may be damaged.
 import numpy as np
 
 from genomed.kernels.native import inner, kernel
+from genomed.kernels.vcf_codes import ALT_FIRST, ALT_SECOND
 
 __all__ = [
     "BAD_ALLELE",
@@ -20,8 +21,10 @@ __all__ = [
     "HALF_CALLS",
     "HAPLOID",
     "HAPLOID_CALLS",
+    "LOW_CALLS",
     "NO_DOSAGE",
     "N_PLACES",
+    "N_TALLIES",
     "REFUSED",
     "decode_records",
     "join_alleles",
@@ -29,15 +32,16 @@ __all__ = [
 ]
 
 # Columns of `place`, int32: offsets into the buffer, and numbers.
-ID_START, ID_STOP, ALLELES, N_ALTS, INDIVIDUAL, STOP, N_FORMATS = range(7)
-N_PLACES = 7
+ID_START, ID_STOP, ALLELES, N_ALTS, INDIVIDUAL, STOP, N_FORMATS, START = range(8)
+N_PLACES = 8
 
 # What is wrong with a record; 0 is nothing.
 BAD_STRUCTURE, BAD_CONTIG, BAD_SAMPLES, BAD_ALLELE, BAD_DOSAGE = range(1, 6)
 
 NO_DOSAGE, DS, GP = range(3)
 EMITTED, REFUSED = range(2)  # fate of a decoded record
-HALF_CALLS, HAPLOID_CALLS = range(2)  # slots of `tally`
+HALF_CALLS, HAPLOID_CALLS, LOW_CALLS = range(3)  # slots of `tally`
+N_TALLIES = 3
 HAPLOID = 4  # 4 and 5 stand for 0 and 1 copies in a haploid call, until the caller splits them
 
 MISSING_CALL = -9
@@ -174,7 +178,7 @@ def walk_records(buffer, end, n_contigs, n_samples, end_key, contig, position, e
         place[row, ID_START], place[row, ID_STOP] = data, data + length
         place[row, ALLELES] = data + length
         place[row, N_ALTS] = n_alleles - 1
-        place[row, INDIVIDUAL], place[row, STOP] = individual, stop
+        place[row, START], place[row, INDIVIDUAL], place[row, STOP] = at, individual, stop
         place[row, N_FORMATS] = n_formats if n_called > 0 else 0
         next_allele = data + length
         symbolic = True
@@ -249,27 +253,32 @@ def join_alleles(buffer, place, rows, out):
 
 
 @inner
-def _find_formats(buffer, place, n_samples, gt_key, dosage_key):
-    """(type, values per sample, offset) of GT and of the dosage field; an offset of 0 is absent.
+def _find_formats(buffer, place, n_samples, keys):
+    """(type, values per sample, offset) of GT, dosage, depth and quality; an offset of 0 is absent.
 
+    keys : int64 (4,), their numbers in the dictionary, -1 for one that is not asked for
     The last value is False when the FORMAT block is damaged.
     """
     at, stop = np.int64(place[INDIVIDUAL]), np.int64(place[STOP])
     gt = (np.int64(0), np.int64(0), np.int64(0))
-    dosage = gt
+    dosage, depth, quality = gt, gt, gt
     for _ in range(place[N_FORMATS]):
         key, at = _key(buffer, at, stop)
         if at < 0:
-            return gt, dosage, False
+            return gt, dosage, depth, quality, False
         kind, length, data = _typed(buffer, at, stop)
         at = data + length * _width(kind) * n_samples
         if data < 0 or at > stop:
-            return gt, dosage, False
-        if key == gt_key and kind <= INT32:
+            return gt, dosage, depth, quality, False
+        if key == keys[0] and kind <= INT32:
             gt = (kind, length, data)
-        elif key == dosage_key:
+        elif key == keys[1]:
             dosage = (kind, length, data)
-    return gt, dosage, True
+        elif key == keys[2]:
+            depth = (kind, length, data)
+        elif key == keys[3]:
+            quality = (kind, length, data)
+    return gt, dosage, depth, quality, True
 
 
 @inner
@@ -291,6 +300,18 @@ def _count_plain(buffer, at, alt, n_alts, out):
 
 
 @inner
+def _add_phase(buffer, at, alt, out):
+    """Code the heterozygous phased calls of a row that _count_plain has counted."""
+    wanted = np.uint8(alt + 1)
+    cells = buffer[at : at + 2 * len(out)]
+    for s in range(len(out)):
+        x = np.uint8(cells[2 * s] >> np.uint8(1))
+        phased = np.uint8(cells[2 * s + 1] & np.uint8(1)) != np.uint8(0)
+        code = np.int8(ALT_FIRST) if x == wanted else np.int8(ALT_SECOND)
+        out[s] |= code if phased and out[s] == np.int8(1) else np.int8(0)
+
+
+@inner
 def _allele_at(buffer, at, width):
     """One entry of a GT vector: allele number, -1 missing, -2 end of a shorter call."""
     value = _integer(buffer, at, width)
@@ -300,9 +321,10 @@ def _allele_at(buffer, at, width):
 
 
 @inner
-def _count_any(buffer, at, width, length, kept, alt, n_alts, out, tally):
+def _count_any(buffer, at, width, length, kept, alt, n_alts, phase, out, tally):
     """Count an ALT in calls of any form; False when an allele is not there.
 
+    phase : whether heterozygous phased calls are coded as such
     tally[HALF_CALLS] and tally[HAPLOID_CALLS] are added to
     """
     for j in range(len(out)):
@@ -319,6 +341,8 @@ def _count_any(buffer, at, width, length, kept, alt, n_alts, out, tally):
             tally[HAPLOID_CALLS] += 1
         else:
             out[j] = (a == alt) + (b == alt)
+            if phase and out[j] == 1 and _integer(buffer, first + width, width) & 1:
+                out[j] = 1 + (ALT_FIRST if a == alt else ALT_SECOND)
     return True
 
 
@@ -397,9 +421,34 @@ def _fill_dosage(buffer, dosage, field, alt, n_alts, has_gt, kept, alt_count, ou
             near = known and abs(value - np.rint(value)) <= 0.100001  # as plink2's hard calls
             alt_count[j] = np.int8(np.rint(value)) if near else MISSING_CALL
         elif not known and alt_count[j] >= 0:
-            value = np.float32(alt_count[j] - HAPLOID if alt_count[j] >= HAPLOID else alt_count[j])
+            value = np.float32(alt_count[j] & 3)
         out[j] = value
     return True
+
+
+@inner
+def _is_low(buffer, field, sample, least, word, real):
+    """Is this sample's number below `least`? Not when it is missing, or there is no such field."""
+    kind, length, at = field
+    if at == 0 or length == 0 or _width(kind) == 0 or kind == CHAR:
+        return False
+    value = _number(buffer, at + sample * length * _width(kind), kind, word, real)[0]
+    return value < np.float32(least)
+
+
+@inner
+def _drop_low(buffer, depth, quality, thresholds, kept, alt_count, rows, n_rows, dosage, tally,
+              word, real):  # fmt: skip
+    """Turn calls of too little depth or quality into missing ones, in all rows of a record."""
+    for j in range(len(kept)):
+        if _is_low(buffer, depth, kept[j], thresholds[0], word, real) or _is_low(
+            buffer, quality, kept[j], thresholds[1], word, real
+        ):
+            tally[LOW_CALLS] += alt_count[rows, j] >= 0
+            for row in range(rows, rows + n_rows):
+                alt_count[row, j] = MISSING_CALL
+                if len(dosage):
+                    dosage[row, j] = np.nan
 
 
 @kernel
@@ -409,9 +458,10 @@ def decode_records(
     chosen,
     first,
     n_samples,
-    gt_key,
-    dosage_key,
+    keys,
     field,
+    thresholds,
+    phase,
     kept,
     alt_count,
     call_dosage,
@@ -426,12 +476,15 @@ def decode_records(
     place       : int32 (records, N_PLACES), from walk_records
     chosen      : int64 (chosen,), records to decode; those before `first` are done
     n_samples   : of the file
-    field       : NO_DOSAGE, DS or GP; dosage_key is its number in the dictionary
+    keys        : int64 (4,), numbers of GT, the dosage field, DP and GQ in the dictionary, or -1
+    field       : NO_DOSAGE, DS or GP
+    thresholds  : int64 (2,), least DP and GQ of a call
+    phase       : whether heterozygous phased calls are coded as such, see vcf_cells.split_phase
     kept        : int64 (samples,), the samples to decode
     alt_count   : int8 (rows, samples), filled from `row` on; haploid calls are coded HAPLOID + 0, 1
     call_dosage : float32 (rows, samples), filled likewise, or (0, 0) for NO_DOSAGE
     fate        : uint8 (chosen,), filled: EMITTED or REFUSED (more than two alleles in a call)
-    tally       : int64 (2,), added to
+    tally       : int64 (N_TALLIES,), added to
     word, real  : uint32 (1,) and its float32 view, scratch
     returns     : first record that is not done (the rows are full, or it is wrong), next free row,
                   what is wrong with that record (or 0)
@@ -443,7 +496,7 @@ def decode_records(
         n_rows = n_alts if n_alts > 0 else 1
         if row + n_rows > len(alt_count):
             return c, row, 0
-        gt, dosage, good = _find_formats(buffer, here, n_samples, gt_key, dosage_key)
+        gt, dosage, depth, quality, good = _find_formats(buffer, here, n_samples, keys)
         if not good:
             return c, row, BAD_STRUCTURE
         kind, length, at = gt
@@ -461,12 +514,15 @@ def decode_records(
                 for j in range(len(out)):
                     out[j] = MISSING_CALL
             elif (
-                not everybody
-                or width != 1
-                or length != 2
-                or n_alts > 60
-                or not _count_plain(buffer, at, alt, n_alts, out)
-            ) and not _count_any(buffer, at, width, length, kept, alt, n_alts, out, tally):
+                everybody
+                and width == 1
+                and length == 2
+                and n_alts <= 60
+                and _count_plain(buffer, at, alt, n_alts, out)
+            ):
+                if phase:
+                    _add_phase(buffer, at, alt, out)
+            elif not _count_any(buffer, at, width, length, kept, alt, n_alts, phase, out, tally):
                 return c, row, BAD_ALLELE
             if field != NO_DOSAGE and not _fill_dosage(
                 buffer,
@@ -482,5 +538,10 @@ def decode_records(
                 real,
             ):
                 return c, row, BAD_DOSAGE
+        if depth[2] > 0 or quality[2] > 0:
+            _drop_low(
+                buffer, depth, quality, thresholds, kept, alt_count, row, n_rows, call_dosage,
+                tally, word, real,
+            )  # fmt: skip
         row += n_rows
     return len(chosen), row, 0

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from genomed.kernels.native import inner
+from genomed.kernels.native import inner, kernel
 from genomed.kernels.vcf_codes import (
+    ALT_FIRST,
+    ALT_SECOND,
     BAD_ALLELE,
     BAD_COLUMNS,
     BAD_GENOTYPE,
@@ -23,6 +25,7 @@ from genomed.kernels.vcf_codes import (
     MISSING_CALL,
     N_HALF_CALLS,
     N_LOW_BLOCK_CALLS,
+    N_LOW_CALLS,
     N_UNNAMED_ALTS,
     NINE,
     PLUS,
@@ -34,29 +37,62 @@ from genomed.kernels.vcf_codes import (
 
 
 @inner
-def decode_regular(words, n_samples, alt_count):
-    """Decode cells ``a|b`` + tab, a and b in 0 1 '.', from uint32 words; 0 when all were such.
+def _regular_cell(word):
+    """One cell ``a|b`` + tab, a and b in 0 1 '.': whether it is such, its count, its phase code.
 
-    Each word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.',
-    and 0x53 where the separator is '/'.
+    The word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.', and
+    0x53 where the separator is '/'.
     """
+    d = word ^ np.uint32(0x09307C30)
+    a = d & np.uint32(0xFF)
+    separator = (d >> np.uint32(8)) & np.uint32(0xFF)
+    b = (d >> np.uint32(16)) & np.uint32(0xFF)
+    missing = ((a | b) & np.uint32(0x10)) != np.uint32(0)
+    regular = (
+        ((a <= np.uint32(1)) | (a == np.uint32(0x1E)))
+        & ((b <= np.uint32(1)) | (b == np.uint32(0x1E)))
+        & ((separator == np.uint32(0)) | (separator == np.uint32(0x53)))
+        & (d < np.uint32(0x1000000))
+        & (((a ^ b) & np.uint32(0x10)) == np.uint32(0))
+    )
+    phased = (a != b) & (separator == np.uint32(0))
+    code = (a << np.uint32(5)) | (b << np.uint32(4))  # ALT_FIRST, ALT_SECOND
+    count = np.int8(MISSING_CALL) if missing else np.int8(a + b)
+    return regular, count, np.int8(code) if phased else np.int8(0)
+
+
+@inner
+def decode_regular(words, n_samples, alt_count):
+    """Decode cells of three characters and a tab from uint32 words; 0 when all were such."""
     irregular = np.uint32(0)
     for s in range(n_samples):
-        d = words[s] ^ np.uint32(0x09307C30)
-        a = d & np.uint32(0xFF)
-        separator = (d >> np.uint32(8)) & np.uint32(0xFF)
-        b = (d >> np.uint32(16)) & np.uint32(0xFF)
-        missing = ((a | b) & np.uint32(0x10)) != np.uint32(0)
-        regular = (
-            ((a <= np.uint32(1)) | (a == np.uint32(0x1E)))
-            & ((b <= np.uint32(1)) | (b == np.uint32(0x1E)))
-            & ((separator == np.uint32(0)) | (separator == np.uint32(0x53)))
-            & (d < np.uint32(0x1000000))
-            & (((a ^ b) & np.uint32(0x10)) == np.uint32(0))
-        )
+        regular, count, _ = _regular_cell(words[s])
         irregular |= np.uint32(0) if regular else np.uint32(1)
-        alt_count[s] = np.int8(MISSING_CALL) if missing else np.int8(a + b)
+        alt_count[s] = count
     return irregular
+
+
+@inner
+def decode_regular_phased(words, n_samples, alt_count):
+    """decode_regular, with phase added to the counts."""
+    irregular = np.uint32(0)
+    for s in range(n_samples):
+        regular, count, phase = _regular_cell(words[s])
+        irregular |= np.uint32(0) if regular else np.uint32(1)
+        alt_count[s] = count | phase
+    return irregular
+
+
+@kernel
+def split_phase(codes, alt_count, call_phase):
+    """Part counts and phase, all int8 (rows, samples); other codes stay in alt_count."""
+    for v in range(len(codes)):
+        coded, count, phase = codes[v], alt_count[v], call_phase[v]
+        for s in range(len(coded)):
+            code = coded[s]
+            part = max(code >> np.int8(4), np.int8(0))
+            phase[s] = part
+            count[s] = code - (part << np.int8(4))
 
 
 @inner
@@ -180,18 +216,22 @@ def _whole_number(text, at, stop):
 @inner
 def decode_cells(
     text, at, stop, n_samples, slots, n_alts, gt_field, dosage_field, dosage_kind, depth_field,
-    quality_field, thresholds, row, alt_count, call_dosage, values, state,
+    quality_field, thresholds, call_depth_field, call_quality_field, call_thresholds, phase, row,
+    alt_count, call_dosage, values, state,
 ):  # fmt: skip
     """Decode the sample columns text[at:stop] into alt_count[row:row + n_alts] (at least one row).
 
     slots    : int64 (n_samples,), column of each sample in alt_count, -1 to leave it out
     depth_field, quality_field, thresholds : of a reference block: where its depth and quality are
                (-1: nowhere), and the least of each for its calls to count
+    call_depth_field, call_quality_field, call_thresholds : the same of every record
+    phase    : whether heterozygous phased calls are coded as such
     returns  : flags (0, HAS_HAPLOID), -2 when a call has more than two alleles, -1 on error
     """
     flags = 0
     too_many = False
-    genotype_only = gt_field == 0 and depth_field < 0 and quality_field < 0 and dosage_field < 0
+    last_field = max(gt_field, dosage_field, depth_field, quality_field)
+    last_field = max(last_field, call_depth_field, call_quality_field)
     dosages = values[GP_VALUES:]
     for s in range(n_samples):
         if at > stop:
@@ -202,6 +242,8 @@ def decode_cells(
         has_dosage = False
         has_call = False
         too_low = False
+        low_call = False
+        phased = False
         unnamed = False
         while True:  # one turn per colon-separated field of the cell
             if field == gt_field:
@@ -243,6 +285,7 @@ def decode_cells(
                         second = allele
                     ploidy += 1
                     if q < stop and (text[q] == SLASH or text[q] == BAR):
+                        phased = text[q] == BAR
                         q += 1
                         continue
                     break
@@ -250,10 +293,6 @@ def decode_cells(
                     state[ERROR_CODE], state[ERROR_AT], state[ERROR_COLUMN] = BAD_GENOTYPE, at, s
                     return -1
                 at = q
-                if genotype_only:
-                    while at < stop and text[at] != TAB:
-                        at += 1
-                    break
             else:
                 if field == dosage_field:
                     q = at
@@ -274,7 +313,14 @@ def decode_cells(
                     value = _whole_number(text, at, stop)
                     least = thresholds[0] if field == depth_field else thresholds[1]
                     too_low = too_low or (0 <= value < least)
+                if field in (call_depth_field, call_quality_field):
+                    value = _whole_number(text, at, stop)
+                    least = call_thresholds[0 if field == call_depth_field else 1]
+                    low_call = low_call or (0 <= value < least)
                 while at < stop and text[at] != COLON and text[at] != TAB:
+                    at += 1
+            if field >= last_field:
+                while at < stop and text[at] != TAB:
                     at += 1
             if at < stop and text[at] == COLON:
                 at += 1
@@ -296,6 +342,11 @@ def decode_cells(
             state[N_LOW_BLOCK_CALLS] += 1
         if slot < 0:
             continue
+        if low_call:
+            has_dosage = False
+            if called:
+                called = False
+                state[N_LOW_CALLS] += 1
         for j in range(max(n_alts, 1)):
             if not called:
                 copies = MISSING_CALL
@@ -304,6 +355,8 @@ def decode_cells(
                 flags |= HAS_HAPLOID
             else:
                 copies = (1 if first == j + 1 else 0) + (1 if second == j + 1 else 0)
+                if phase and phased and copies == 1:
+                    copies += ALT_FIRST if first == j + 1 else ALT_SECOND
             if call_dosage is not None:
                 d = np.float32(dosages[j]) if has_dosage else np.float32(np.nan)
                 if np.isnan(d) and called:

@@ -35,8 +35,9 @@ DONE, FULL, ERROR = 0, 1, 2
     BLANK_END,
     N_LOW_BLOCK_CALLS,
     N_UNNAMED_ALTS,
-) = range(24)
-STATE_SIZE = 24
+    N_LOW_CALLS,
+) = range(25)
+STATE_SIZE = 25
 
 # Values of state[ERROR_CODE].
 (
@@ -66,3 +67,5 @@ LESS_THAN, BAR, MINUS, PLUS = 60, 124, 45, 43
 MISSING_CALL = -9
 SLACK = 0.01  # rounding that dosages are forgiven beyond 0 and 2
 HAPLOID_CODE = 4  # 4 and 5 stand for 0 and 1 copies in a haploid call until the caller splits them
+# Heterozygous phased calls are 1 plus one of these, until the caller splits them off.
+ALT_SECOND, ALT_FIRST = 16, 32  # 0|1, 1|0

@@ -9,7 +9,7 @@ Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
 import numpy as np
 
 from genomed.kernels.native import inner, kernel, memchr, memcpy
-from genomed.kernels.vcf_cells import decode_cells, decode_regular
+from genomed.kernels.vcf_cells import decode_cells, decode_regular, decode_regular_phased
 from genomed.kernels.vcf_codes import (
     _DP,
     _DS,
@@ -217,9 +217,10 @@ def _fail(state, code, at, column):
 @kernel
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
-    contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds, scratch,
-    scratch_words, scratch_row, values, alt_count, call_dosage, row_line, row_at, row_alt,
-    row_n_alts, row_end, row_flags, head, head_bounds, changes, refused_at, state,
+    contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds,
+    call_thresholds, phase, n_head, scratch, scratch_words, scratch_row, values, alt_count,
+    call_dosage, row_line, row_at, row_alt, row_n_alts, row_end, row_flags, head, head_bounds,
+    changes, refused_at, state,
 ):  # fmt: skip
     """Read the lines text[begin:end], decode the wanted ones, and count all.
 
@@ -234,6 +235,9 @@ def scan_lines(
     region        : int64 (3,): index of its spelling + 1 (0 = no region), first and last position;
                     with a region, spellings beyond the first contig are its other spellings
     thresholds    : int64 (2,), least depth and quality of a reference block's calls
+    call_thresholds : int64 (2,), the same of every call; 0 asks for nothing
+    phase         : whether heterozygous phased calls are coded as such, see split_phase
+    n_head        : columns that go into `head`: 5, to ALT; 7, to FILTER; or 8, to INFO
     scratch, scratch_words     : uint8 (4 * n_samples + 4,) and the same memory as uint32
     scratch_row   : int8 (n_samples,)
     values        : float64 scratch for dosages (VALUES,)
@@ -242,7 +246,7 @@ def scan_lines(
     row_*         : per output row: line (0-based within this call's counter), where the line
                     begins in `text`, ALT number (1-based, 0 without ALT), ALTs in the record, last
                     position covered, flags
-    head, head_bounds : columns CHROM .. ALT of each row's line, with a newline, concatenated
+    head, head_bounds : the first columns of each row's line, with a newline, concatenated
     refused_at    : int64 out, offsets of lines refused for ploidy, as many as it holds
     changes       : int64 out, offsets of lines whose contig differs from the line before
     state         : int64 (STATE_SIZE,), see the names above
@@ -391,16 +395,21 @@ def scan_lines(
         line_end = _find(text, LINE_FEED, alt_stop, end)
         if wanted:
             needed = max(n_alts, 1)
-            head_needed = alt_stop - line + 1
+            stop = line_end
+            if text[stop - 1] == CARRIAGE_RETURN:
+                stop -= 1
+            head_stop = alt_stop
+            for _ in range(5, n_head):
+                if head_stop < stop:
+                    head_stop = _find(text, TAB, head_stop + 1, stop)
+            head_needed = head_stop - line + 1
             if rows + needed > max_rows or head_used + head_needed * needed > len(head):
                 state[RESUME], state[N_ROWS], state[HEAD_USED] = line, rows, head_used
                 state[ROWS_NEEDED], state[HEAD_NEEDED] = needed, head_needed * needed
                 if not same:  # this line is met again
                     state[N_CHANGES] -= 1
                 return FULL
-            stop = line_end
-            if text[stop - 1] == CARRIAGE_RETURN:
-                stop -= 1
+            if stop < line_end:
                 state[N_CRLF] += 1
             # QUAL FILTER INFO (FORMAT)
             q = alt_stop
@@ -425,6 +434,7 @@ def scan_lines(
                 cells = q + 1
                 gt_field = _field_of(text, format_at, q, _GT)
                 dosage_field, depth_field, quality_field = -1, -1, -1
+                call_depth_field, call_quality_field = -1, -1
                 if call_dosage is not None:
                     dosage_field = _field_of(text, format_at, q, _DS if dosage_kind == DS else _GP)
                 if is_block:
@@ -434,6 +444,10 @@ def scan_lines(
                     quality_field = _field_of(text, format_at, q, _GQ)
                     if quality_field < 0:
                         quality_field = _field_of(text, format_at, q, _RGQ)
+                if call_thresholds[0] > 0:
+                    call_depth_field = _field_of(text, format_at, q, _DP)
+                if call_thresholds[1] > 0:
+                    call_quality_field = _field_of(text, format_at, q, _GQ)
                 done = False
                 if (
                     n_alts == 1
@@ -448,28 +462,29 @@ def scan_lines(
                         np.uintp(stop - cells),
                     )
                     scratch[stop - cells] = TAB
-                    if all_samples:
-                        done = decode_regular(
-                            scratch_words, n_samples, alt_count[rows]
-                        ) == np.uint32(0)
+                    row = alt_count[rows] if all_samples else scratch_row
+                    if phase:
+                        odd = decode_regular_phased(scratch_words, n_samples, row)
                     else:
-                        done = decode_regular(scratch_words, n_samples, scratch_row) == np.uint32(0)
-                        if done:
-                            for s in range(n_samples):
-                                if slots[s] >= 0:
-                                    alt_count[rows, slots[s]] = scratch_row[s]
+                        odd = decode_regular(scratch_words, n_samples, row)
+                    done = odd == np.uint32(0)
+                    if done and not all_samples:
+                        for s in range(n_samples):
+                            if slots[s] >= 0:
+                                alt_count[rows, slots[s]] = row[s]
                     if call_dosage is not None and done:
                         for s in range(alt_count.shape[1]):
                             c = alt_count[rows, s]
-                            call_dosage[rows, s] = np.float32(c) if c >= 0 else np.float32(np.nan)
+                            call_dosage[rows, s] = np.float32(c & 3 if c >= 0 else np.nan)
                 if not done:
                     if (n_alts + 1) * (n_alts + 2) // 2 > GP_VALUES:
                         dosage_field = -1  # more GP values than anybody writes
                     half_calls = state[N_HALF_CALLS]
                     flags = decode_cells(
                         text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field,
-                        dosage_kind, depth_field, quality_field, thresholds, rows, alt_count,
-                        call_dosage, values, state,
+                        dosage_kind, depth_field, quality_field, thresholds, call_depth_field,
+                        call_quality_field, call_thresholds, phase, rows, alt_count, call_dosage,
+                        values, state,
                     )  # fmt: skip
                     if flags == -1:
                         state[RESUME] = line
