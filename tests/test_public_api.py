@@ -22,7 +22,15 @@ EXIT_CODES = {
 PUBLIC = {
     "genomed.cli": ["app", "main"],
     "genomed.errors": sorted(EXIT_CODES),
-    "genomed.ledger": ["CONVERTED", "LENIENCIES", "QC_SAMPLES", "QC_VARIANTS", "REASONS", "STRUCTURE", "USED"],
+    "genomed.ledger": [
+        "CONVERTED",
+        "LENIENCIES",
+        "QC_SAMPLES",
+        "QC_VARIANTS",
+        "REASONS",
+        "STRUCTURE",
+        "USED",
+    ],
     "genomed.plugins": ["BUILT_IN", "known", "load"],
     "genomed.regions": ["Region", "canonical_contig"],
     "genomed.schema": [

@@ -33,7 +33,7 @@ class OutputDirectory:
         self._temporary: Path | None = None
 
     def __enter__(self) -> Self:
-        with self._explained():
+        with self.explained():
             self.path.mkdir(parents=True, exist_ok=True)
             self._temporary = Path(tempfile.mkdtemp(prefix=".genomed-", dir=self.path))
         return self
@@ -47,7 +47,7 @@ class OutputDirectory:
         assert self._temporary is not None
         try:
             if kind is None:
-                with self._explained():
+                with self.explained():
                     self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -65,31 +65,39 @@ class OutputDirectory:
 
     def write_tsv(self, name: str, table: pl.DataFrame) -> None:
         """Write a table with a header line; null is an empty field. ``.gz`` compresses it."""
-        with self._explained():
+        with self.explained():
             table = _without_breaks(table)
             if name.endswith(".gz"):
                 text = table.write_csv(**_TSV).encode()
                 self._write(name, gzip_ng.compress(text, 1, mtime=0))
             else:
-                table.write_csv(self._place(name), **_TSV)
+                table.write_csv(self.place(name), **_TSV)
 
     def write_parquet(self, name: str, table: pl.DataFrame, metadata: dict[str, str]) -> None:
         """Write a Parquet file with key-value metadata in its footer."""
-        with self._explained():
-            table.write_parquet(self._place(name), compression="zstd", metadata=metadata)
+        with self.explained():
+            table.write_parquet(self.place(name), compression="zstd", metadata=metadata)
 
     def files(self) -> dict[str, Path]:
         """Final path of every file written so far."""
         return {name: self.path / name for name in self._names}
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._explained():
-            self._place(name).write_bytes(data)
+        with self.explained():
+            self.place(name).write_bytes(data)
 
-    def _place(self, name: str) -> Path:
+    def place(self, name: str) -> Path:
+        """Where to write a file of this name; it is moved with the others."""
         assert self._temporary is not None
         self._names.append(name)
         return self._temporary / name
+
+    def scratch(self, name: str) -> Path:
+        """A new directory that is gone when the files are moved."""
+        assert self._temporary is not None
+        path = self._temporary / f".{name}"
+        path.mkdir()
+        return path
 
     def _publish(self) -> None:
         assert self._temporary is not None
@@ -97,7 +105,8 @@ class OutputDirectory:
         for name in self._names:
             os.replace(self._temporary / name, self.path / name)  # noqa: PTH105 - pathlib's hides which
 
-    def _explained(self) -> _Explained:
+    def explained(self) -> _Explained:
+        """A `with` block in which what the file system says becomes an OutputError."""
         return _Explained(self.path)
 
 

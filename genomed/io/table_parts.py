@@ -1,0 +1,87 @@
+"""A table of any length, written block by block as gzip'd TSV and as Parquet.
+
+Blocks have a fixed number of rows, however the rows arrive, so that the bytes do not depend on how
+they were made. Parquet cannot be appended to by polars: blocks wait in files of their own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+from zlib_ng import gzip_ng
+
+__all__ = ["TableParts"]
+
+BLOCK_ROWS = 1 << 15
+ROW_GROUP = 1 << 17  # rows of a Parquet row group
+DIGITS = 6  # significant ones of a number in the TSV; Parquet holds it as it is
+AHEAD = 8  # blocks that may wait to be written
+
+_TSV: dict[str, Any] = {"separator": "\t", "quote_style": "never", "null_value": ""}
+
+
+class TableParts:
+    """Collects the rows of one table.
+
+    tsv     : path of the .tsv.gz
+    parts   : an existing empty directory for the blocks that wait
+    schema  : columns and types
+    pool    : where blocks are formatted and compressed
+    """
+
+    def __init__(
+        self, tsv: Path, parts: Path, schema: Mapping[str, Any], pool: ThreadPoolExecutor
+    ) -> None:
+        self._file = tsv.open("wb")
+        self._parts = parts
+        self._schema = dict(schema)
+        self._pool = pool
+        self._rows = pl.DataFrame(schema=self._schema)
+        self._n_blocks = 0
+        self._ahead: deque[Future[bytes]] = deque()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Append rows, of the schema."""
+        self._rows = pl.concat([self._rows, rows])
+        while len(self._rows) >= BLOCK_ROWS:
+            self._submit(self._rows[:BLOCK_ROWS])
+            self._rows = self._rows[BLOCK_ROWS:]
+
+    def finish(self, parquet: Path, metadata: dict[str, str]) -> None:
+        """Write what is left, and the Parquet file."""
+        if len(self._rows) or not self._n_blocks:
+            self._submit(self._rows)
+        while self._ahead:
+            self._file.write(self._ahead.popleft().result())
+        self._file.close()
+        files = [self._parts / f"{i}.arrow" for i in range(self._n_blocks)]
+        pl.scan_ipc(files).sink_parquet(
+            parquet, compression="zstd", row_group_size=ROW_GROUP, metadata=metadata
+        )
+
+    def close(self) -> None:
+        """Let go of the file, when it cannot be finished."""
+        for future in self._ahead:
+            future.cancel()
+        self._file.close()
+
+    def _submit(self, rows: pl.DataFrame) -> None:
+        path = self._parts / f"{self._n_blocks}.arrow"
+        self._ahead.append(self._pool.submit(_write, rows, path, self._n_blocks == 0))
+        self._n_blocks += 1
+        while len(self._ahead) > AHEAD or (self._ahead and self._ahead[0].done()):
+            self._file.write(self._ahead.popleft().result())
+
+
+def _write(rows: pl.DataFrame, path: Path, with_header: bool) -> bytes:
+    """Keep a block for Parquet; the block as a member of a .gz file."""
+    rows.write_ipc(path, compression="uncompressed")
+    short = rows.with_columns(cs.float().round_sig_figs(DIGITS))
+    text = short.write_csv(include_header=with_header, **_TSV)
+    return bytes(gzip_ng.compress(text.encode(), 1, mtime=0))

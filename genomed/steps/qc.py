@@ -1,0 +1,198 @@
+"""`genomed qc`: one pass over a cohort; every variant and every sample measured and judged."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from genomed.io.bgzf import TextStream
+from genomed.io.outputs import OutputDirectory
+from genomed.io.table_parts import TableParts
+from genomed.provenance import Fingerprints
+from genomed.regions import Region
+from genomed.settings import QcSettings
+from genomed.stats.variants import Strata
+from genomed.steps.qc_measure import VARIANT_SCHEMA, Sums, measure_block
+from genomed.steps.qc_outputs import QcFacts, passing_ids, variants_metadata, write_outputs
+from genomed.steps.qc_people import People, gather_people
+from genomed.steps.qc_samples import samples_table
+from genomed.steps.qc_source import Block, Source, open_source
+
+__all__ = ["QcInputs", "QcSummary", "run_qc"]
+
+BATCH_BYTES = 8 << 20  # of int8 calls
+
+
+@dataclass(frozen=True)
+class QcInputs:
+    """What a run reads.
+
+    people        : a .psam or .fam: sex, parents and phenotypes; beside what a store says
+    pheno, groups : a table of samples (FILE or FILE:COLUMN), or a column of `people`
+    """
+
+    cohort: str
+    samples: Sequence[str] | None = None
+    region: Region | None = None
+    people: Path | None = None
+    pheno: str | None = None
+    groups: str | None = None
+
+
+@dataclass
+class QcSummary:
+    """What a run found, for the terminal."""
+
+    facts: QcFacts
+    samples: pl.DataFrame
+    outputs: dict[str, Path]
+    seconds: float = 0.0
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def run_qc(
+    inputs: QcInputs,
+    out: Path,
+    settings: QcSettings,
+    *,
+    threads: int = 1,
+    max_memory: int | None = None,
+    stream: TextStream | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    command: str = "genomed qc",
+) -> QcSummary:
+    """Measure a cohort and write the tables, the lists of what passes, and run.json.
+
+    stream   : the cohort, already opened and inflating
+    progress : called with (read, in all or None)
+    Raises InputError, UsageError, BuildError and OutputError; nothing is left in `out` then.
+    """
+    clock, started = _Clock(), datetime.now(UTC)
+    with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
+        if stream is None and Path(inputs.cohort).is_file():
+            fingerprints.begin(Path(inputs.cohort))
+        source = open_source(
+            inputs.cohort, samples=inputs.samples, region=inputs.region, build=settings.build,
+            threads=threads, stream=stream,
+            max_batch_bytes=min(BATCH_BYTES, (max_memory or 1 << 62) // 64),
+        )  # fmt: skip
+        with closing(source), ThreadPoolExecutor(threads, thread_name_prefix="genomed-qc") as pool:
+            people = gather_people(source.people, inputs.people, inputs.pheno, inputs.groups)
+            clock.lap("open")
+            parts = directory.scratch("variants")
+            table = TableParts(
+                directory.place("variants.tsv.gz"), parts, VARIANT_SCHEMA, pool
+            )  # fmt: skip
+            with closing(table):
+                run = _Run(source, people, settings, pool, threads)
+                run.stream(table, directory, progress)
+                clock.lap("stream")
+                sums = run.total()
+                measured = sums.samples.measures()
+                samples = samples_table(people, measured, sums.mendel, settings)
+                facts = QcFacts.of(source, people, settings, sums, samples, inputs)
+                clock.lap("samples")
+                with directory.explained():
+                    table.finish(directory.place("variants.parquet"), variants_metadata(settings))
+            when = started.strftime("%Y-%m-%d %H:%M:%S UTC")
+            read = _fingerprints(inputs, source, fingerprints)
+            write_outputs(directory, facts, samples, people, settings, read, command, when)
+            clock.lap("write")
+    return QcSummary(facts, samples, directory.files(), sum(clock.phases.values()), clock.phases)
+
+
+def _fingerprints(
+    inputs: QcInputs, source: Source, fingerprints: Fingerprints
+) -> dict[str, dict[str, object]]:
+    """Path -> size and SHA-256 of every file that was read."""
+    from genomed.provenance import file_fingerprint  # noqa: PLC0415
+
+    tables = [spec.rpartition(":")[0] if not Path(spec).is_file() else spec
+              for spec in (inputs.pheno, inputs.groups) if spec]  # fmt: skip
+    files = [*source.files, *([inputs.people] if inputs.people else []), *map(Path, tables)]
+    found: dict[str, dict[str, object]] = {}
+    for path in files:
+        if path.is_file():
+            known = source.sha256() if path == Path(inputs.cohort) else None
+            found[str(path)] = file_fingerprint(path, known) if known else fingerprints.of(path)
+    return found
+
+
+class _Run:
+    """One pass over the calls: blocks are measured in threads and their rows kept in order."""
+
+    def __init__(
+        self, source: Source, people: People, settings: QcSettings, pool: ThreadPoolExecutor,
+        threads: int,
+    ) -> None:  # fmt: skip
+        self._source, self._people, self._settings = source, people, settings
+        self._pool, self._ahead = pool, 2 * threads
+        self._strata = Strata(people.sex, people.founder, people.status, people.group)
+        self._local = threading.local()
+        self._all: list[Sums] = []
+
+    def stream(
+        self,
+        table: TableParts,
+        directory: OutputDirectory,
+        progress: Callable[[int, int | None], None] | None,
+    ) -> None:
+        """Measure everything; rows go to `table`, and IDs of what passes to pass.variants."""
+        with directory.place("pass.variants").open("wb") as passing:
+            for rows in self._measured():
+                with directory.explained():
+                    table.add(rows)
+                    passing.write(passing_ids(rows))
+                if progress is not None:
+                    progress(*self._source.progress())
+
+    def total(self) -> Sums:
+        """The sums of all threads."""
+        total = Sums.of(self._people)
+        for one in self._all:
+            total.merge(one)
+        return total
+
+    def _measured(self) -> Iterator[pl.DataFrame]:
+        ahead: deque[Future[pl.DataFrame]] = deque()
+        try:
+            for block in self._source.blocks():
+                ahead.append(self._pool.submit(self._measure, block))
+                while len(ahead) > self._ahead or (ahead and ahead[0].done()):
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def _measure(self, block: Block) -> pl.DataFrame:
+        sums = getattr(self._local, "sums", None)
+        if sums is None:
+            sums = self._local.sums = Sums.of(self._people)
+            self._all.append(sums)
+        return measure_block(
+            block, self._strata, self._people, self._source.build, self._settings, sums
+        )
+
+
+class _Clock:
+    """Seconds spent in each phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.phases[name] = self.phases.get(name, 0.0) + now - self._last
+        self._last = now
