@@ -21,12 +21,14 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def read_labels(path: Path) -> pl.DataFrame:
+def read_labels(path: Path, column: str | None = None) -> pl.DataFrame:
     """Read a table with a header: sample, population, superpopulation (null where not given).
 
     Known column names are those of this table, of .psam files and of the 1000 Genomes panel (whose
     header ends in empty names). People without a population are left out. An InputError names the
     line of a sample that occurs twice.
+
+    column : name of the column of populations, where it is another one
     """
     text = read_plain_bytes(path).decode(errors="replace")
     lines = [
@@ -37,7 +39,7 @@ def read_labels(path: Path) -> pl.DataFrame:
     if not lines:
         raise InputError(f"{path}: is empty; it must name samples and their populations")
     separator = next((mark for mark in "\t," if mark in lines[0][1]), None)
-    columns = _columns(path, *lines[0], separator)
+    columns = _columns(path, *lines[0], separator, column)
     people: dict[str, tuple[str, str | None, str | None]] = {}
     for number, line in lines[1:]:
         cells = [cell.strip() for cell in line.split(separator)]
@@ -51,19 +53,23 @@ def read_labels(path: Path) -> pl.DataFrame:
     return labels.filter(pl.col("population").is_not_null())
 
 
-def _columns(path: Path, number: int, line: str, separator: str | None) -> list[int | None]:
+def _columns(
+    path: Path, number: int, line: str, separator: str | None, asked: str | None
+) -> list[int | None]:
     """Places of the sample, the population and the superpopulation, by the header line."""
     names = [name.strip().lower() for name in line.lstrip("#").split(separator)]
     places = [
         next((names.index(name) for name in known if name in names), None)
         for known in _COLUMNS.values()
     ]
-    if places[1] is None:
+    if asked is not None:
+        places[1] = names.index(asked.lower()) if asked.lower() in names else None
+    elif places[1] is None:
         places[1] = places[2]
     if None in places[:2]:
         raise InputError(
             f"{path}, line {number}: none of the columns {', '.join(filter(None, names))} "
-            f"is called {'sample' if places[0] is None else 'population'}; name one so"
+            f"is called {'sample' if places[0] is None else asked or 'population'}; name one so"
         )
     return places
 

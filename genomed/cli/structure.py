@@ -1,0 +1,271 @@
+"""`genomed structure`: options in, one step called, a summary out; and its `reference` command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from genomed.cli.imports import no_collection
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Json,
+    LogFile,
+    Out,
+    Quiet,
+    Samples,
+    Threads,
+    Verbose,
+    available_threads,
+    verbosity,
+)
+from genomed.cli.risk import _command_line, _sample_names
+from genomed.settings import RohSettings, StructureSettings
+
+if TYPE_CHECKING:
+    from genomed.steps.structure import StructureSummary
+
+__all__ = ["structure_app"]
+
+_DEFAULTS = StructureSettings()
+_ROH = RohSettings()
+_WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(kb)?", re.IGNORECASE)
+_STORE = "store"
+
+
+class _StoreOrCommand(TyperGroup):
+    """A first word that names no command is the store of the command that needs no name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            args = [_STORE, *(args or ["--help"])]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return (None if name == _STORE else name), command, rest
+
+
+structure_app = typer.Typer(
+    name="structure",
+    cls=_StoreOrCommand,
+    help="Relatives, ancestry, components, homozygosity and diversity of a cohort.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Store = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE", help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Build = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BUILD",
+        help="GRCh37 or GRCh38, for the regions of long-range LD.",
+        show_default="as the store's contig lengths tell",
+    ),
+]
+MinMaf = Annotated[
+    float,
+    typer.Option(min=0, max=0.5, help="Least minor allele frequency for LD, components and ROH."),
+]
+MinCallRate = Annotated[
+    float, typer.Option(min=0, max=1, help="Leave out variants called in fewer samples.")
+]
+LongRangeLd = Annotated[
+    bool, typer.Option("--leave-long-range-ld/--keep-long-range-ld", help="Before LD pruning.")
+]
+PruneWindow = Annotated[
+    str, typer.Option(metavar="N|Nkb", help="Window of LD pruning: variants, or kilobases.")
+]
+PruneStep = Annotated[int, typer.Option(min=1, help="Variants the window moves on at a time.")]
+PruneR2 = Annotated[
+    float, typer.Option("--prune-r2", min=0, max=1, help="Of two variants above it one goes.")
+]
+MaxKinship = Annotated[
+    float, typer.Option(min=0, max=0.5, help="Of two people above it one is projected.")
+]
+Components = Annotated[int, typer.Option("--components", "-k", min=1, help="Components to find.")]
+PcaMethod = Annotated[str, typer.Option(metavar="auto|exact|randomised", help="How.")]
+Seed = Annotated[int, typer.Option(help="Of the randomised method.")]
+Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where components are computed.")]
+
+
+def _window(text: str) -> tuple[float, bool]:
+    """A window in kilobases (True) or variants."""
+    found = _WINDOW.fullmatch(text.strip())
+    size = float(found[1]) if found else 0.0
+    if not found or size <= 0 or (not found[2] and not size.is_integer()):
+        raise typer.BadParameter(
+            f"{text!r} is neither a number of variants nor of kilobases; write it as 50 or 500kb",
+            param_hint="--prune-window",
+        )
+    return size, found[2] is not None
+
+
+def _spelt(size: float, is_kb: bool) -> str:
+    return f"{size:g}kb" if is_kb else f"{size:g}"
+
+
+def _chosen_steps(text: str) -> tuple[str, ...]:
+    asked = {word.strip() for word in text.split(",") if word.strip()}
+    unknown = asked - set(_DEFAULTS.steps)
+    if unknown or not asked:
+        raise typer.BadParameter(
+            f"{text!r}: choose from {', '.join(_DEFAULTS.steps)}", param_hint="--steps"
+        )
+    return tuple(step for step in _DEFAULTS.steps if step in asked)
+
+
+def _one_of(option: str, value: str, *choices: str) -> str:
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
+    return value
+
+
+_PRUNE_WINDOW = _spelt(_DEFAULTS.prune_window, _DEFAULTS.prune_kb)
+
+
+@structure_app.command(_STORE, hidden=True)
+def structure(
+    store: Store,
+    out: Out = Path("genomed-structure"),
+    steps: Annotated[
+        str,
+        typer.Option(metavar="STEP,STEP,...", help="What to do."),
+    ] = ",".join(_DEFAULTS.steps),
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Tell ancestry by this reference; made by `genomed structure reference`.",
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:COLUMN]|COLUMN",
+            help="Groups whose diversity to measure: a table of samples, or a column of the "
+            ".psam. Default: the populations of --reference.",
+        ),
+    ] = None,
+    samples: Samples = None,
+    build: Build = None,
+    min_maf: MinMaf = _DEFAULTS.min_maf,
+    min_call_rate: MinCallRate = _DEFAULTS.min_call_rate,
+    long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
+    prune_window: PruneWindow = _PRUNE_WINDOW,
+    prune_step: PruneStep = _DEFAULTS.prune_step,
+    prune_r2: PruneR2 = _DEFAULTS.prune_r2,
+    min_kinship: Annotated[
+        float, typer.Option(min=-1, max=0.5, help="Least kinship of the pairs to list.")
+    ] = _DEFAULTS.min_kinship,
+    max_kinship: MaxKinship = _DEFAULTS.max_kinship,
+    components: Components = _DEFAULTS.n_components,
+    pca_method: PcaMethod = _DEFAULTS.pca_method,
+    seed: Seed = _DEFAULTS.seed,
+    device: Device = "cpu",
+    diversity_window: Annotated[
+        float, typer.Option(min=0.001, metavar="KB", help="Windows of pi, Tajima's D and F_ST.")
+    ] = _DEFAULTS.diversity_kb,
+    roh_snp: Annotated[int, typer.Option(min=1, help="Least variants of a run.")] = _ROH.snp,
+    roh_kb: Annotated[float, typer.Option(min=0, help="Least kilobases of a run.")] = _ROH.kb,
+    roh_density: Annotated[
+        float, typer.Option(min=0, help="Most kilobases per variant of a run.")
+    ] = _ROH.density,
+    roh_gap: Annotated[
+        float, typer.Option(min=0, help="Kilobases between variants that break a run.")
+    ] = _ROH.gap,
+    roh_het: Annotated[
+        int | None, typer.Option(min=0, help="Most heterozygous calls of a run.")
+    ] = _ROH.het,
+    roh_window_snp: Annotated[
+        int, typer.Option(min=1, help="Variants in the sliding window.")
+    ] = _ROH.window_snp,
+    roh_window_het: Annotated[
+        int, typer.Option(min=0, help="Most heterozygous calls in a good window.")
+    ] = _ROH.window_het,
+    roh_window_missing: Annotated[
+        int, typer.Option(min=0, help="Most missing calls in a good window.")
+    ] = _ROH.window_missing,
+    roh_window_threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the windows over a variant to be good.")
+    ] = _ROH.window_threshold,
+    threads: Threads = available_threads(),
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Find relatives, components, ancestry, runs of homozygosity and diversity.
+
+    `genomed structure reference --help` tells how a reference for --reference is made.
+    """
+    window, is_kb = _window(prune_window)
+    settings = StructureSettings(
+        steps=_chosen_steps(steps),
+        build=build,
+        min_maf=min_maf,
+        min_call_rate=min_call_rate,
+        leave_long_range_ld=long_range_ld,
+        prune_window=window,
+        prune_kb=is_kb,
+        prune_step=prune_step,
+        prune_r2=prune_r2,
+        min_kinship=min_kinship,
+        max_kinship=max_kinship,
+        n_components=components,
+        pca_method=_one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
+        seed=seed,
+        diversity_kb=diversity_window,
+        roh=RohSettings(
+            roh_snp, roh_kb, roh_density, roh_gap, roh_het, roh_window_snp, roh_window_het,
+            roh_window_missing, roh_window_threshold,
+        ),
+    )  # fmt: skip
+    configure_logging(verbosity(verbose, quiet), log_file)
+    with no_collection():
+        from genomed.steps.structure import StructureInputs, run_structure
+
+    inputs = StructureInputs(store, _sample_names(samples), reference, groups)
+    summary = run_structure(
+        inputs, out, settings, threads=threads, device=device, command=_command_line()
+    )
+    _report(summary, json_output, quiet, timings)
+
+
+def _report(summary: StructureSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    """Results go to stdout, remarks to stderr."""
+    results = summary.results
+    if as_json:
+        import json
+
+        facts = {
+            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "build": results.build,
+            "samples": len(results.samples),
+            "variants": results.variants,
+            "steps": results.steps,
+            "warnings": results.warnings,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    elif not quiet:
+        from rich.console import Console
+
+        from genomed.report.structure_summary import structure_summary
+
+        structure_summary(
+            Console(highlight=False), len(results.samples), results.variants, results.steps,
+            results.tables, results.warnings, summary.outputs,
+        )  # fmt: skip
+    if timings:
+        for phase, seconds in summary.timings.items():
+            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
