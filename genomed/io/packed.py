@@ -100,7 +100,12 @@ class PackedStore:
         rows : int64, 0-based; quickest when ascending. A ValueError when one is out of range
         """
         rows = self._checked(rows)
-        with ThreadPoolExecutor(max(1, threads)) as pool:
+        if threads <= 1:
+            words = np.empty((len(rows), self.n_words), np.uint64)
+            self._decode(rows, words)
+            self._forget()
+            return words
+        with ThreadPoolExecutor(threads) as pool:
             return self._await(*self._submit(pool, rows, threads))
 
     def blocks(

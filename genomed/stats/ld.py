@@ -1,0 +1,307 @@
+"""Linkage disequilibrium: pruning as plink2 does it, and correlations of pairs of variants.
+
+r2 is the squared correlation of ALT counts over the samples called at both variants, from whole
+numbers, so that a comparison with a limit never hangs on rounding.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from genomed.kernels.ld import (
+    ALT,
+    CALLED,
+    HOMOZYGOUS,
+    N_PLANES,
+    N_TOTALS,
+    correlate_pairs,
+    prune_windows,
+    split_planes,
+)
+from genomed.kernels.packed import count_rows, keep_bits, take_samples
+from genomed.schema import Packed
+
+__all__ = ["founder_mask", "prune", "r2_pairs"]
+
+BLOCK_BYTES = 2 << 20  # planes loaded at a time
+BLOCK_ROWS = 2048
+TIE = 1 + 2.0**-44  # plink2's factor: what differs by less is equal
+MALE = 1
+
+_X = {"x", "23"}
+_Y = {"y", "24"}
+_MT = {"m", "mt", "26"}
+
+
+def founder_mask(people: pl.DataFrame) -> np.ndarray:
+    """Who has no parent named: bool (samples,). A named parent need not be in the data."""
+    return (people["father"].is_null() & people["mother"].is_null()).to_numpy()
+
+
+def prune(
+    store: Packed,
+    rows: np.ndarray,
+    *,
+    window: float,
+    step: int = 1,
+    r2: float,
+    window_kb: bool = False,
+    founders: np.ndarray | None = None,
+    threads: int = 1,
+) -> np.ndarray:
+    """Choose variants no two of which, within a window, have r2 above a limit.
+
+    The list is that of plink2 --indep-pairwise: windows slide over the variants of a contig; of
+    a pair over the limit the variant with the lower minor allele frequency goes, at a tie the later
+    one. Monomorphic variants go, but have their place in a window. On X, males count half and
+    their heterozygous calls are missing; on Y only males count, on Y and MT heterozygous calls are
+    missing. Where a record has several ALTs, they count as one allele.
+
+    rows      : int64, ascending; variants that passed every other filter
+    window    : variants, or thousands of bases with window_kb
+    step      : variants from one window to the next
+    founders  : bool (samples,), whom to measure r2 on; by default those without parents
+    returns   : bool (rows,), True for those to keep
+    raises    : ValueError for a window or step that is none, or positions that are not ascending
+                with window_kb
+    """
+    if window <= 0 or step < 1 or not 0 <= r2 <= 1:
+        raise ValueError(f"no window: {window=}, {step=}, {r2=}")
+    used = founder_mask(store.people) if founders is None else np.asarray(founders, np.bool_)
+    rows = np.ascontiguousarray(rows, np.int64)
+    kept = np.zeros(len(rows), np.bool_)
+    contigs = store.variants["contig"].gather(rows)
+    positions = store.variants["position"].gather(rows).to_numpy()
+    jobs = []
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for contig in contigs.unique(maintain_order=True):
+            where = (contigs == contig).arg_true().to_numpy().astype(np.int64)
+            place = np.ascontiguousarray(positions[where], np.int64)
+            if window_kb and (np.diff(place) < 0).any():
+                raise ValueError(f"positions of contig {contig} are not ascending; sort them")
+            sight = _Sight(store, contig, used)
+            reach = int(window * 1000) if window_kb else -1
+            rule = (reach, 0 if window_kb else int(window), step, r2 * TIE)
+            jobs.append((where, pool.submit(_prune_contig, store, rows[where], sight, place, rule)))
+        for where, job in jobs:
+            kept[where] = job.result()
+    return kept
+
+
+def _prune_contig(
+    store: Packed,
+    rows: np.ndarray,
+    sight: "_Sight",
+    position: np.ndarray,
+    rule: tuple[int, int, int, float],
+) -> np.ndarray:
+    """Which variants of one contig to keep: bool (rows,)."""
+    n = len(rows)
+    reach, window, _, _ = rule
+    removed = np.zeros(n, np.bool_)
+    if not sight.n_samples:
+        return removed
+    unchecked = np.zeros(n, np.int64)
+    frequency = np.empty(n)
+    if reach >= 0:
+        most = int((np.searchsorted(position, position + reach, "right") - np.arange(n)).max())
+    else:
+        most = min(window, n)
+    planes = _Planes(sight, most)
+    first = loaded = start = 0
+    while loaded < n:
+        first, loaded = planes.advance(min(max(first, start), loaded), loaded, n)
+        fresh = slice(loaded - planes.n_fresh, loaded)
+        frequency[fresh] = planes.load(store, rows[fresh], loaded - first)
+        removed[fresh] = ~planes.varies(loaded - first)
+        if start < n:
+            start = prune_windows(
+                planes.bits, planes.totals, sight.n_samples, first, loaded, position, *rule,
+                frequency, removed, unchecked, start, TIE,
+            )  # fmt: skip
+    return ~removed
+
+
+class _Sight:
+    """Whose calls count on a contig, and how.
+
+    n_samples : samples looked at; on X everybody but males twice, so that a male counts half
+    take      : their places in the store, or None for everybody there, in order
+    keep      : uint64 (words,), lower bits of those to look at, of the words taken
+    haploid   : uint64 (words,), lower bits of those whose heterozygous calls are missing
+    """
+
+    def __init__(self, store: Packed, contig: str, founders: np.ndarray) -> None:
+        name = contig.lower().removeprefix("chr")
+        male = (store.people["sex"] == MALE).fill_null(False).to_numpy()
+        self.take: np.ndarray | None
+        if name in _X:
+            others = np.flatnonzero(founders & ~male)
+            self.take = np.concatenate([others, others, np.flatnonzero(founders & male)])
+        elif name in _Y or name in _MT or 2 * founders.sum() < len(founders):
+            self.take = np.flatnonzero(founders & male if name in _Y else founders)
+        else:
+            self.take = None
+        here = founders if self.take is None else np.ones(len(self.take), np.bool_)
+        haploid = np.zeros(len(here), np.bool_)
+        if self.take is not None and name in _X:
+            haploid = male[self.take]
+        elif name in _Y or name in _MT:
+            haploid[:] = True
+        self.n_samples = int(here.sum())
+        self.keep = keep_bits(here)
+        self.haploid = keep_bits(haploid) if haploid.any() else None
+
+    def read(self, store: Packed, rows: np.ndarray) -> np.ndarray:
+        """Packed calls of the samples taken, as stored."""
+        words = store.read(rows)
+        if self.take is None:
+            return words
+        taken = np.empty((len(rows), len(self.keep)), np.uint64)
+        take_samples(words, self.take, taken)
+        return taken
+
+    def major_frequency(self, words: np.ndarray) -> np.ndarray:
+        """Frequency of the commoner allele: float64 (rows,), NaN when nobody was called."""
+        counts = np.empty((len(words), 4), np.int64)
+        count_rows(words, self.keep, counts)
+        alt = 2 * counts[:, 2] + counts[:, 1]
+        total = 2 * counts[:, :3].sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return np.maximum(alt, total - alt) / total
+
+    def without_haploid_hets(self, words: np.ndarray) -> np.ndarray:
+        """Calls with the heterozygous ones of haploid samples missing."""
+        if self.haploid is None:
+            return words
+        heterozygous = words & ~(words >> np.uint64(1)) & self.haploid
+        return words | heterozygous << np.uint64(1)
+
+
+class _Planes:
+    """Planes of the variants first .. loaded - 1 of a contig, in an array that is used again."""
+
+    def __init__(self, sight: _Sight, most: int) -> None:
+        self._sight = sight
+        n_words = -(-len(sight.keep) // 2)
+        self._block = max(64, min(BLOCK_ROWS, BLOCK_BYTES // (8 * N_PLANES * n_words)))
+        self.bits = np.empty((most + self._block, N_PLANES, n_words), np.uint64)
+        self.totals = np.empty((most + self._block, N_TOTALS), np.int64)
+        self.n_fresh = 0
+        self._first = 0
+
+    def advance(self, first: int, loaded: int, n: int) -> tuple[int, int]:
+        """Forget the variants before `first`, make room for more; the new first and loaded."""
+        left = slice(first - self._first, loaded - self._first)
+        n_left = loaded - first
+        self.bits[:n_left] = self.bits[left].copy()
+        self.totals[:n_left] = self.totals[left].copy()
+        self.n_fresh = min(self._block, n - loaded)
+        self._first = first
+        return first, loaded + self.n_fresh
+
+    def load(self, store: Packed, rows: np.ndarray, stop: int) -> np.ndarray:
+        """Load rows into the places before `stop`; their major allele frequencies."""
+        words = self._sight.read(store, rows)
+        frequency = self._sight.major_frequency(words)
+        fresh = slice(stop - len(rows), stop)
+        words = self._sight.without_haploid_hets(words)
+        split_planes(words, self._sight.keep, self.bits[fresh], self.totals[fresh])
+        return frequency
+
+    def varies(self, stop: int) -> np.ndarray:
+        """Which of the rows loaded last have a variance: bool."""
+        totals = self.totals[stop - self.n_fresh : stop]
+        code_sum = 2 * totals[:, ALT] - totals[:, HOMOZYGOUS]
+        return totals[:, CALLED] * totals[:, HOMOZYGOUS] > code_sum * code_sum
+
+
+def r2_pairs(
+    store: Packed,
+    rows: np.ndarray,
+    *,
+    window: int,
+    window_kb: float | None = None,
+    min_r2: float = 0.2,
+    founders: np.ndarray | None = None,
+    threads: int = 1,
+) -> pl.DataFrame:
+    """Pairs of variants with r2 of at least min_r2, of one contig and near each other.
+
+    rows      : int64, ascending, positions ascending within a contig
+    window    : variants further apart than this many places are not looked at
+    window_kb : nor those further apart than so many thousand bases
+    returns   : row1 Int64 · row2 Int64 (of the store) · r Float64 (of the ALT counts) · r2 Float64,
+                in the order of row1, then row2
+    """
+    used = founder_mask(store.people) if founders is None else np.asarray(founders, np.bool_)
+    rows = np.ascontiguousarray(rows, np.int64)
+    contigs = store.variants["contig"].gather(rows)
+    positions = store.variants["position"].gather(rows).to_numpy()
+    found = []
+    for contig in contigs.unique(maintain_order=True):
+        where = (contigs == contig).arg_true().to_numpy().astype(np.int64)
+        sight = _Sight(store, contig, used)
+        if not sight.n_samples:
+            continue
+        reach = None if window_kb is None else int(window_kb * 1000)
+        blocks = _near_pairs(positions[where], window, reach)
+        found.append(_correlate_contig(store, rows[where], sight, blocks, min_r2, threads))
+    return pl.concat([_NO_PAIRS, *found])
+
+
+_NO_PAIRS = pl.DataFrame(
+    schema={"row1": pl.Int64, "row2": pl.Int64, "r": pl.Float64, "r2": pl.Float64}
+)
+
+
+class _Near(NamedTuple):
+    """Pairs of places first .. stop - 1 of a contig, whose first members are a run."""
+
+    first: int
+    stop: int
+    left: np.ndarray
+    right: np.ndarray
+
+
+def _near_pairs(position: np.ndarray, window: int, reach: int | None) -> Iterator[_Near]:
+    """All pairs within the window, some hundred first members at a time."""
+    n = len(position)
+    last = np.minimum(np.arange(n) + window, n - 1)
+    if reach is not None:
+        last = np.minimum(last, np.searchsorted(position, position + reach, "right") - 1)
+    size = max(16, 200_000 // max(1, window))
+    for first in range(0, n, size):
+        here = np.arange(first, min(first + size, n))
+        n_right = last[here] - here
+        left = np.repeat(here, n_right)
+        offset = np.arange(len(left)) - np.repeat(np.cumsum(n_right) - n_right, n_right)
+        yield _Near(first, int(last[here].max()) + 1, left, left + 1 + offset)
+
+
+def _correlate_contig(
+    store: Packed,
+    rows: np.ndarray,
+    sight: _Sight,
+    blocks: Iterator[_Near],
+    min_r2: float,
+    threads: int,
+) -> pl.DataFrame:
+    def one(near: _Near) -> pl.DataFrame:
+        some = rows[near.first : near.stop]
+        words = sight.without_haploid_hets(sight.read(store, some))
+        planes = np.empty((len(some), N_PLANES, -(-words.shape[1] // 2)), np.uint64)
+        totals = np.empty((len(some), N_TOTALS), np.int64)
+        split_planes(words, sight.keep, planes, totals)
+        r = np.empty(len(near.left))
+        left, right = near.left - near.first, near.right - near.first
+        correlate_pairs(planes, totals, sight.n_samples, left, right, r)
+        good = np.flatnonzero(r * r >= min_r2)
+        columns = (rows[near.left[good]], rows[near.right[good]], r[good], r[good] ** 2)
+        return pl.DataFrame(columns, schema=_NO_PAIRS.schema)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return pl.concat([_NO_PAIRS, *pool.map(one, blocks)])
