@@ -1,4 +1,5 @@
-"""`genomed models`: the library of scoring files that `genomed risk --model` finds by name."""
+"""`genomed models`: the library of scoring files and reference bundles that `genomed risk` finds by
+name."""
 
 import json
 import sys
@@ -21,7 +22,7 @@ __all__ = ["models_app"]
 
 models_app = typer.Typer(
     name="models",
-    help="List, show, add, verify, pack and fetch models.",
+    help="List, show, add, verify, pack and fetch models and reference bundles.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,7 +42,17 @@ Replace = Annotated[
     bool, typer.Option("--replace", help="Put it in the place of a model of the same name.")
 ]
 
-_COLUMNS = ("name", "trait", "builds", "n_variants", "n_refused", "source", "added", "sha256")
+_COLUMNS = (
+    "name",
+    "kind",
+    "trait",
+    "builds",
+    "n_variants",
+    "n_refused",
+    "source",
+    "added",
+    "sha256",
+)
 _COLUMNS_ON_A_TERMINAL = _COLUMNS[:-2]  # a digest is for programs
 _FOLDED = ("trait", "source", "value", "detail")  # columns that may break over lines
 
@@ -62,7 +73,7 @@ def list_(library: LibraryPath = None, as_json: Json = False) -> None:
 
 @models_app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Model, or path of a scoring file.")],
+    name: Annotated[str, typer.Argument(help="Model or reference, or the path of one.")],
     library: LibraryPath = None,
     as_json: Json = False,
 ) -> None:
@@ -79,14 +90,16 @@ def show(
 
 @models_app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="Scoring file, or a pack of models.")],
+    file: Annotated[
+        Path, typer.Argument(help="Scoring file, reference bundle, or a pack of models.")
+    ],
     name: Annotated[
         str | None, typer.Option("--name", help="Name to ask for it by; else the score's own.")
     ] = None,
     library: LibraryPath = None,
     replace: Replace = False,
 ) -> None:
-    """Add a scoring file, or every model of a pack, to the library."""
+    """Add a scoring file, a reference bundle, or every model of a pack, to the library."""
     from genomed.steps.models import add_models
 
     for entry in add_models(_library(library), file, name=name, replace_it=replace):

@@ -1,7 +1,7 @@
 """The model library: a directory in which every model is a directory of its own.
 
-    <library>/<name>/<scoring file as it came>
-    <library>/<name>/model.json      digest, source, date and what the file holds
+    <library>/<name>/<scoring file as it came, or a reference bundle as .zip>
+    <library>/<name>/model.json      kind, digest, source, date and what the file holds
 
 There is no index: the directory is the truth. A scoring file dropped into the library by hand is
 found as well, only without a digest to check it by. A model appears under its name whole or not
@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from genomed.schema import ScoreModel
 __all__ = [
     "CARD",
     "PANEL_SOURCE",
+    "REFERENCE",
+    "SCORES",
     "Entry",
     "add_model",
     "check_name_is_free",
@@ -35,6 +38,7 @@ __all__ = [
     "describe",
     "file_digest",
     "find_model",
+    "is_bundle",
     "library_entries",
     "panel_entries",
     "panel_paths",
@@ -43,28 +47,32 @@ __all__ = [
 
 CARD = "model.json"
 PANEL_SOURCE = "bundled panel"
+BUNDLE = "bundle.json"
+SCORES, REFERENCE = "scores", "reference"  # kinds of entries
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One scoring file that can be asked for by name.
+    """One scoring file, or reference bundle, that can be asked for by name.
 
-    name       : what `--model` takes
-    path       : the scoring file
+    name       : what `--model`, or `--reference`, takes
+    path       : the scoring file, or the bundle's .zip
+    kind       : "scores" or "reference"
     sha256     : digest of the file when it was added; "" when it was not added by us
     source     : where it came from: a path, a URL, or "bundled panel"
     added      : UTC time at which it was added, ISO 8601; "" when unknown
-    models     : names of the scores in the file
-    trait      : what the first of them predicts
+    models     : names of the scores in the file, or the bundle's own name
+    trait      : what the first of them predicts, or who is in the reference
     builds     : genome builds it gives positions for; empty when it is keyed by ID
-    n_variants : rows of the first score
+    n_variants : rows of the first score, or variants that place people
     n_refused  : rows of the first score that cannot be used
     """
 
     name: str
     path: Path
+    kind: str = SCORES
     sha256: str = ""
     source: str = ""
     added: str = ""
@@ -118,6 +126,8 @@ def find_model(text: str, library: Path | None = None) -> Path:
 def read_named_models(text: str, library: Path | None = None) -> list[ScoreModel]:
     """Read what `find_model` finds; models of the panel say so instead of giving a path."""
     path = find_model(text, library)
+    if is_bundle(path):
+        raise UsageError(f"{text!r} is a reference bundle, not a model; give it with --reference")
     models = read_models(path)
     if path in panel_paths():
         return [replace(model, source=PANEL_SOURCE) for model in models]
@@ -158,6 +168,7 @@ def _entry_of_card(directory: Path) -> Entry:
         return Entry(
             name=directory.name,
             path=directory / file,
+            kind=str(card.get("kind", SCORES)),
             sha256=str(card["sha256"]),
             source=str(card["source"]),
             added=str(card["added"]),
@@ -171,8 +182,21 @@ def _entry_of_card(directory: Path) -> Entry:
         return Entry(directory.name, directory / CARD)
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a path is a reference bundle: a directory, or a zip, that has a bundle.json."""
+    if path.is_dir():
+        return (path / BUNDLE).is_file()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return BUNDLE in archive.namelist()
+    except (OSError, EOFError, zipfile.BadZipFile):
+        return False
+
+
 def describe(entry: Entry) -> Entry:
-    """Read the scoring file and fill in what it holds; raises InputError where it is broken."""
+    """Read the file and fill in what it holds; raises InputError where it is broken."""
+    if is_bundle(entry.path):
+        return _described_bundle(entry)
     models = read_models(entry.path)
     first = models[0]
     return replace(
@@ -182,6 +206,22 @@ def describe(entry: Entry) -> Entry:
         builds=tuple(build or "not stated" for build in first.loci),
         n_variants=len(first.variants),
         n_refused=len(first.variants) - first.variants["refused"].null_count(),
+    )
+
+
+def _described_bundle(entry: Entry) -> Entry:
+    from genomed.io.bundle import open_bundle  # noqa: PLC0415 - scores need none of it
+
+    bundle = open_bundle(entry.path)
+    n_populations = bundle.labels["population"].n_unique()
+    return replace(
+        entry,
+        kind=REFERENCE,
+        models=(bundle.name,),
+        trait=f"reference of {bundle.labels.height:,} people in {n_populations} populations",
+        builds=(bundle.build,),
+        n_variants=bundle.loadings.height,
+        n_refused=0,
     )
 
 
@@ -209,7 +249,7 @@ def add_model(
     added: str | None = None,
     replace_it: bool = False,
 ) -> Entry:
-    """Copy a scoring file into the library, once it was read without an error.
+    """Copy a scoring file or a bundle into the library, once it was read without an error.
 
     name       : None takes the only score's own name, or the file's without endings
     source     : None takes the absolute path
@@ -281,7 +321,7 @@ def _put_in_place(made: Path, target: Path) -> None:
 
 def _stem(file_name: str) -> str:
     """File name without what says how it is packed and of what kind it is."""
-    bare = re.sub(r"(_hmPOS_GRCh3[78])?(\.(txt|tsv|csv|tab))?(\.(gz|bgz|zst))?$", "", file_name)
+    bare = re.sub(r"(_hmPOS_GRCh3[78])?(\.(txt|tsv|csv|tab|zip))?(\.(gz|bgz|zst))?$", "", file_name)
     return bare or file_name
 
 

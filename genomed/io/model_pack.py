@@ -25,20 +25,27 @@ from genomed.io.library import (
     check_name_is_free,
     describe,
     file_digest,
+    is_bundle,
     library_entries,
 )
 
-__all__ = ["is_pack", "read_pack", "write_pack"]
+__all__ = ["is_pack", "read_pack", "write_pack", "zip_bundle"]
 
 SUMS = "SHA256SUMS"
 
 _MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
 _MAX_SUMS_BYTES = 1 << 24
+# What a changed byte makes zipfile say: among others that it is encrypted, or packed otherwise.
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
+)  # fmt: skip
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
 
 
 def is_pack(path: Path) -> bool:
-    """Whether a file is a tar or zip archive, by what it holds."""
+    """Whether a file is a tar or zip archive of models, by what it holds."""
+    if is_bundle(path):
+        return False
     try:
         return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
     except (OSError, EOFError, zlib.error):
@@ -50,6 +57,17 @@ def write_pack(entries: list[Entry], out: Path) -> None:
     members = sorted(_members(entries))
     sums = "".join(f"{_digest(content)}  {name}\n" for name, content in members).encode()
     members.insert(0, (SUMS, sums))
+    _write(members, out)
+
+
+def zip_bundle(directory: Path, out: Path) -> None:
+    """Write a reference bundle's directory to one .zip; the same files give the same bytes."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    _write([(path.relative_to(directory).as_posix(), path) for path in files], out)
+
+
+def _write(members: list[tuple[str, Path | bytes]], out: Path) -> None:
+    """Write an archive that appears whole, or not at all."""
     part = out.with_name(f".{out.name}.part")
     try:
         try:
@@ -126,7 +144,7 @@ def read_pack(path: Path, library: Path, *, replace_it: bool = False) -> list[En
         unpacked = Path(scratch)
         try:
             _unpack(path, unpacked)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except _DAMAGED as error:
             raise InputError(f"{path}: the archive is damaged ({error}); copy it again") from None
         _check_sums(path, unpacked)
         entries = library_entries(unpacked)

@@ -1,48 +1,63 @@
 """Principal components of a reference, summed over a cohort in the pass that scores it.
 
 The loadings are one more family of models that share their variants: what matches a model variant
-to a record, and a missing call to a dosage, is the same code. A variant that was not found, and a
-call that was not made, count as the mean of the reference, which adds nothing to any component.
-A/T and C/G variants are left out: their strand cannot be told without looking at other people.
+to a record, and a missing call to a dosage, is the same code. A call that was not made counts as
+the mean of the reference. A person's components then solve the least squares problem over the
+variants called in that person, as in genomed.stats.projection, so that what is missing does not
+pull towards 0; last, the shrinkage that every projection suffers is divided out. A/T and C/G
+variants are left out: their strand cannot be told without looking at other people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from genomed.kernels import scoring as kernel
 from genomed.ledger import USED
 from genomed.schema import ScoreModel, VariantBatch, Wanted
+from genomed.scores.features import Calls, Features
 from genomed.scores.matching import Entries
 from genomed.scores.polygenic import ScoreSums
 
 __all__ = ["Loadings", "Projected", "Projection", "both_wanted"]
 
 SOURCE = "reference bundle"
+MIN_SHARE = 1e-3  # of the loadings' squares at called variants, in the worst direction
+SOLVED_AT_ONCE = 4096  # samples
 
 
 @dataclass(frozen=True)
 class Loadings:
-    """What projects a genotype onto the components of a reference.
+    """What places a genotype among the components of a reference; see genomed.stats.pca.Pca.
 
-    variants : polars frame, one row per variant: contig (canonical), position, ref, alt
-    centre   : float64 (variants,), mean copies of ALT in the reference, 0 to 2
-    weights  : float64 (variants, components); a component is the sum over variants of
-               weight x (copies of ALT - centre)
-    build    : the genome build of the positions
+    variants   : polars frame, one row per variant: contig (canonical), position, ref, alt
+    centre     : float64 (variants,), mean copies of ALT in the reference, 0 to 2
+    scale      : float64 (variants,), 1 / sqrt(2p(1-p))
+    loadings   : float64 (variants, components), columns of unit length over all variants
+    shrinkage  : float64 (components,)
+    n_variants : variants in the PCA, M
+    build      : the genome build of the positions
     """
 
     variants: pl.DataFrame
     centre: np.ndarray
-    weights: np.ndarray
+    scale: np.ndarray
+    loadings: np.ndarray
+    shrinkage: np.ndarray
+    n_variants: int
     build: str
 
     def models(self) -> list[ScoreModel]:
         """The components as scores of one table, so that they make one family."""
-        n, k = self.weights.shape
+        weights = self.loadings * self.scale[:, None]
+        if weights.shape[1] == 1:  # a family has two members at least
+            weights = np.column_stack([weights, np.zeros(len(weights))])
+        n = len(weights)
         nothing = pl.Series([None] * n, dtype=pl.Float64)
         variants = self.variants.select(
             pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("source_line"),
@@ -60,30 +75,69 @@ class Loadings:
                 name=f"PC{i + 1}",
                 trait=f"PC{i + 1}",
                 source=SOURCE,
-                variants=variants.with_columns(effect_weight=self.weights[:, i]),
+                variants=variants.with_columns(pl.Series("effect_weight", weights[:, i])),
                 loci=loci,
             )
-            for i in range(k)
+            for i in range(weights.shape[1])
         ]
 
 
 @dataclass(frozen=True)
 class Projected:
-    """Components of a cohort as summed, before any correction.
+    """Where the samples fall among the components.
 
-    sums     : float64 (samples, components)
-    coverage : float64 (samples,), share of the loadings' variance, the sum of weight^2 x 2p(1-p)
-               over variants and components, that rests on called genotypes; 0 to 1
+    pcs      : float64 (samples, components), NaN where too little was called
+    coverage : float64 (samples,), share of the loadings' squares that lies at called variants
     matched  : the same of the variants found in the cohort, whoever is called
-    n_found  : variants found
     found    : bool (variants,)
     """
 
-    sums: np.ndarray
+    pcs: np.ndarray
     coverage: np.ndarray
     matched: float
-    n_found: int
     found: np.ndarray
+
+    @property
+    def n_found(self) -> int:
+        """Variants found in the cohort."""
+        return int(self.found.sum())
+
+
+class _LoadingSums(ScoreSums):
+    """Sums of loadings; of uncalled variants it adds up what least squares needs to know.
+
+    lost : float64 (samples, components (components + 1) / 2), products of two components' loadings
+           over the variants found but not called in a sample
+    """
+
+    def __init__(
+        self, loadings: Loadings, entries: Entries, n_samples: int, **options: Any
+    ) -> None:
+        n_models = len(entries.families[0].members)
+        super().__init__(
+            entries, n_models, n_samples, loadings.centre / 2, missing="reference-mean",
+            ambiguous="drop", **options,
+        )  # fmt: skip
+        self._loadings = loadings.loadings
+        self.upper = np.triu_indices(loadings.loadings.shape[1])
+        self.lost = np.zeros((n_samples, len(self.upper[0])))
+        self._unused = np.zeros(n_samples, np.int32), np.zeros(n_samples)
+
+    def _add_family_missing(
+        self, calls: Calls, number: int, entry: np.ndarray, f: Features
+    ) -> None:
+        some = self.n_called[entry] < self.sums.shape[1]
+        entry, f = entry[some], f[some]
+        own = self._loadings[entry]
+        products = np.ascontiguousarray(own[:, self.upper[0]] * own[:, self.upper[1]])
+        needed = f.needed()
+        n_missing, alleles = self._unused
+        self._each_stripe(
+            lambda sample, stop: kernel.add_family_missing(
+                calls.alt_count, calls.call_dosage, calls.has_dosage, f.row, *needed, products,
+                f.scale, sample, stop, n_missing, self.lost, alleles,
+            )
+        )  # fmt: skip
 
 
 class Projection:
@@ -98,10 +152,7 @@ class Projection:
         models = loadings.models()
         self.loadings = loadings
         self.entries = Entries.make(models, [loadings.build] * len(models))
-        self.sums = ScoreSums(
-            self.entries, len(models), n_samples, loadings.centre / 2,
-            missing="reference-mean", ambiguous="drop", map_fn=map_fn,
-        )  # fmt: skip
+        self._sums = _LoadingSums(loadings, self.entries, n_samples, map_fn=map_fn)
         self._bases = pl.DataFrame(
             {"entry": self.entries.table["entry"], "ref": loadings.variants["ref"]}
         )
@@ -114,35 +165,44 @@ class Projection:
         found = self.entries.match(rows, self._bases)
         if len(found.entry):
             line, canonical = rows["line"].to_numpy(), rows["canonical"].to_numpy()
-            self.sums.add(batch, line, canonical, found)
+            self._sums.add(batch, line, canonical, found)
 
     def assume_hom_ref(self) -> None:
         """Take variants at whose position there was no record for no copies of ALT."""
-        absent = ~self.entries.reason.astype(bool) & ~self.entries.seen
+        strand_known = ~self.entries.table["ambiguous"].to_numpy()
+        absent = ~self.entries.reason.astype(bool) & ~self.entries.seen & strand_known
         at = np.flatnonzero(absent)
-        self.sums.add_constant(at, np.zeros(len(at)), np.full(len(at), 2.0))
+        self._sums.add_constant(at, np.zeros(len(at)), np.full(len(at), 2.0))
         self.entries.reason[at] = "hom_ref_assumed"
 
     def finish(self) -> Projected:
-        """Close the sums; call it once, after the last batch."""
-        self.sums.finish()
+        """Solve for the components of every sample, after the last batch."""
+        of = self.loadings
+        k = of.loadings.shape[1]
         used = np.isin(self.entries.reason.astype(str), USED)
-        centre, weights = self.loadings.centre, _family_weights(self.entries, self.loadings)
-        sums = self.sums.sums - (centre[used] @ weights[used])[:, None]
-        variance = (weights**2).sum(axis=1) * (centre * (1 - centre / 2))
-        whole = max(float(variance.sum()), np.finfo(float).tiny)
-        matched = float(variance[used].sum()) / whole
-        coverage = matched - self.sums.missing_share.sum(axis=0) / whole
-        return Projected(
-            np.ascontiguousarray(sums.T), np.clip(coverage, 0.0, 1.0), matched, int(used.sum()),
-            used,
-        )  # fmt: skip
+        weights = of.loadings * of.scale[:, None]
+        moment = (self._sums.sums[:k] - (of.centre[used] @ weights[used])[:, None]).T
+        whole = of.loadings[used].T @ of.loadings[used]
+        pcs, coverage = _solved(moment, whole, self._sums.lost, self._sums.upper)
+        matched = float(np.trace(whole)) / k
+        return Projected(pcs / np.sqrt(of.n_variants) / of.shrinkage, coverage, matched, used)
 
 
-def _family_weights(entries: Entries, loadings: Loadings) -> np.ndarray:
-    """The weights as they were added: a family's, or those of a single component."""
-    (family,) = entries.families
-    return loadings.weights if family.weights is None else family.weights
+def _solved(
+    moment: np.ndarray, whole: np.ndarray, lost: np.ndarray, upper: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares per sample: scores (samples, k), and the share of the loadings' squares."""
+    n, k = moment.shape
+    scores, coverage = np.full((n, k), np.nan), np.empty(n)
+    for first in range(0, n, SOLVED_AT_ONCE):
+        here = slice(first, min(first + SOLVED_AT_ONCE, n))
+        gram = np.repeat(whole[None], here.stop - first, axis=0)
+        gram[:, upper[0], upper[1]] -= lost[here]
+        gram[:, upper[1], upper[0]] = gram[:, upper[0], upper[1]]
+        coverage[here] = np.clip(np.trace(gram, axis1=1, axis2=2) / k, 0.0, 1.0)
+        can = np.flatnonzero(np.linalg.eigvalsh(gram)[:, 0] > MIN_SHARE)
+        scores[first + can] = np.linalg.solve(gram[can], moment[here][can][..., None])[..., 0]
+    return scores, coverage
 
 
 def both_wanted(a: Wanted, b: Wanted) -> Wanted:

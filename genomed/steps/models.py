@@ -1,6 +1,7 @@
 """The commands on the model library: list, show, add, verify, pack and fetch."""
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,17 @@ from genomed.io.download import PATIENT, DownloadSettings, download, published_m
 from genomed.io.library import (
     CARD,
     PANEL_SOURCE,
+    REFERENCE,
     Entry,
     add_model,
     describe,
     file_digest,
     find_model,
+    is_bundle,
     library_entries,
     panel_entries,
 )
-from genomed.io.model_pack import is_pack, read_pack, write_pack
+from genomed.io.model_pack import is_pack, read_pack, write_pack, zip_bundle
 from genomed.io.scorefile import read_models
 
 __all__ = [
@@ -93,8 +96,11 @@ def _described(entry: Entry) -> Entry:
 
 
 def show_model(text: str, library: Path) -> list[ModelDetails]:
-    """Tell what each score of a model's file holds."""
-    path = find_model(text, library)
+    """Tell what each score of a model's file holds, or what a reference bundle does."""
+    given = Path(text).expanduser()
+    path = given if is_bundle(given) else find_model(text, library)
+    if is_bundle(path):
+        return [_show_bundle(path)]
     panel = {entry.path for entry in panel_entries()}
     details = []
     for model in read_models(path):
@@ -121,6 +127,31 @@ def show_model(text: str, library: Path) -> list[ModelDetails]:
     return details
 
 
+def _show_bundle(path: Path) -> ModelDetails:
+    from genomed.io.bundle import open_bundle  # noqa: PLC0415 - scores need none of it
+
+    bundle = open_bundle(path)
+    described = describe(Entry("", path))
+    populations = bundle.labels["population"].value_counts().sort("population").iter_rows()
+    return ModelDetails(
+        name=bundle.name,
+        trait=described.trait,
+        source=str(path),
+        builds={bundle.build: described.n_variants},
+        n_variants=described.n_variants,
+        n_usable=described.n_variants,
+        refused={},
+        weight_min=None,
+        weight_max=None,
+        header={
+            "kind": REFERENCE,
+            "components": str(bundle.pcs.shape[1]),
+            "digest": bundle.digest,
+            **{f"people of {name or 'no population'}": str(n) for name, n in populations},
+        },
+    )
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
@@ -128,7 +159,14 @@ def _number(value: object) -> float | None:
 def add_models(
     library: Path, path: Path, *, name: str | None = None, replace_it: bool = False
 ) -> list[Entry]:
-    """Add a scoring file, or every model of a pack, once all of it was read and found sound."""
+    """Add a scoring file, a reference bundle (a directory is zipped), or every model of a pack,
+    once all of it was read and found sound."""
+    if path.is_dir() and is_bundle(path):
+        with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
+            packed = Path(scratch) / f"{path.resolve().name}.zip"
+            zip_bundle(path, packed)
+            source = str(path.absolute())
+            return [add_model(library, packed, name=name, source=source, replace_it=replace_it)]
     if not is_pack(path):
         return [add_model(library, path, name=name, replace_it=replace_it)]
     if name is not None:
@@ -164,6 +202,8 @@ def _verdict(entry: Entry) -> Verdict:
     except (GenomedError, OSError) as error:
         return Verdict(entry.name, "unreadable", str(error))
     summary = f"{found.n_variants} variants, {found.n_refused} of them refused"
+    if found.kind == REFERENCE:
+        summary = f"{found.trait}, {found.n_variants} variants that place people"
     if entry.sha256 or entry.source == PANEL_SOURCE:
         return Verdict(entry.name, "ok", summary)
     return Verdict(entry.name, "no digest", f"{summary}; was not added with `genomed models add`")

@@ -23,7 +23,6 @@ from genomed.scores.reference_people import ReferencePeople
 from genomed.scores.results import ModelShares
 from genomed.settings import RiskSettings
 from genomed.stats.ancestry import place
-from genomed.stats.pca import unshrunk
 
 __all__ = ["ReferenceResult", "RiskReference", "check_build", "find_bundle"]
 
@@ -187,8 +186,9 @@ class RiskReference:
     def _placed(self, projected: Projected) -> _Placed:
         labels = population_labels(self.bundle.labels)
         few = projected.coverage < self._settings.min_projection_coverage
-        pcs = unshrunk(projected.sums, projected.coverage, self.bundle.shrinkage)
-        found = place(self.bundle.pcs, labels, pcs)
+        few |= np.isnan(projected.pcs).any(axis=1)
+        pcs = projected.pcs
+        found = place(self.bundle.pcs, labels, np.nan_to_num(pcs))
         number = {name: i for i, name in enumerate(found.populations)}
         population = found.probability.argmax(axis=1)
         outside = found.outside & ~few
@@ -324,10 +324,11 @@ class RiskReference:
 
 
 def loadings_of(bundle: ReferenceBundle) -> Loadings:
-    """What projects onto a bundle's components: sums over variants / sqrt(variants in the PCA)."""
-    weights = bundle.weights * bundle.scale[:, None] / np.sqrt(bundle.n_variants)
-    variants = bundle.loadings.select("contig", "position", "ref", "alt")
-    return Loadings(variants, bundle.centre, weights, bundle.build)
+    """What projects onto a bundle's components."""
+    return Loadings(
+        bundle.loadings.select("contig", "position", "ref", "alt"), bundle.centre, bundle.scale,
+        bundle.weights, bundle.shrinkage, bundle.n_variants, bundle.build,
+    )  # fmt: skip
 
 
 def population_labels(labels: pl.DataFrame) -> list[str]:

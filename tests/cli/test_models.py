@@ -48,8 +48,8 @@ def test_a_model_goes_in_is_listed_shown_packed_and_found_altered(genomed, tmp_p
     assert (added.returncode, added.stdout) == (0, "height: 1 variants (Height [cm])\n")
 
     lines = genomed(library, "list").stdout.splitlines()
-    assert lines[0].split("\t")[:4] == ["name", "trait", "builds", "n_variants"]
-    assert lines[-1].split("\t")[:5] == ["height", "Height [cm]", "", "1", "0"]
+    assert lines[0].split("\t")[:4] == ["name", "kind", "trait", "builds"]
+    assert lines[-1].split("\t")[:6] == ["height", "scores", "Height [cm]", "", "1", "0"]
     listed = json.loads(genomed(library, "list", "--json").stdout)
     assert [row["name"] for row in listed] == [line.split("\t")[0] for line in lines[1:]]
 
