@@ -4,7 +4,8 @@ The loadings are one more family of models that share their variants: what match
 to a record, and a missing call to a dosage, is the same code. A call that was not made counts as
 the mean of the reference. A person's components then solve the least squares problem over the
 variants called in that person, as in genomed.stats.projection, so that what is missing does not
-pull towards 0; last, the shrinkage that every projection suffers is divided out. A/T and C/G
+pull towards 0; last, the shrinkage that every projection suffers is divided out. The discriminants
+that tell populations apart (see genomed.stats.ancestry) are summed in the same way. A/T and C/G
 variants are left out: their strand cannot be told without looking at other people.
 """
 
@@ -33,13 +34,14 @@ SOLVED_AT_ONCE = 4096  # samples
 
 @dataclass(frozen=True)
 class Loadings:
-    """What places a genotype among the components of a reference; see genomed.stats.pca.Pca.
+    """What places a genotype among the people of a reference; see genomed.stats.pca.Pca.
 
     variants   : polars frame, one row per variant: contig (canonical), position, ref, alt
     centre     : float64 (variants,), mean copies of ALT in the reference, 0 to 2
     scale      : float64 (variants,), 1 / sqrt(2p(1-p))
     loadings   : float64 (variants, components), columns of unit length over all variants
     shrinkage  : float64 (components,)
+    discriminants : float64 (variants, any), weights of AncestryModel
     n_variants : variants in the PCA, M
     build      : the genome build of the positions
     """
@@ -49,12 +51,18 @@ class Loadings:
     scale: np.ndarray
     loadings: np.ndarray
     shrinkage: np.ndarray
+    discriminants: np.ndarray
     n_variants: int
     build: str
 
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of (copies of ALT - centre): float64 (variants, components + discriminants)."""
+        return np.column_stack([self.loadings, self.discriminants]) * self.scale[:, None]
+
     def models(self) -> list[ScoreModel]:
-        """The components as scores of one table, so that they make one family."""
-        weights = self.loadings * self.scale[:, None]
+        """The columns of the weights as scores of one table, so that they make one family."""
+        weights = self.weights
         if weights.shape[1] == 1:  # a family has two members at least
             weights = np.column_stack([weights, np.zeros(len(weights))])
         n = len(weights)
@@ -72,8 +80,8 @@ class Loadings:
         loci = {self.build: self.variants.select("contig", "position")}
         return [
             ScoreModel(
-                name=f"PC{i + 1}",
-                trait=f"PC{i + 1}",
+                name=str(i),
+                trait=SOURCE,
                 source=SOURCE,
                 variants=variants.with_columns(pl.Series("effect_weight", weights[:, i])),
                 loci=loci,
@@ -87,12 +95,14 @@ class Projected:
     """Where the samples fall among the components.
 
     pcs      : float64 (samples, components), NaN where too little was called
+    discriminants : float64 (samples, any), scaled up by the share of squared weights called
     coverage : float64 (samples,), share of the loadings' squares that lies at called variants
     matched  : the same of the variants found in the cohort, whoever is called
     found    : bool (variants,)
     """
 
     pcs: np.ndarray
+    discriminants: np.ndarray
     coverage: np.ndarray
     matched: float
     found: np.ndarray
@@ -106,8 +116,9 @@ class Projected:
 class _LoadingSums(ScoreSums):
     """Sums of loadings; of uncalled variants it adds up what least squares needs to know.
 
-    lost : float64 (samples, components (components + 1) / 2), products of two components' loadings
-           over the variants found but not called in a sample
+    lost : float64 (samples, components (components + 1) / 2 + discriminants), products of two
+           components' loadings, and squares of discriminants' weights, over the variants found but
+           not called in a sample
     """
 
     def __init__(
@@ -118,9 +129,10 @@ class _LoadingSums(ScoreSums):
             entries, n_models, n_samples, loadings.centre / 2, missing="reference-mean",
             ambiguous="drop", **options,
         )  # fmt: skip
-        self._loadings = loadings.loadings
+        self._loadings = loadings
         self.upper = np.triu_indices(loadings.loadings.shape[1])
-        self.lost = np.zeros((n_samples, len(self.upper[0])))
+        n_discriminants = loadings.discriminants.shape[1]
+        self.lost = np.zeros((n_samples, len(self.upper[0]) + n_discriminants))
         self._unused = np.zeros(n_samples, np.int32), np.zeros(n_samples)
 
     def _add_family_missing(
@@ -128,8 +140,8 @@ class _LoadingSums(ScoreSums):
     ) -> None:
         some = self.n_called[entry] < self.sums.shape[1]
         entry, f = entry[some], f[some]
-        own = self._loadings[entry]
-        products = np.ascontiguousarray(own[:, self.upper[0]] * own[:, self.upper[1]])
+        own, discriminant = self._loadings.loadings[entry], self._loadings.discriminants[entry]
+        products = np.column_stack([own[:, self.upper[0]] * own[:, self.upper[1]], discriminant**2])
         needed = f.needed()
         n_missing, alleles = self._unused
         self._each_stripe(
@@ -178,14 +190,19 @@ class Projection:
     def finish(self) -> Projected:
         """Solve for the components of every sample, after the last batch."""
         of = self.loadings
-        k = of.loadings.shape[1]
+        k, n_all = of.loadings.shape[1], of.weights.shape[1]
         used = np.isin(self.entries.reason.astype(str), USED)
-        weights = of.loadings * of.scale[:, None]
-        moment = (self._sums.sums[:k] - (of.centre[used] @ weights[used])[:, None]).T
+        sums = self._sums.sums[:n_all] - (of.centre[used] @ of.weights[used])[:, None]
+        upper, lost = self._sums.upper, self._sums.lost
         whole = of.loadings[used].T @ of.loadings[used]
-        pcs, coverage = _solved(moment, whole, self._sums.lost, self._sums.upper)
-        matched = float(np.trace(whole)) / k
-        return Projected(pcs / np.sqrt(of.n_variants) / of.shrinkage, coverage, matched, used)
+        pcs, coverage = _solved(sums[:k].T, whole, lost[:, : len(upper[0])], upper)
+        square = of.discriminants**2
+        called = square[used].sum(axis=0) - lost[:, len(upper[0]) :]
+        share = np.maximum(called, 0.0) / np.maximum(square.sum(axis=0), np.finfo(float).tiny)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            discriminants = np.where(share > 0, sums[k:].T / share, np.nan)
+        pcs = pcs / np.sqrt(of.n_variants) / of.shrinkage
+        return Projected(pcs, discriminants, coverage, float(np.trace(whole)) / k, used)
 
 
 def _solved(

@@ -327,7 +327,8 @@ def loadings_of(bundle: ReferenceBundle) -> Loadings:
     """What projects onto a bundle's components."""
     return Loadings(
         bundle.loadings.select("contig", "position", "ref", "alt"), bundle.centre, bundle.scale,
-        bundle.weights, bundle.shrinkage, bundle.n_variants, bundle.build,
+        bundle.weights, bundle.shrinkage, np.zeros((len(bundle.weights), 0)), bundle.n_variants,
+        bundle.build,
     )  # fmt: skip
 
 

@@ -28,7 +28,10 @@ def loadings(n_variants: int, k: int, seed: int) -> Loadings:
     own = np.linalg.qr(rng.normal(size=(n_variants, k)))[0]
     scale = 1 / np.sqrt(2 * frequency * (1 - frequency))
     shrinkage = rng.uniform(0.5, 1.0, k)
-    return Loadings(variants, 2 * frequency, scale, own, shrinkage, n_variants + 7, "GRCh38")
+    telling = rng.normal(size=(n_variants, 3 if k > 1 else 0))
+    return Loadings(
+        variants, 2 * frequency, scale, own, shrinkage, telling, n_variants + 7, "GRCh38"
+    )
 
 
 def calls(of: Loadings, n_samples: int, seed: int, lost: float = 0.1) -> np.ndarray:
@@ -78,7 +81,7 @@ def expected(of: Loadings, alt_count: np.ndarray) -> np.ndarray:
 def part(of: Loadings, rows: slice) -> Loadings:
     return replace(
         of, variants=of.variants[rows], centre=of.centre[rows], scale=of.scale[rows],
-        loadings=of.loadings[rows],
+        loadings=of.loadings[rows], discriminants=of.discriminants[rows],
     )  # fmt: skip
 
 
@@ -91,6 +94,17 @@ def test_components_equal_a_direct_product(k, size):
     np.testing.assert_allclose(found.pcs, expected(of, alt_count), rtol=1e-10, atol=1e-10)
     assert found.n_found == 40
     assert found.matched == pytest.approx(1.0)
+
+
+def test_discriminants_are_sums_over_calls_scaled_by_the_share_called():
+    of = loadings(40, 2, 13)
+    alt_count = calls(of, 25, 14)
+    alt_count[:5] = -9
+    found = project(of, of.variants[5:], alt_count[5:])
+    z = (alt_count - of.centre[:, None]) * of.scale[:, None]
+    z[alt_count < 0] = 0
+    share = (alt_count >= 0).T @ of.discriminants**2 / (of.discriminants**2).sum(axis=0)
+    np.testing.assert_allclose(found.discriminants, z.T @ of.discriminants / share, rtol=1e-9)
 
 
 def test_alleles_the_other_way_round_and_on_the_other_strand_give_the_same_components():
