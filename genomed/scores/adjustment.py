@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from genomed.stats.ancestry import z_norms
+from genomed.stats.neighbours import nearest_people
 
 __all__ = ["Adjusted", "Neighbourhood", "adjust", "percentile_among", "weighted_percentile"]
 
 NEIGHBOURS = 200  # nearest reference people, or a tenth of them where that is less
 FEWEST_NEIGHBOURS = 20
-CHUNK = 1024  # samples whose distances are held at a time
+CHUNK = 4096  # samples whose neighbours are held at a time
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,14 @@ class Neighbourhood:
                         samples that are not placed, whose neighbours mean nothing
         """
         n = len(reference_pcs)
-        k = min(n - 1, max(FEWEST_NEIGHBOURS, min(NEIGHBOURS, n // 10)))
-        square = (reference_pcs**2).sum(axis=1)
+        k = max(1, min(n - 1, max(FEWEST_NEIGHBOURS, min(NEIGHBOURS, n // 10))))
         for first in range(0, len(pcs), CHUNK):
             here = np.nan_to_num(pcs[first : first + CHUNK])
-            apart = square - 2 * here @ reference_pcs.T + (here**2).sum(axis=1)[:, None]
-            order = np.argsort(apart, axis=1, kind="stable")[:, : k + 1]
-            distance = np.sqrt(np.maximum(np.take_along_axis(apart, order, axis=1), 0.0))
-            limit = np.maximum(distance[:, -1:], np.finfo(float).tiny)
-            weight = (1 - np.minimum(distance[:, :-1] / limit, 1.0) ** 3) ** 3
+            near = nearest_people(reference_pcs, here, min(k + 1, n))
+            limit = np.maximum(near.distance[:, -1:], np.finfo(float).tiny)
+            weight = (1 - np.minimum(near.distance / limit, 1.0) ** 3) ** 3
             weight[weight.sum(axis=1) == 0] = 1.0
-            yield cls(slice(first, first + len(here)), order[:, :-1], weight)
+            yield cls(slice(first, first + len(here)), near.index, weight)
 
 
 def adjust(
