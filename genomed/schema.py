@@ -115,8 +115,8 @@ TABLES: dict[str, dict[str, str]] = {
         "pgsc_calc's Z_norm2)",
         "population_percentile": "share of the reference people of the most similar population "
         "with a lower score, ties counted half, 0 to 100",
-        "neighbourhood_percentile": "the same of the nearest reference people, whatever their "
-        "label, the nearer the more they count",
+        "neighbourhood_percentile": "the same of the nearest reference people (20 to 200, a tenth "
+        "of them), whatever their label",
         "discovery_distance": "distance from the reference people of the score's discovery "
         "ancestry, over the root mean square of their own: 1 is typical of them; null where the "
         "model names none that the reference has",
@@ -127,8 +127,8 @@ TABLES: dict[str, dict[str, str]] = {
         "sample": "sample name",
         "most_similar_population": "population of the reference that fits best; null outside it",
         "population_probability": "its probability, 0 to 1",
-        "genetic_distance": "distance from the nearest reference people, in units of how far they "
-        "are apart",
+        "genetic_distance": "mean distance from the 20 nearest reference people in components, "
+        "over the same of those people themselves: about 1 inside the reference",
         "outside_reference": "whether the person lies outside the reference: nothing is adjusted",
         "projection_coverage": "share of the loadings' variance that rests on called genotypes",
         "PC1": "first component, in the units of the reference's; PC2 and so on follow",

@@ -2,63 +2,34 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from genomed.scores.adjustment import (
-    Neighbourhood,
-    adjust,
-    percentile_among,
-    weighted_percentile,
-)
-
-small = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=8)
-
-
-def naive(known: list[float], weight: list[float], score: float) -> float:
-    """Weighted share below, ties counted half."""
-    below = sum(w for x, w in zip(known, weight, strict=True) if x < score)
-    equal = sum(w for x, w in zip(known, weight, strict=True) if x == score)
-    return 100 * (below + equal / 2) / sum(weight)
-
-
-@given(small, small)
-def test_percentiles_count_ties_half(known, scores):
-    expected = [naive(known, [1.0] * len(known), s) for s in scores]
-    found = percentile_among(np.array(known), np.array(scores))
-    np.testing.assert_allclose(found, expected)
-
-
-@given(small, st.integers(-3, 3), st.randoms(use_true_random=False))
-def test_weighted_percentiles_count_each_by_its_weight(known, score, random):
-    weight = [random.uniform(0.1, 1) for _ in known]
-    found = weighted_percentile(np.array([known]), np.array([weight]), np.array([float(score)]))
-    np.testing.assert_allclose(found, [naive(known, weight, float(score))])
+from genomed.scores.adjustment import adjust
 
 
 def test_scores_that_differ_by_the_rounding_of_a_sum_are_equal():
-    assert percentile_among(np.array([0.1 + 0.2, 1.0]), np.array([0.3])).tolist() == [25.0]
+    rng = np.random.default_rng(4)
+    pcs = rng.normal(size=(200, 2))
+    reference = rng.integers(0, 3, (1, 200)) * 0.1 + 0.2
+    score = reference[:, :5] + 1e-16
+    (found,) = adjust(reference, pcs, np.zeros(200, int), score, pcs[:5], np.zeros(5, int), 2)
+    below = (reference < score.T - 1e-9).mean(axis=1) + (reference < score.T + 1e-9).mean(axis=1)
+    np.testing.assert_allclose(found.population_percentile, 50 * below)
 
 
-def test_a_score_that_is_not_known_has_no_percentile():
-    found = percentile_among(np.array([1.0, 2.0]), np.array([np.nan, 1.5]))
-    assert np.isnan(found[0])
-    assert found[1] == 50
-
-
-def test_the_nearest_count_most_and_the_far_not_at_all():
-    people = np.arange(100.0)[:, None]
-    (near,) = Neighbourhood.all_of(people, np.array([[0.0], [50.2]]))
-    assert near.people[0].tolist()[:20] == list(range(20))
-    assert set(near.people[1].tolist()[:20]) == set(range(41, 61))
-    assert near.weight[0, 0] == 1
-    assert (np.diff(near.weight[0]) <= 0).all()
-    assert near.weight[:, -1].tolist() == [0, 0]
-
-
-def test_people_in_one_place_count_alike():
-    (near,) = Neighbourhood.all_of(np.zeros((30, 2)), np.zeros((1, 2)))
-    assert (near.weight == 1).all()
+def test_neighbours_are_those_nearest_in_components():
+    pcs = np.arange(100.0)[:, None]
+    reference = np.arange(100.0)[None] ** 2
+    (found,) = adjust(
+        reference,
+        pcs,
+        np.zeros(100, int),
+        np.array([[9.5]]),
+        np.array([[3.1]]),
+        np.zeros(1, int),
+        1,
+    )
+    assert found.neighbourhood_percentile.tolist() == [100 * 4 / 20]
+    assert found.population_percentile.tolist() == [4]
 
 
 def test_nobody_outside_or_without_a_score_is_adjusted():
