@@ -10,7 +10,8 @@ a call of allele 1 in a record without ALT is not called;
 REF is letters, or '.' as plink2 writes one that it does not know;
 where DS or GP is missing the called GT is the dosage (as plink2 has it, measured with 2.00a3.5),
 and unknown without one; a GP of an odd number of values says nothing; other sub-fields
-are not looked at.
+are not looked at, but for DP and GQ where thresholds are given: a call below one is not called, and
+has no dosage; without a number there it stands.
 """
 
 import math
@@ -48,6 +49,8 @@ class ReferenceRow:
     alt_count: list[int]  # 0..2, -9 not called
     ploidy: list[int]  # 1 or 2; 2 where not called
     dosage: list[float | None] | None
+    phase: list[int] = field(default_factory=list)  # 1 for 0|1, 2 for 1|0, else 0
+    texts: tuple[str, str, str] = ("", "", "")  # QUAL, FILTER, INFO
 
 
 @dataclass
@@ -60,10 +63,16 @@ class ReferenceCohort:
     n_records: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     half_calls: int = 0
+    low_calls: int = 0
 
 
-def read_vcf_text(data: bytes, dosage: str | None = None) -> ReferenceCohort:
-    """Read a whole VCF; `dosage` is None, "DS" or "GP". Raises ReferenceVcfError."""
+def read_vcf_text(
+    data: bytes, dosage: str | None = None, thresholds: tuple[int, int] = (0, 0)
+) -> ReferenceCohort:
+    """Read a whole VCF; `dosage` is None, "DS" or "GP". Raises ReferenceVcfError.
+
+    thresholds : least DP and least GQ of a call
+    """
     lines = [
         line.removesuffix(b"\r").decode("utf-8", "backslashreplace") for line in data.split(b"\n")
     ]
@@ -76,7 +85,7 @@ def read_vcf_text(data: bytes, dosage: str | None = None) -> ReferenceCohort:
             raise ReferenceVcfError(number, "a blank or header line among the records")
         if len(columns) != n_columns:
             raise ReferenceVcfError(number, f"{len(columns)} columns instead of {n_columns}")
-        _read_record(cohort, columns, number, dosage)
+        _read_record(cohort, columns, number, dosage, thresholds)
     return cohort
 
 
@@ -104,9 +113,13 @@ def _read_header(lines: list[str]) -> tuple[ReferenceCohort, int, int]:
 
 
 def _read_record(
-    cohort: ReferenceCohort, columns: list[str], line: int, dosage_field: str | None
+    cohort: ReferenceCohort,
+    columns: list[str],
+    line: int,
+    dosage_field: str | None,
+    thresholds: tuple[int, int],
 ) -> None:
-    contig, position_text, identifier, ref, alt_text, _, _, info = columns[:8]
+    contig, position_text, identifier, ref, alt_text, quality, filters, info = columns[:8]
     if not re.fullmatch("[0-9]+", position_text) or int(position_text) > MAX_POSITION:
         raise ReferenceVcfError(line, f"POS {position_text!r} is not a position")
     alts = alt_text.split(",")
@@ -123,6 +136,10 @@ def _read_record(
         cohort.refused["ploidy"] = cohort.refused.get("ploidy", 0) + 1
         return
     cohort.half_calls += sum(None in call and set(call) != {None} for call in calls)
+    low = [_is_low(names, cell, thresholds) for cell in cells]
+    cohort.low_calls += sum(low and None not in call for low, call in zip(low, calls, strict=True))
+    calls = [[None] * len(c) if low else c for low, c in zip(low, calls, strict=True)]
+    phased = [_is_phased(_sub_field(names, cell, "GT")) for cell in cells]
     position = int(position_text)
     for index, alt in enumerate(alts, 1):
         dosage = None
@@ -131,6 +148,7 @@ def _read_record(
                 _dosage(dosage_field, _sub_field(names, cell, dosage_field), index, n_alts, line)
                 for cell in cells
             ]
+            dosage = [None if low else d for low, d in zip(low, dosage, strict=True)]
         counts = [MISSING if None in call else call.count(index) for call in calls]
         if dosage is not None and "GT" not in names:
             counts = [_hard_call(d) for d in dosage]
@@ -152,6 +170,11 @@ def _read_record(
                 alt_count=counts,
                 ploidy=[2 if None in call else len(call) for call in calls],
                 dosage=dosage,
+                phase=[
+                    _haplotype(call, index) if bar and count == 1 else 0
+                    for bar, call, count in zip(phased, calls, counts, strict=True)
+                ],
+                texts=(quality, filters, info),
             )
         )
 
@@ -162,6 +185,25 @@ def _sub_field(names: list[str], cell: list[str], name: str) -> str | None:
         return None
     index = names.index(name)
     return cell[index] if index < len(cell) else None
+
+
+def _is_low(names: list[str], cell: list[str], thresholds: tuple[int, int]) -> bool:
+    """Is DP or GQ below its threshold? Not when there is no number."""
+    for name, least in zip(("DP", "GQ"), thresholds, strict=True):
+        number = re.match("[0-9]+", _sub_field(names, cell, name) or "")
+        if number and int(number[0]) < least:
+            return True
+    return False
+
+
+def _haplotype(call: list[int | None], index: int) -> int:
+    """Which allele of a call this one is, backwards as call_phase has it: 2 the first."""
+    return 2 if call[0] == index else 1
+
+
+def _is_phased(text: str | None) -> bool:
+    """Does '|' stand between two alleles?"""
+    return text is not None and "|" in text.lstrip("/|")
 
 
 def _alleles(text: str | None, n_alts: int, line: int) -> list[int | None]:

@@ -37,6 +37,7 @@ IDS = [".", ".", "rs1", "rs2", "rs2;rs3", "1:10:A:C", "id with space", '"rs1"', 
 FORMATS = [
     *["GT"] * 4,
     *["GT:AD:DP", "GT:DS", "GT:DS:GP", "GT:PGT", "DP:GT", "DS:GT", "GP:GT", "DPGT:GT"],
+    *["GT:DP:GQ", "GQ:GT:DS", "DP:GQ:GP"],
     *["DP", "DS", "GP:DS", "."],
 ]
 FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]

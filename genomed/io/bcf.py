@@ -72,6 +72,7 @@ class BcfReader:
     ) -> None:
         if dosage not in _DOSAGE:
             raise UsageError(f"dosage field {dosage!r} is not DS or GP")
+        n_head(fields)  # refuses what is not known
         self.path = str(path)
         self._threads = max(1, threads)
         self._stream: TextStream | None = None
@@ -89,7 +90,6 @@ class BcfReader:
         self._thresholds = np.array(call_thresholds, np.int64)
         self._phase = phase
         self._fields = tuple(fields)
-        n_head(fields)  # refuses what is not known
         self._max_rows = batch_rows(len(self.samples), max_batch_bytes)
         self.n_compressed = 0
 

@@ -55,4 +55,9 @@ def open_cohort(
     for ending in COMPANIONS:
         if name in ("pgen", "bed") and path.endswith(ending):
             path = path.removesuffix(ending) + ("." + name)
-    return reader(path if name == "vcf" else Path(path), **options)
+    try:
+        return reader(path if name == "vcf" else Path(path), **options)
+    except BaseException:
+        if stream:
+            stream.close()
+        raise

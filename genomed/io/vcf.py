@@ -90,6 +90,10 @@ class VcfReader:
     ) -> None:
         if dosage not in _DOSAGE:
             raise UsageError(f"dosage field {dosage!r} is not DS or GP")
+        self._fields = tuple(fields)
+        self._delivery = Delivery(
+            _DOSAGE[dosage], phase, n_head(fields), block_thresholds, call_thresholds
+        )
         self.path = str(path)
         self._stream: TextStream | None = stream or TextStream(path)
         self._chunks = self._stream.chunks()
@@ -103,10 +107,6 @@ class VcfReader:
         self.counts = ReadCounts()
         self.n_compressed = 0
         self._digest: str | None = None
-        self._fields = tuple(fields)
-        self._delivery = Delivery(
-            _DOSAGE[dosage], phase, n_head(fields), block_thresholds, call_thresholds
-        )
         self._threads = max(1, threads)
         self._max_batch_bytes = max_batch_bytes
         kept = self._slots >= 0

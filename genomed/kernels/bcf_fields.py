@@ -1,7 +1,8 @@
 """QUAL, FILTER and INFO of BCF2 records as the text that a VCF has in their place.
 
-Numbers are written as C's %g writes them: six significant digits. A float32 times a power of ten up
-to 10^22 is rounded once, so the digits are right wherever %g's are, but for numbers below 1e-17.
+Numbers are written as htslib writes them: with six significant digits, as C's %g, but for halves
+between 0.0001 and 999999, which go up. A float32 times a power of ten up to 10^22 is rounded once,
+so the digits are right wherever %g's are, but for numbers below 1e-17.
 """
 
 import numpy as np
@@ -53,12 +54,14 @@ def _put_integer(out, at, value):
 def _six_digits(x, power):
     """x / 10 ** power as a whole number of six digits, when power is that of x's first digit."""
     up = 5 - power
+    low = min(abs(up), 22)
     if up < 0:
-        low = min(-up, 22)
         return np.int64(np.rint(x / POWERS[low] / POWERS[-up - low]))
-    low = min(up, 22)
     high = min(up - low, 22)
-    return np.int64(np.rint(x * POWERS[low] * POWERS[high] * POWERS[up - low - high]))
+    scaled = x * POWERS[low] * POWERS[high] * POWERS[up - low - high]
+    if 0.0001 <= x <= 999999.0:
+        return np.int64(np.floor(scaled + 0.5))
+    return np.int64(np.rint(scaled))
 
 
 @inner

@@ -138,7 +138,7 @@ def made_fit_for_bcftools(data: bytes) -> bytes:
     for name in ("DP", "AF", "AC", "AN", "END", "XEND", "BEND", "CIEND", "MQ"):
         kind = "Float" if name == "AF" else "Integer"
         declared.append(f'##INFO=<ID={name},Number=1,Type={kind},Description=".">')
-    for name in ("GT", "PGT", "DPGT", "AD", "DP", "DS", "GP"):
+    for name in ("GT", "PGT", "DPGT", "AD", "DP", "GQ", "DS", "GP"):
         kind = {"GT": "String", "PGT": "String", "DS": "Float", "GP": "Float"}.get(name, "Integer")
         number = "." if name in ("AD", "DS", "GP") else "1"
         declared.append(f'##FORMAT=<ID={name},Number={number},Type={kind},Description=".">')
