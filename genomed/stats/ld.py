@@ -34,6 +34,7 @@ MALE = 1
 _X = {"x", "23"}
 _Y = {"y", "24"}
 _MT = {"m", "mt", "26"}
+_UNPLACED = {"0", "chr0"}
 
 
 def founder_mask(people: pl.DataFrame) -> np.ndarray:
@@ -56,7 +57,8 @@ def prune(
 
     The list is that of plink2 --indep-pairwise: windows slide over the variants of a contig; of
     a pair over the limit the variant with the lower minor allele frequency goes, at a tie the later
-    one. Monomorphic variants go, but have their place in a window. On X, males count half and
+    one. Monomorphic variants go, but have their place in a window; one that no other is near
+    stays, whatever it is. Unplaced variants, on contig 0, go. On X, males count half and
     their heterozygous calls are missing; on Y only males count, on Y and MT heterozygous calls are
     missing. Where a record has several ALTs, they count as one allele.
 
@@ -78,6 +80,8 @@ def prune(
     jobs = []
     with ThreadPoolExecutor(max(1, threads)) as pool:
         for contig in contigs.unique(maintain_order=True):
+            if contig in _UNPLACED:
+                continue
             where = (contigs == contig).arg_true().to_numpy().astype(np.int64)
             place = np.ascontiguousarray(positions[where], np.int64)
             if window_kb and (np.diff(place) < 0).any():
@@ -103,7 +107,7 @@ def _prune_contig(
     reach, window, _, _ = rule
     removed = np.zeros(n, np.bool_)
     if not sight.n_samples:
-        return removed
+        return _alone(position, reach)
     unchecked = np.zeros(n, np.int64)
     frequency = np.empty(n)
     if reach >= 0:
@@ -122,7 +126,16 @@ def _prune_contig(
                 planes.bits, planes.totals, sight.n_samples, first, loaded, position, *rule,
                 frequency, removed, unchecked, start, TIE,
             )  # fmt: skip
+    removed[_alone(position, reach)] = False
     return ~removed
+
+
+def _alone(position: np.ndarray, reach: int) -> np.ndarray:
+    """Variants that have no neighbour on the contig, or none within `reach` where that is used."""
+    if reach < 0:
+        return np.full(len(position), len(position) == 1)
+    far = np.concatenate([[True], np.diff(position) > reach, [True]])
+    return far[:-1] & far[1:]
 
 
 class _Sight:

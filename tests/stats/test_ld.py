@@ -64,6 +64,10 @@ def naive_prune(
         if end >= n:
             break
         start += step
+    for v in range(n):
+        others = [position[i] for i in (v - 1, v + 1) if 0 <= i < n]
+        if not any(not kb or abs(place - position[v]) <= window * 1000 for place in others):
+            removed[v] = False
     return ~removed
 
 
