@@ -22,7 +22,14 @@ from genomed.scores.projection import Loadings, Projected, Projection, both_want
 from genomed.scores.reference_people import ReferencePeople
 from genomed.scores.results import ModelShares
 from genomed.settings import RiskSettings
-from genomed.stats.ancestry import place
+from genomed.stats.ancestry import ancestry_probabilities, grouped_probabilities
+from genomed.stats.neighbours import (
+    N_NEIGHBOURS,
+    nearest_people,
+    steady_components,
+    surroundings,
+    typical_surroundings,
+)
 
 __all__ = ["ReferenceResult", "RiskReference", "check_build", "find_bundle"]
 
@@ -81,6 +88,12 @@ class _Placed:
     outside: np.ndarray
     few_calls: np.ndarray
 
+    @property
+    def best(self) -> np.ndarray:
+        """Probability of the most similar population, NaN where there is none."""
+        best = self.probability.max(axis=1, initial=0.0)
+        return np.where(self.population >= 0, best, np.nan)
+
 
 class RiskReference:
     """A reference bundle beside one pass over a cohort."""
@@ -98,6 +111,8 @@ class RiskReference:
     ) -> None:
         self.bundle, self._settings, self._map = bundle, settings, map_fn
         self._models, self._entries, self._frequency = models, entries, reference_frequency
+        self.n_steady = steady_components(bundle.components.shrinkage)
+        self._steady_pcs = bundle.pcs[:, : self.n_steady]
         self.projection = Projection(loadings_of(bundle), n_samples, map_fn)
         self.people = ReferencePeople(bundle.store(), entries, threads)
         self._rest = ScoreSums(
@@ -158,8 +173,8 @@ class RiskReference:
             zip(
                 chosen,
                 adjust(
-                    reference[chosen], self.bundle.pcs, placed.reference_population,
-                    comparable[chosen], placed.pcs, placed.population,
+                    reference[chosen], self._steady_pcs, placed.reference_population,
+                    comparable[chosen], placed.pcs[:, : self.n_steady], placed.population,
                     self._settings.n_adjustment_components,
                 ),
                 strict=True,
@@ -184,21 +199,27 @@ class RiskReference:
             )
 
     def _placed(self, projected: Projected) -> _Placed:
-        labels = population_labels(self.bundle.labels)
+        ancestry, k = self.bundle.ancestry, self.n_steady
+        pcs, reference = projected.pcs, self._steady_pcs
         few = projected.coverage < self._settings.min_projection_coverage
-        few |= np.isnan(projected.pcs).any(axis=1)
-        pcs = projected.pcs
-        found = place(self.bundle.pcs, labels, np.nan_to_num(pcs))
-        number = {name: i for i, name in enumerate(found.populations)}
-        population = found.probability.argmax(axis=1)
-        outside = found.outside & ~few
+        few |= np.isnan(pcs).any(axis=1) | np.isnan(projected.discriminants).any(axis=1)
+        typical, limit = typical_surroundings(reference)
+        near = nearest_people(reference, np.nan_to_num(pcs[:, :k]), _n_typical(len(reference)))
+        around = surroundings(near, typical, limit)
+        probability = grouped_probabilities(
+            ancestry_probabilities(ancestry.gaussians, np.nan_to_num(projected.discriminants)),
+            ancestry.superpopulations,
+        )
+        names = sorted(set(ancestry.superpopulations))
+        labels = population_labels(self.bundle.labels)
+        outside = around.outside & ~few
         return _Placed(
-            names=list(found.populations),
-            reference_population=np.array([number[label] for label in labels]),
+            names=names,
+            reference_population=np.array([names.index(x) if x in names else -1 for x in labels]),
             pcs=np.where(few[:, None], np.nan, pcs),
-            probability=np.where(few[:, None], np.nan, found.probability),
-            distance=np.where(few, np.nan, found.distance),
-            population=np.where(few | outside, -1, population),
+            probability=np.where(few[:, None], np.nan, probability),
+            distance=np.where(few, np.nan, around.isolation),
+            population=np.where(few | outside, -1, probability.argmax(axis=1)),
             outside=outside,
             few_calls=few,
         )
@@ -215,14 +236,12 @@ class RiskReference:
         self, placed: _Placed, adjusted: Mapping[int, Adjusted], share: np.ndarray
     ) -> pl.DataFrame:
         n, n_models = len(placed.population), len(self._models)
-        inside = placed.population >= 0
         names = np.array([*placed.names, None], object)
-        best = np.where(inside, placed.probability.max(axis=1, initial=0.0), np.nan)
         each = [adjusted[m] for m in range(n_models)]
         distance, note = self._discovery(placed)
         columns = {
             "most_similar_population": np.tile(names[placed.population], n_models).tolist(),
-            "population_probability": np.tile(best, n_models),
+            "population_probability": np.tile(placed.best, n_models),
             "genetic_distance": np.tile(placed.distance, n_models),
             "adjusted_coverage": np.repeat(share, n),
         }
@@ -245,7 +264,7 @@ class RiskReference:
             people = discovery_people(text, groups)
             key = tuple(people) or (("stated",) if text else ("",))
             if key not in known:
-                known[key] = _distance_and_notes(people, text, self.bundle.pcs, placed)
+                known[key] = _distance_and_notes(people, text, self._steady_pcs, placed)
             distance.append(known[key][0])
             note += known[key][1]
         return np.concatenate(distance), note
@@ -324,12 +343,18 @@ class RiskReference:
 
 
 def loadings_of(bundle: ReferenceBundle) -> Loadings:
-    """What projects onto a bundle's components."""
+    """What places people among those of a bundle, of the variants that vary there."""
+    found, ancestry = bundle.components, bundle.ancestry
+    varies = found.scale > 0
     return Loadings(
-        bundle.loadings.select("contig", "position", "ref", "alt"), bundle.centre, bundle.scale,
-        bundle.weights, bundle.shrinkage, np.zeros((len(bundle.weights), 0)), bundle.n_variants,
-        bundle.build,
+        bundle.variants.filter(varies).select("contig", "position", "ref", "alt"),
+        found.centre[varies], found.scale[varies], found.loadings[varies], found.shrinkage,
+        ancestry.weights[varies], found.n_variants, bundle.build,
     )  # fmt: skip
+
+
+def _n_typical(n_people: int) -> int:
+    return min(N_NEIGHBOURS, n_people - 1)
 
 
 def population_labels(labels: pl.DataFrame) -> list[str]:
@@ -353,7 +378,9 @@ def _distance_and_notes(
     inside = placed.population >= 0
     distance = np.full(n, np.nan)
     if people:
-        found = discovery_distance(people, reference_pcs, np.nan_to_num(placed.pcs))
+        found = discovery_distance(
+            people, reference_pcs, np.nan_to_num(placed.pcs[:, : reference_pcs.shape[1]])
+        )
         distance = np.where(placed.few_calls, np.nan, found.distance)
         notes = found.notes()
     elif text:
@@ -369,12 +396,10 @@ def _distance_and_notes(
 
 def _ancestry_table(samples: Sequence[str], placed: _Placed, projected: Projected) -> pl.DataFrame:
     names = np.array([*placed.names, None], object)
-    inside = placed.population >= 0
-    best = np.where(inside, placed.probability.max(axis=1, initial=0.0), np.nan)
     columns = {
         "sample": list(samples),
         "most_similar_population": names[placed.population].tolist(),
-        "population_probability": best,
+        "population_probability": placed.best,
         "genetic_distance": placed.distance,
         "outside_reference": placed.outside,
         "projection_coverage": projected.coverage,
