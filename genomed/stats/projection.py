@@ -6,7 +6,7 @@ person, so that loci without a call, or absent from the cohort, do not pull towa
 shrinkage that every projection suffers is divided out (see genomed.stats.pca.shrinkage_factors).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from genomed.regions import canonical_contig
 from genomed.schema import Packed
 from genomed.stats.pca import Pca
 
-__all__ = ["LociMatch", "Projection", "match_loci", "project"]
+__all__ = ["LociMatch", "Projection", "match_loci", "project", "weighted_sums"]
 
 PIECE_CALLS = 1 << 20
 MIN_SHARE = 1e-3  # of the loadings' squares at called loci, in the worst direction
@@ -49,7 +49,7 @@ class Projection(NamedTuple):
 
     scores   : float64 (samples, k), on the scale of Pca.scores; NaN where too little was called
     coverage : float64 (samples,), share of the loadings' squares that lies at called loci
-    n_called : int64 (samples,), loci called
+    n_called : int64 (samples,), loci called, of those that vary in the reference
     """
 
     scores: np.ndarray
@@ -158,55 +158,101 @@ def project(
     shrinkage : divide by components.shrinkage; right for people who are no close relatives of those
                 in the PCA, of whom it asks too much
     """
-    rows = np.asarray(rows, np.int64)
-    loci = np.arange(len(rows)) if loci is None else np.asarray(loci, np.int64)
-    swapped = np.zeros(len(rows), np.bool_) if swapped is None else np.asarray(swapped, np.bool_)
-    if not len(rows) == len(loci) == len(swapped):
-        raise ValueError(f"{len(rows)} rows, {len(loci)} loci and {len(swapped)} swaps")
-    varies = components.scale[loci] > 0
-    task = _Task(store, components, rows[varies], loci[varies], swapped[varies])
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        task.run(pool, threads)
-        scores, coverage = task.solved()
+    k = len(components.eigenvalues)
+    upper = np.triu_indices(k)
+    sums = _Sums(store, components.loadings, components.centre, components.scale, rows, loci,
+                 swapped)  # fmt: skip
+    sums.run(threads, lambda loadings: loadings[:, upper[0]] * loadings[:, upper[1]])
+    whole = sums.weights.T @ sums.weights
+    scores, coverage = np.full((sums.n, k), np.nan), np.zeros(sums.n)
+    for s in range(sums.n):
+        gram = whole.copy()
+        gram[upper] -= sums.lost[s]
+        gram.T[upper] = gram[upper]
+        coverage[s] = max(0.0, np.trace(gram) / k)
+        if np.linalg.eigvalsh(gram)[0] > MIN_SHARE:
+            scores[s] = np.linalg.solve(gram, sums.total[s]) / np.sqrt(components.n_variants)
     if shrinkage:
         scores /= components.shrinkage
-    return Projection(scores, coverage, len(task.rows) - task.n_missing)
+    return Projection(scores, coverage, len(sums.rows) - sums.n_missing)
 
 
-class _Task:
-    """Sums over the loci that least squares needs.
+def weighted_sums(
+    store: Packed,
+    weights: np.ndarray,
+    centre: np.ndarray,
+    scale: np.ndarray,
+    rows: np.ndarray,
+    *,
+    loci: np.ndarray | None = None,
+    swapped: np.ndarray | None = None,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of weight x standardised genotype over the called loci, for each column of weights.
 
-    moment   : float64 (samples, k), loadings' z
-    lost     : float64 (samples, k (k + 1) / 2), loadings' loadings over loci not called
+    weights       : float64 (variants, columns)
+    centre, scale : float64 (variants,), as in Pca
+    returns       : sums, float64 (samples, columns), and the share of the column's squared weights
+                    that lies at called loci, 0 to 1
+    """
+    sums = _Sums(store, weights, centre, scale, rows, loci, swapped)
+    sums.run(threads, np.square)
+    whole = (weights[scale > 0] ** 2).sum(axis=0)
+    called = (sums.weights**2).sum(axis=0) - sums.lost
+    return sums.total, np.maximum(called, 0.0) / np.where(whole > 0, whole, 1.0)
+
+
+class _Sums:
+    """Sums over the called loci of each sample.
+
+    total     : float64 (samples, columns), weight x standardised genotype
+    lost      : float64 (samples, any), what a function makes of the weights, over loci not called
+    n_missing : int64 (samples,), loci not called
     """
 
     def __init__(
         self,
         store: Packed,
-        components: Pca,
+        weights: np.ndarray,
+        centre: np.ndarray,
+        scale: np.ndarray,
         rows: np.ndarray,
-        loci: np.ndarray,
-        swapped: np.ndarray,
+        loci: np.ndarray | None,
+        swapped: np.ndarray | None,
     ) -> None:
-        n, k = len(store.samples), len(components.eigenvalues)
-        self.store, self.rows, self.n = store, rows, n
-        centre, scale = components.centre[loci], components.scale[loci]
-        self.centre = np.where(swapped, 2 - centre, centre).astype(np.float32)
-        self.scale = np.where(swapped, -scale, scale).astype(np.float32)
-        self.loadings = components.loadings[loci]
-        self.n_variants = components.n_variants
-        self.upper = np.triu_indices(k)
-        self.moment = np.zeros((n, k))
-        self.lost = np.zeros((n, len(self.upper[0])))
-        self.n_missing = np.zeros(n, np.int64)
+        rows = np.asarray(rows, np.int64)
+        loci = np.arange(len(rows)) if loci is None else np.asarray(loci, np.int64)
+        swapped = (
+            np.zeros(len(rows), np.bool_) if swapped is None else np.asarray(swapped, np.bool_)
+        )
+        if not len(rows) == len(loci) == len(swapped):
+            raise ValueError(f"{len(rows)} rows, {len(loci)} loci and {len(swapped)} swaps")
+        varies = scale[loci] > 0
+        rows, loci, swapped = rows[varies], loci[varies], swapped[varies]
+        self.store, self.rows, self.n = store, rows, len(store.samples)
+        self.centre = np.where(swapped, 2 - centre[loci], centre[loci]).astype(np.float32)
+        self.scale = np.where(swapped, -scale[loci], scale[loci]).astype(np.float32)
+        self.weights = weights[loci]
+        self.total = np.zeros((self.n, weights.shape[1]))
+        self.lost: np.ndarray = np.zeros(())
+        self.n_missing = np.zeros(self.n, np.int64)
 
-    def run(self, pool: ThreadPoolExecutor, threads: int) -> None:
-        for batch in self._batches(threads):
-            for moment, lost, n_missing in pool.map(self._sums, batch):
-                self.moment += moment
-                if n_missing is not None:
-                    self.lost += lost
-                    self.n_missing += n_missing
+    def run(self, threads: int, function: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Read all rows once."""
+        self.lost = np.zeros((self.n, function(self.weights[:1]).shape[1]))
+
+        def one(
+            piece: tuple[slice, np.ndarray],
+        ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+            return self._piece(*piece, function)
+
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+            for batch in self._batches(threads):
+                for total, lost, n_missing in pool.map(one, batch):
+                    self.total += total
+                    if lost is not None:
+                        self.lost += lost
+                        self.n_missing += n_missing
 
     def _batches(self, threads: int) -> Iterator[list[tuple[slice, np.ndarray]]]:
         step = max(16, PIECE_CALLS // max(1, self.n))
@@ -219,33 +265,18 @@ class _Task:
             ]
             first += len(words)
 
-    def _sums(
-        self, piece: tuple[slice, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        place, words = piece
+    def _piece(
+        self, place: slice, words: np.ndarray, function: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         z = np.empty((len(words), self.n), np.float32)
         standardise_rows(words, self.centre[place], self.scale[place], z)
-        loadings = self.loadings[place].astype(np.float32)
-        moment = z.T @ loadings
+        weights = self.weights[place].astype(np.float32)
+        total = z.T @ weights
         ones = np.ones(len(words), np.float32)
         standardise_rows(words, -ones, ones, z)  # copies + 1, and 0 where not called
         missing = z == 0
         some = missing.any(axis=1)
         if not some.any():
-            return moment, moment, None
-        products = loadings[some][:, self.upper[0]] * loadings[some][:, self.upper[1]]
-        return moment, missing[some].T.astype(np.float32) @ products, missing.sum(axis=0)
-
-    def solved(self) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (samples, k) and coverage (samples,)."""
-        k = self.moment.shape[1]
-        scores, coverage = np.full((self.n, k), np.nan), np.zeros(self.n)
-        whole = self.loadings.T @ self.loadings
-        for s in range(self.n):
-            gram = whole.copy()
-            gram[self.upper] -= self.lost[s]
-            gram.T[self.upper] = gram[self.upper]
-            coverage[s] = max(0.0, np.trace(gram) / k)
-            if np.linalg.eigvalsh(gram)[0] > MIN_SHARE:
-                scores[s] = np.linalg.solve(gram, self.moment[s]) / np.sqrt(self.n_variants)
-        return scores, coverage
+            return total, None, np.zeros(0)
+        lost = missing[some].T.astype(np.float32) @ function(weights[some])
+        return total, lost, missing.sum(axis=0)

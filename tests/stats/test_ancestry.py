@@ -1,0 +1,107 @@
+"""Who is like whom: planted populations, and what is refused."""
+
+import numpy as np
+import pytest
+from packed_cohorts import array_store
+
+from genomed.stats.ancestry import (
+    ancestry_probabilities,
+    discriminant_scores,
+    fit_ancestry,
+    grouped_probabilities,
+)
+
+
+def cohort(
+    seed: int, n_variants: int, size: int, within: float = 0.02
+) -> tuple[np.ndarray, list[str | None], list[str | None]]:
+    """Four populations in two superpopulations: F_ST about 0.1 between, `within` within them."""
+    rng = np.random.default_rng(seed)
+    ancestral = rng.uniform(0.1, 0.9, n_variants)
+
+    def drift(p: np.ndarray, fst: float) -> np.ndarray:
+        return np.clip(rng.beta(p * (1 - fst) / fst, (1 - p) * (1 - fst) / fst), 0.001, 0.999)
+
+    parts, names = [], []
+    for above in "XY":
+        parent = drift(ancestral, 0.1)
+        for name in "ab":
+            parts.append(rng.binomial(2, drift(parent, within)[:, None], (n_variants, size)))
+            names += [above + name] * size
+    return np.hstack(parts).astype(np.int8), names, [name[0] for name in names]
+
+
+def test_held_back_people_are_assigned_and_the_probabilities_are_honest() -> None:
+    counts, names, supers = cohort(41, 1500, 100, within=0.005)
+    labelled = np.arange(400) % 2 == 0
+    model, check = fit_ancestry(
+        array_store(counts),
+        np.arange(1500),
+        [n if ok else None for n, ok in zip(names, labelled, strict=True)],
+        supers,
+    )
+    scores, coverage = discriminant_scores(array_store(counts), model, np.arange(1500))
+    new = ancestry_probabilities(model.gaussians, scores)[~labelled]
+    true = np.array([model.populations.index(n) for n in names])[~labelled]
+    right = new.argmax(axis=1) == true
+    grouped = grouped_probabilities(new, model.superpopulations)
+    assert (np.array(["X", "Y"])[grouped.argmax(axis=1)] == np.array(supers)[~labelled]).all()
+    assert right.mean() > 0.85
+    assert check.superpopulation_accuracy == 1.0
+    error = np.sqrt(right.mean() * (1 - right.mean()) / len(right))
+    assert abs(right.mean() - check.population_accuracy) < 4 * error
+    assert abs(new.max(axis=1).mean() - right.mean()) < 4 * error
+    assert (coverage == 1).all()
+
+
+def test_the_confusion_counts_everybody_once() -> None:
+    counts, names, supers = cohort(42, 300, 30)
+    model, check = fit_ancestry(array_store(counts), np.arange(300), names, supers)
+    assert check.confusion["n"].sum() == check.super_confusion["n"].sum() == 120
+    same = check.confusion.filter(check.confusion["population"] == check.confusion["predicted"])
+    assert same["n"].sum() / 120 == check.population_accuracy
+    assert model.populations == ["Xa", "Xb", "Ya", "Yb"]
+    assert model.superpopulations == ["X", "X", "Y", "Y"]
+    np.testing.assert_allclose(check.population.sum(axis=1), 1)
+
+
+def test_missing_calls_do_not_pull_towards_the_middle() -> None:
+    counts, names, supers = cohort(43, 2000, 60)
+    model, _ = fit_ancestry(array_store(counts), np.arange(2000), names, supers)
+    whole, _ = discriminant_scores(array_store(counts), model, np.arange(2000))
+    sparse = counts.copy()
+    sparse[np.random.default_rng(44).random(counts.shape) < 0.3] = -9
+    thin, coverage = discriminant_scores(array_store(sparse), model, np.arange(2000))
+    np.testing.assert_allclose(coverage, 0.7, atol=0.06)
+    slope = (whole * thin).sum(axis=0) / (whole**2).sum(axis=0)
+    np.testing.assert_allclose(slope, 1, atol=0.05)
+
+
+def test_a_person_without_calls_has_no_probability() -> None:
+    counts, names, supers = cohort(45, 200, 20)
+    model, _ = fit_ancestry(array_store(counts), np.arange(200), names, supers)
+    counts[:, 7] = -9
+    scores, _ = discriminant_scores(array_store(counts), model, np.arange(200))
+    found = ancestry_probabilities(model.gaussians, scores)
+    assert np.isnan(found[7]).all()
+    assert np.isfinite(np.delete(found, 7, axis=0)).all()
+
+
+def test_the_same_seed_gives_the_same_model_for_any_threads() -> None:
+    counts, names, supers = cohort(46, 400, 30)
+    models = [
+        fit_ancestry(array_store(counts), np.arange(400), names, supers, threads=threads)[0]
+        for threads in (1, 2)
+    ]
+    assert models[0].weights.tobytes() == models[1].weights.tobytes()
+    assert models[0].gaussians.precision.tobytes() == models[1].gaussians.precision.tobytes()
+
+
+def test_labels_that_teach_nothing_are_refused() -> None:
+    store, rows = array_store(np.ones((10, 4), np.int8)), np.arange(10)
+    with pytest.raises(ValueError, match="two populations at least"):
+        fit_ancestry(store, rows, ["a", "a", "a", None], ["A"] * 4)
+    with pytest.raises(ValueError, match="population b has one person only"):
+        fit_ancestry(store, rows, ["a", "a", "a", "b"], ["A"] * 4)
+    with pytest.raises(ValueError, match="population a lies in A and in B"):
+        fit_ancestry(store, rows, ["a", "a", "b", "b"], ["A", "B", "B", "B"])
