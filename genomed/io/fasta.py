@@ -44,8 +44,8 @@ class Fasta:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = _inflated(path) if _is_gzip(path) else path.open("rb")
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            with _inflated(path) if _is_gzip(path) else path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError, EOFError) as error:
             raise InputError(
                 f"{path}: cannot be read as a FASTA ({error}); give the reference genome"
@@ -64,11 +64,6 @@ class Fasta:
         name = contig if contig in self._places else self._names.get(canonical_contig(contig), "")
         place = self._places.get(name)
         return None if place is None else Sequence(self._text, *place)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        del self._text
-        self._file.close()
 
     def _check(self, index: Path) -> None:
         for name, (first, length, line_bases, line_bytes) in self._places.items():
@@ -124,7 +119,7 @@ def _is_gzip(path: Path) -> bool:
 def _inflated(path: Path) -> Any:
     from zlib_ng import gzip_ng  # noqa: PLC0415 - few references are compressed
 
-    plain = tempfile.TemporaryFile()  # noqa: SIM115 - the caller keeps it open
+    plain = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with gzip_ng.open(path) as source:
         while block := source.read(COPY_BYTES):
             plain.write(block)

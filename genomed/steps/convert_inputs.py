@@ -112,9 +112,12 @@ def open_sources(
         raise UsageError("standard input cannot be one of several inputs; save it to a file first")
     sources: list[Source] = []
     for path in inputs.paths:
+        _check_options(path, settings)
         reader = open_cohort(
             path, samples=inputs.samples, threads=threads, dosage=settings.dosage,
             max_batch_bytes=max_batch_bytes, stream=stream if not sources else None,
+            call_thresholds=(settings.min_dp, settings.min_gq), phase=settings.phase,
+            fields=("qual", "filter", "info") if settings.info else ("qual", "filter"),
         )  # fmt: skip
         if not reader.samples:
             reader.close()
@@ -125,6 +128,22 @@ def open_sources(
         if not settings.gvcf:
             _compare(sources[0], sources[-1])
     return sources
+
+
+def _check_options(path: str, settings: ConvertSettings) -> None:
+    """Refuse options that only VCF and BCF can honour."""
+    if cohort_format(path) in ("vcf", "bcf"):
+        return
+    asked = {
+        "--min-gq": settings.min_gq,
+        "--min-dp": settings.min_dp,
+        "--filter": settings.filters,
+        "--info": settings.info,
+        "--phase": settings.phase,
+    }
+    for option, value in asked.items():
+        if value:
+            raise UsageError(f"{path}: {option} works for VCF and BCF only; leave it out")
 
 
 def _compare(first: Source, other: Source) -> None:
