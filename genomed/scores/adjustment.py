@@ -87,7 +87,7 @@ def adjust(
             here = np.isfinite(own.z_norm1[chunk])
             if here.any():
                 own.neighbourhood_percentile[chunk][here] = percentile_in_neighbourhood(
-                    np.rint(score[chunk][here] / unit), near.index[here], np.rint(reference / unit)
+                    np.rint(score[chunk][here] / unit), near.place[here], np.rint(reference / unit)
                 )
     return found
 
