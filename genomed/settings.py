@@ -75,10 +75,12 @@ class StructureSettings:
     prune_step: int = 1
     # Of two variants with a larger r2 one goes.
     prune_r2: float = 0.2
-    # Pairs from this kinship on are told; 0.0442 is the border of the third degree.
-    min_kinship: float = 0.0442
-    # Of two people with a larger kinship one is no founder of the components: second degree.
-    max_kinship: float = 0.0884
+    # Pairs from this kinship on are told; None is 0.0442, the border of the third degree, or what
+    # chance gives to one pair in the cohort, if that is more.
+    min_kinship: float | None = None
+    # Of two people with a larger kinship one is projected; None is 0.0884, the border of the second
+    # degree, or what chance gives.
+    max_kinship: float | None = None
     # Principal components.
     n_components: int = 10
     # How they are found: "auto", "exact" or "randomised"; the last draws from the seed.

@@ -90,7 +90,13 @@ PruneR2 = Annotated[
     float, typer.Option("--prune-r2", min=0, max=1, help="Of two variants above it one goes.")
 ]
 MaxKinship = Annotated[
-    float, typer.Option(min=0, max=0.5, help="Of two people above it one is projected.")
+    float | None,
+    typer.Option(
+        min=0,
+        max=0.5,
+        help="Of two people above it one is projected on the components of the others.",
+        show_default="0.0884, or what chance gives",
+    ),
 ]
 Components = Annotated[int, typer.Option("--components", "-k", min=1, help="Components to find.")]
 PcaMethod = Annotated[str, typer.Option(metavar="auto|exact|randomised", help="How.")]
@@ -165,7 +171,12 @@ def structure(
     prune_step: PruneStep = _DEFAULTS.prune_step,
     prune_r2: PruneR2 = _DEFAULTS.prune_r2,
     min_kinship: Annotated[
-        float, typer.Option(min=-1, max=0.5, help="Least kinship of the pairs to list.")
+        float | None,
+        typer.Option(
+            max=0.5,
+            help="Least kinship of the pairs to list.",
+            show_default="0.0442, or what chance gives",
+        ),
     ] = _DEFAULTS.min_kinship,
     max_kinship: MaxKinship = _DEFAULTS.max_kinship,
     components: Components = _DEFAULTS.n_components,

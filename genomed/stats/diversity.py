@@ -48,8 +48,8 @@ def measure_diversity(
     groups : name -> bool (samples,), who belongs; nobody belongs to two
     raises : ValueError for a window shorter than a base
 
-    Per-base figures take every base from the first of a contig to its last variant as looked at,
-    so they are too low where a store holds chosen variants only.
+    Per-base figures take every base of the windows that hold a variant as looked at, so they are
+    too low where a store holds chosen variants only.
     """
     size = int(window_kb * 1000)
     if size < 1:
@@ -145,7 +145,8 @@ class _Sums:
     def add(self, contig: str, position: np.ndarray, counts: np.ndarray) -> None:
         n0, n1, n2 = (counts[:, :, k] for k in range(3))
         alleles = np.stack([2 * n0 + n1, n1 + 2 * n2], axis=2)  # (groups, variants, 2)
-        self.bases += int(position[-1])
+        first = np.unique((position - 1) // self.size) * self.size
+        self.bases += int((np.minimum(first + self.size, position[-1]) - first).sum())
         self._add_groups(contig, position, counts, alleles)
         of_window = (position - 1) // self.size
         for (i, j), pair in self.pairs.items():

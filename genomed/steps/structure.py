@@ -18,8 +18,10 @@ from genomed.io.plink_tables import companion_paths
 from genomed.provenance import Fingerprints
 from genomed.settings import StructureSettings
 from genomed.stats.ld import founder_mask
+from genomed.stats.long_range_ld import LONG_RANGE_LD
 from genomed.steps.structure_outputs import StructureResults, write_structure
 from genomed.steps.structure_parts import (
+    THIRD_DEGREE,
     check_pedigree,
     find_components,
     find_relations,
@@ -36,7 +38,6 @@ from genomed.steps.structure_variants import (
 __all__ = ["StructureInputs", "StructureSummary", "open_structure_store", "run_structure"]
 
 FEW_FOUNDERS = 50  # plink2's limit, below which it wants frequencies from elsewhere
-FEW_VARIANTS = 2000  # below which kinship of the third degree is told by chance
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,8 @@ class _Run:
                 f"Only {founders} of {n} samples are founders: frequencies, LD and components "
                 "rest on few people."
             )
-        n_called = len(self.variants.called)
-        if n_called == 0:
+        if len(self.variants.called) == 0:
             self._warn("No autosomal variant has enough calls: there is nothing to measure.")
-        elif n_called < FEW_VARIANTS and "kinship" in self.settings.steps:
-            self._warn(
-                f"Kinship rests on {n_called} variants: distant relations are told by chance."
-            )
 
     def _relations(self) -> None:
         rows, results = self.variants.called, self.results
@@ -202,7 +198,15 @@ class _Run:
             "variants": len(rows),
             "pairs": dict(tally.iter_rows()),
             "unrelated": int(self.unrelated.sum()),
+            "error": None if np.isnan(relations.error) else relations.error,
+            "least_told": relations.least,
         }
+        if self.settings.min_kinship is None and relations.least > THIRD_DEGREE:
+            self._warn(
+                f"Kinship is known to {relations.error:.3f} from these variants, so relations "
+                f"below {relations.least:.3f} cannot be told from chance and are not listed; "
+                "--min-kinship lists them."
+            )
         self.lap("kinship")
 
     def _names_of_people(self, kept: np.ndarray) -> list[str]:
@@ -220,9 +224,10 @@ class _Run:
     def _leave_long_range_ld(self) -> None:
         if not self.settings.leave_long_range_ld:
             return
-        if self.results.build is None:
+        if self.results.build not in LONG_RANGE_LD:
+            unknown = "not known" if self.results.build is None else self.results.build
             self._warn(
-                "The genome build is not known, so regions of long-range LD were not left out; "
+                f"The genome build is {unknown}, so regions of long-range LD were not left out; "
                 "--build tells."
             )
             return

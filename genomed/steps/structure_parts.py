@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from genomed.stats.kinship import king_table, unrelated
 
 from genomed.errors import InputError, UsageError
 from genomed.io.labels import read_labels
 from genomed.io.packed import PackedStore
 from genomed.settings import StructureSettings
-from genomed.stats.kinship import king_table, unrelated
+from genomed.stats.kinship_error import kinship_error, least_kinship
 from genomed.stats.pca import Pca, pca
 from genomed.stats.pedigree import compare_relations, declared_relations
 from genomed.stats.projection import project
@@ -30,30 +31,43 @@ __all__ = [
 ]
 
 
+THIRD_DEGREE, SECOND_DEGREE = 0.0442, 0.0884  # borders of Manichaikul 2010: powers of 2 to a half
+
+
 class Relations(NamedTuple):
     """Who is related to whom.
 
     pairs     : frame with the columns of TABLES["kinship"], from the least kinship told on
     unrelated : bool (samples,), a maximal set without pairs above the greatest kinship allowed
+    error     : standard error of the kinship of unrelated people; NaN where it cannot be told
+    least     : kinship from which on pairs are told
     """
 
     pairs: pl.DataFrame
     unrelated: np.ndarray
+    error: float
+    least: float
 
 
 def find_relations(
     store: PackedStore, rows: np.ndarray, settings: StructureSettings, *, threads: int = 1
 ) -> Relations:
-    """Kinship of all pairs, and a maximal set of unrelated people."""
-    least = min(settings.min_kinship, settings.max_kinship)
-    pairs = king_table(store, rows, threads=threads, min_kinship=least)
-    close = pairs.filter(pl.col("kinship") > settings.max_kinship)
+    """Kinship of all pairs, and a maximal set of unrelated people.
+
+    Where the settings leave it open, no pair is told that could be so near by chance.
+    """
+    error = kinship_error(store, rows)
+    chance = least_kinship(error, store.n_samples)
+    least = max(THIRD_DEGREE, chance) if settings.min_kinship is None else settings.min_kinship
+    most = max(SECOND_DEGREE, chance) if settings.max_kinship is None else settings.max_kinship
+    pairs = king_table(store, rows, threads=threads, min_kinship=min(least, most))
+    close = pairs.filter(pl.col("kinship") > most)
     place = {name: i for i, name in enumerate(store.samples)}
     edges = np.array(
         [(place[a], place[b]) for a, b in close.select("sample1", "sample2").iter_rows()], np.int64
     ).reshape(-1, 2)
     kept = unrelated(store.n_samples, edges)
-    return Relations(pairs.filter(pl.col("kinship") >= settings.min_kinship), kept)
+    return Relations(pairs.filter(pl.col("kinship") >= least), kept, error, least)
 
 
 def check_pedigree(store: PackedStore, pairs: pl.DataFrame) -> pl.DataFrame | None:

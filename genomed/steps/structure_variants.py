@@ -13,7 +13,8 @@ from genomed.io.packed import PackedStore
 from genomed.ledger import STRUCTURE
 from genomed.regions import canonical_contig
 from genomed.settings import StructureSettings
-from genomed.stats.ld import LONG_RANGE_LD, prune
+from genomed.stats.ld import prune
+from genomed.stats.long_range_ld import LONG_RANGE_LD
 
 __all__ = [
     "Variants",
@@ -134,7 +135,7 @@ def leave_long_range_ld(variants: Variants, build: str) -> None:
     contig = table["contig"].replace_strict(_canonical(table["contig"]), return_dtype=pl.Utf8)
     position = table["position"].to_numpy()
     inside = np.zeros(len(rows), np.bool_)
-    for region in LONG_RANGE_LD[build]:
+    for region in LONG_RANGE_LD.get(build, ()):
         here = (contig == region.contig).to_numpy()
         inside |= here & (position > region.start) & (position <= region.end)
     variants.drop(rows[inside], "long_range_ld")
