@@ -1,10 +1,10 @@
-"""Run `genomed risk` on every broken VCF there is, and say what became of each.
+"""Run `genomed risk` or `convert` on every broken VCF there is, and say what became of each.
 
-    python tests/validation/broken_inputs.py [FOLDER] [--list]
+    python tests/validation/broken_inputs.py [FOLDER] [--list] [--convert]
 
-Each file is given a tiny model whose positions lie in it, where any can be made out. A file is
-read (exit 0, or 4: too little of the model is there), refused (another exit code and a sentence),
-or something is our fault: a traceback, a hang, a crash, or outputs that look complete though the
+For `risk` each file is given a tiny model whose positions lie in it, where any can be made out. A
+file is read (exit 0, or 4: too little of the model is there), refused (another exit code and a
+sentence), or something is our fault: a traceback, a hang, a crash, or outputs that look complete though the
 file was refused. Files run in one worker process, which is started again when it dies.
 """
 
@@ -115,6 +115,22 @@ def risk_arguments(cohort: Path | str, model: Path, out: Path) -> list[str]:
     ]
 
 
+def convert_arguments(cohort: Path | str, out: Path) -> list[str]:
+    """Arguments of a conversion that looks at everything; the store is `out`/store."""
+    prefix = out / "store"
+    return [
+        "convert",
+        str(cohort),
+        "--out",
+        str(prefix),
+        "--threads",
+        "1",
+        "--phase",
+        "--info",
+        "all",
+    ]
+
+
 class Reply(NamedTuple):
     """What a worker says of one run; `failure` is a traceback, "hang" or "crash", or empty."""
 
@@ -185,12 +201,15 @@ def _call(main, arguments: list[str]) -> tuple[int | None, str]:
     return 0, ""
 
 
-def try_file(worker: Worker, path: Path, folder: Path) -> Outcome:
-    """Run `genomed risk` on one file and classify the end; `folder` is empty and ours."""
+def try_file(worker: Worker, path: Path, folder: Path, command: str = "risk") -> Outcome:
+    """Run genomed on one file and classify the end; `folder` is empty and ours."""
     model, out = folder / "model.txt", folder / "out"
-    write_model(model, sites(path))
+    arguments = convert_arguments(path, out)
+    if command == "risk":
+        write_model(model, sites(path))
+        arguments = risk_arguments(path, model, out)
     began = time.monotonic()
-    reply = worker.run(risk_arguments(path, model, out))
+    reply = worker.run(arguments)
     seconds = time.monotonic() - began
     written = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
     kind, message = "refused", last_sentence(reply.stderr)
@@ -220,18 +239,21 @@ def where_it_failed(text: str) -> str:
 
 def _records(out: Path) -> dict:
     """What run.json says of the records of the cohort; empty where there is no run.json."""
-    path = out / "run.json"
-    return json.loads(path.read_text())["records"] if path.is_file() else {}
+    for path in (out / "run.json", out / "store.run.json"):
+        if path.is_file():
+            records = json.loads(path.read_text())["records"]
+            return records[0] if isinstance(records, list) else records
+    return {}
 
 
-def try_all(paths: Iterable[Path]) -> list[Outcome]:
+def try_all(paths: Iterable[Path], command: str = "risk") -> list[Outcome]:
     """try_file for each, in one worker."""
     worker = Worker()
     outcomes = []
     try:
         for path in paths:
             with tempfile.TemporaryDirectory() as folder:
-                outcomes.append(try_file(worker, path, Path(folder)))
+                outcomes.append(try_file(worker, path, Path(folder), command))
     finally:
         worker.close()
     return outcomes
@@ -263,15 +285,17 @@ def table(outcomes: list[Outcome], root: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="genomed risk on every broken VCF in a folder")
+    parser = argparse.ArgumentParser(description="genomed on every broken VCF in a folder")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("../shared/data/broken"))
     parser.add_argument("--list", action="store_true", help="one line per file as well")
+    parser.add_argument("--convert", action="store_true", help="try `convert`, not `risk`")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         serve()
         return
-    outcomes = try_all(broken_files(options.folder))
+    command = "convert" if options.convert else "risk"
+    outcomes = try_all(broken_files(options.folder), command)
     for outcome in outcomes if options.list else []:
         name = outcome.path.relative_to(options.folder)
         print(f"{outcome.kind:12} {outcome.code!s:5} {outcome.seconds:6.2f} s  {name}")
