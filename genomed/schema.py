@@ -18,9 +18,12 @@ __all__ = [
     "BUILDS",
     "MISSING",
     "TABLES",
+    "AncestryModel",
     "ArraySpec",
+    "Gaussians",
     "Packed",
     "PackedBlock",
+    "Pca",
     "ReadCounts",
     "Reader",
     "ScoreModel",
@@ -451,6 +454,72 @@ class Packed(Protocol):
     ) -> Iterator[PackedBlock]:
         """All rows, or the chosen ones, a block at a time."""
         ...
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Principal components and what it takes to place other people among them.
+
+    eigenvalues : float64 (k,), of the relationship matrix, as plink2 prints them
+    scores      : float64 (samples used, k): sqrt(eigenvalue) x unit eigenvector, so that squared
+                  distances are those of the relationship matrix and do not grow with the samples
+    loadings    : float64 (variants, k), columns of unit length: scores = Z' loadings / sqrt(M)
+    centre      : float64 (variants,), twice the ALT frequency, NaN where nobody was called
+    scale       : float64 (variants,), 1 / sqrt(2p(1-p)); 0 where monomorphic or never called
+    shrinkage   : float64 (k,), how far projections of other people shrink towards 0
+    n_variants  : M, all variants given, monomorphic ones included as in plink2
+    method      : "exact" or "randomised"
+    angle       : sine of the largest angle to the exact components that the residual allows
+    """
+
+    eigenvalues: np.ndarray
+    scores: np.ndarray
+    loadings: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    shrinkage: np.ndarray
+    n_variants: int
+    method: str
+    angle: float
+
+    @property
+    def eigenvectors(self) -> np.ndarray:
+        """Scores of unit length, as in plink2's .eigenvec (up to sign): float64 (samples, k)."""
+        return self.scores / np.sqrt(np.where(self.eigenvalues > 0, self.eigenvalues, 1.0))
+
+
+class Gaussians(NamedTuple):
+    """One Gaussian for each population, p of them, in the space of d discriminants.
+
+    mean        : float64 (p, d)
+    precision   : float64 (p, d, d), inverse covariances
+    offset      : float64 (p,), minus half the log determinant of the covariance
+    temperature : log densities are divided by it; 1 or more
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    offset: np.ndarray
+    temperature: float
+
+
+@dataclass(frozen=True)
+class AncestryModel:
+    """What tells populations apart, by weights of variants.
+
+    populations      : names, sorted
+    superpopulations : the superpopulation of each, in the same order
+    weights          : float64 (variants, populations), per standardised genotype
+    centre, scale    : float64 (variants,), as in Pca
+    gaussians        : see Gaussians
+    """
+
+    populations: list[str]
+    superpopulations: list[str]
+    weights: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    gaussians: Gaussians
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ of new people are, and a temperature found by cross-validation calibrates the pr
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ import polars as pl
 from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
-from genomed.schema import Packed
+from genomed.schema import AncestryModel, Gaussians, Packed
 from genomed.stats.pca import Engine, Genotypes
 from genomed.stats.projection import weighted_sums
 
@@ -38,40 +37,6 @@ RIDGE = 1.0  # beside relationships, whose diagonal is about 1; accuracy is flat
 OWN_COVARIANCE = 0.2  # share of a population's own covariance in its Gaussian
 ROUND_COVARIANCE = 0.05  # share of the identity
 FOLDS = 5
-
-
-class Gaussians(NamedTuple):
-    """One Gaussian for each population, p of them, in the space of d discriminants.
-
-    mean        : float64 (p, d)
-    precision   : float64 (p, d, d), inverse covariances
-    offset      : float64 (p,), minus half the log determinant of the covariance
-    temperature : log densities are divided by it; 1 or more
-    """
-
-    mean: np.ndarray
-    precision: np.ndarray
-    offset: np.ndarray
-    temperature: float
-
-
-@dataclass(frozen=True)
-class AncestryModel:
-    """What tells populations apart, by weights of variants.
-
-    populations      : names, sorted
-    superpopulations : the superpopulation of each, in the same order
-    weights          : float64 (variants, populations), per standardised genotype
-    centre, scale    : float64 (variants,), as in Pca
-    gaussians        : see Gaussians
-    """
-
-    populations: list[str]
-    superpopulations: list[str]
-    weights: np.ndarray
-    centre: np.ndarray
-    scale: np.ndarray
-    gaussians: Gaussians
 
 
 class CrossValidation(NamedTuple):

@@ -13,7 +13,6 @@ within 2e-6 of float64 ones. The result is the same for any number of threads.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -23,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from genomed.kernels.packed import count_rows, keep_bits, standardise_rows, take_samples
 from genomed.kernels.pca import count_missing_pairs
 from genomed.regions import canonical_contig
-from genomed.schema import Packed
+from genomed.schema import Packed, Pca
 from genomed.stats.subspace import Subspace, largest_eigenpairs, largest_eigenpairs_by_products
 
 __all__ = ["Pca", "autosomal_rows", "pca", "shrinkage_factors"]
@@ -34,38 +33,6 @@ DENSE_SAMPLES = 1000  # up to here LAPACK finds the eigenvectors of a relationsh
 TILE = 320
 
 _AUTOSOMES = frozenset(str(n) for n in range(1, 23))
-
-
-@dataclass(frozen=True)
-class Pca:
-    """Principal components and what it takes to place other people among them.
-
-    eigenvalues : float64 (k,), of the relationship matrix, as plink2 prints them
-    scores      : float64 (samples used, k): sqrt(eigenvalue) x unit eigenvector, so that squared
-                  distances are those of the relationship matrix and do not grow with the samples
-    loadings    : float64 (variants, k), columns of unit length: scores = Z' loadings / sqrt(M)
-    centre      : float64 (variants,), twice the ALT frequency, NaN where nobody was called
-    scale       : float64 (variants,), 1 / sqrt(2p(1-p)); 0 where monomorphic or never called
-    shrinkage   : float64 (k,), how far projections of other people shrink towards 0
-    n_variants  : M, all variants given, monomorphic ones included as in plink2
-    method      : "exact" or "randomised"
-    angle       : sine of the largest angle to the exact components that the residual allows
-    """
-
-    eigenvalues: np.ndarray
-    scores: np.ndarray
-    loadings: np.ndarray
-    centre: np.ndarray
-    scale: np.ndarray
-    shrinkage: np.ndarray
-    n_variants: int
-    method: str
-    angle: float
-
-    @property
-    def eigenvectors(self) -> np.ndarray:
-        """Scores of unit length, as in plink2's .eigenvec (up to sign): float64 (samples, k)."""
-        return self.scores / np.sqrt(np.where(self.eigenvalues > 0, self.eigenvalues, 1.0))
 
 
 def autosomal_rows(variants: pl.DataFrame) -> np.ndarray:

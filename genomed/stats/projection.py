@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from genomed.kernels.packed import standardise_rows
 from genomed.regions import canonical_contig
-from genomed.schema import Packed
-from genomed.stats.pca import Pca
+from genomed.schema import Packed, Pca
 
 __all__ = ["LociMatch", "Projection", "match_loci", "project", "weighted_sums"]
 
