@@ -4,8 +4,8 @@
 
 For `risk` each file is given a tiny model whose positions lie in it, where any can be made out. A
 file is read (exit 0, or 4: too little of the model is there), refused (another exit code and a
-sentence), or something is our fault: a traceback, a hang, a crash, or outputs that look complete though the
-file was refused. Files run in one worker process, which is started again when it dies.
+sentence), or something is our fault: a traceback, a hang, a crash, or outputs that look complete
+though the file was refused. Files run in one worker process, which is started again when it dies.
 """
 
 import argparse
