@@ -146,7 +146,7 @@ def _show_bundle(path: Path) -> ModelDetails:
         header={
             "kind": REFERENCE,
             "components": str(bundle.pcs.shape[1]),
-            "digest": bundle.digest,
+            "people": str(bundle.labels.height),
             **{f"people of {name or 'no population'}": str(n) for name, n in populations},
         },
     )

@@ -144,7 +144,9 @@ def run_risk(
         explained = run.explainer.sentences()
         read = input_fingerprints(inputs, reader, candidates.models, fingerprints)
         if bundle is not None:
-            read[str(bundle.path)] = {"sha256": bundle.digest}
+            from genomed.steps.risk_reference import bundle_digest  # noqa: PLC0415 - few runs need it
+
+            read[str(bundle.path)] = {"sha256_of_its_digests": bundle_digest(bundle)}
         write_results(directory, page, ledger, ancestry, explained, settings, read)
         clock.lap("write")
     nobody = pl.col("n_null") == page.n_samples

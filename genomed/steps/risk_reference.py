@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genomed.errors import BuildError, CoverageError
+from genomed.errors import BuildError, CoverageError, InputError
 from genomed.io.bundle import ReferenceBundle, open_bundle
-from genomed.io.library import find_model
+from genomed.io.library import find_model, is_bundle
 from genomed.report.ancestry import AncestryPart, Spread
 from genomed.schema import ScoreModel, VariantBatch, Wanted
 from genomed.scores.adjustment import Adjusted, adjust
@@ -31,7 +33,7 @@ from genomed.stats.neighbours import (
     typical_surroundings,
 )
 
-__all__ = ["ReferenceResult", "RiskReference", "check_build", "find_bundle"]
+__all__ = ["ReferenceResult", "RiskReference", "bundle_digest", "check_build", "find_bundle"]
 
 MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
@@ -43,7 +45,13 @@ SPREADS = 6
 def find_bundle(text: str, library: Path | None) -> ReferenceBundle:
     """Open a bundle by its path (a directory or .zip), or by its name in the library."""
     path = Path(text).expanduser()
-    return open_bundle(path if path.exists() else find_model(text, library))
+    found = path if path.exists() else find_model(text, library)
+    if not is_bundle(found):
+        raise InputError(
+            f"{found}: is no reference bundle; make one with `genomed structure reference`, and a "
+            "genome with --fasta"
+        )
+    return open_bundle(found)
 
 
 def check_build(bundle: ReferenceBundle, build: str | None, cohort: str, evidence: str) -> None:
@@ -112,7 +120,8 @@ class RiskReference:
         self.bundle, self._settings, self._map = bundle, settings, map_fn
         self._models, self._entries, self._frequency = models, entries, reference_frequency
         self.n_steady = steady_components(bundle.components.shrinkage)
-        self._steady_pcs = bundle.pcs[:, : self.n_steady]
+        self._labels = bundle.labels.filter(bundle.used)  # related people would count twice
+        self._steady_pcs = bundle.pcs[bundle.used, : self.n_steady]
         self.projection = Projection(loadings_of(bundle), n_samples, map_fn)
         self.people = ReferencePeople(bundle.store(), entries, threads)
         self._rest = ScoreSums(
@@ -167,7 +176,7 @@ class RiskReference:
         chosen = [m for m in kept if enough[m]]
         reference = self.people.scores(
             self._entries, n_models, self._frequency, self._settings.missing, self._map
-        )
+        )[:, self.bundle.used]
         adjusted = dict.fromkeys(range(n_models), Adjusted.none(n))
         adjusted |= dict(
             zip(
@@ -211,7 +220,7 @@ class RiskReference:
             ancestry.superpopulations,
         )
         names = sorted(set(ancestry.superpopulations))
-        labels = population_labels(self.bundle.labels)
+        labels = population_labels(self._labels)
         outside = around.outside & ~few
         return _Placed(
             names=names,
@@ -256,7 +265,7 @@ class RiskReference:
 
     def _discovery(self, placed: _Placed) -> tuple[np.ndarray, list[str]]:
         """discovery_distance and accuracy_note of every row of the risk table."""
-        groups = label_groups(self.bundle.labels)
+        groups = label_groups(self._labels)
         known: dict[tuple[str, ...], tuple[np.ndarray, list[str]]] = {}
         distance, note = [], []
         for model in self._models:
@@ -292,19 +301,16 @@ class RiskReference:
         adjusted: Mapping[int, Adjusted],
         kept: Sequence[int],
     ) -> AncestryPart:
-        two = np.zeros((len(self.bundle.pcs), 2))
-        two[:, : self.bundle.pcs.shape[1]] = self.bundle.pcs[:, :2]
-        ours = np.zeros((len(placed.pcs), 2))
-        ours[:, : placed.pcs.shape[1]] = placed.pcs[:, :2]
+        pcs = self.bundle.pcs[self.bundle.used]
         drawn = [m for m in kept if np.isfinite(adjusted[m].z_norm2).any()]
         return AncestryPart(
             reference=self.bundle.name,
             build=self.bundle.build,
-            n_reference=len(self.bundle.pcs),
+            n_reference=len(pcs),
             populations=placed.names,
-            reference_pcs=two,
+            reference_pcs=_first_two(pcs),
             reference_population=placed.reference_population,
-            cohort_pcs=ours,
+            cohort_pcs=_first_two(placed.pcs),
             cohort_population=placed.population,
             n_variants=len(projected.found),
             n_found=projected.n_found,
@@ -351,6 +357,18 @@ def loadings_of(bundle: ReferenceBundle) -> Loadings:
         found.centre[varies], found.scale[varies], found.loadings[varies], found.shrinkage,
         ancestry.weights[varies], found.n_variants, bundle.build,
     )  # fmt: skip
+
+
+def bundle_digest(bundle: ReferenceBundle) -> str:
+    """SHA-256 over what a bundle says of itself, which holds the digests of all its files."""
+    text = json.dumps(dict(bundle.facts), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _first_two(pcs: np.ndarray) -> np.ndarray:
+    two = np.zeros((len(pcs), 2))
+    two[:, : pcs.shape[1]] = pcs[:, :2]
+    return two
 
 
 def _n_typical(n_people: int) -> int:
