@@ -87,8 +87,9 @@ STRUCTURE = {
     "repeated": "the same position and alleles as a row before: left out of every step",
     "low_call_rate": "fewer samples have a call than --min-call-rate asks for: left out of every "
     "step",
-    "low_maf": "minor allele frequency among founders below --min-maf: used for kinship and "
-    "diversity",
+    "low_maf": "minor allele frequency among founders below --min-maf: used for diversity",
+    "unclear_strand": "A/T, C/G, or not plain bases, whose strand elsewhere cannot be told: not "
+    "used by a reference",
     "long_range_ld": "in a region of long-range LD: used for kinship, runs of homozygosity and "
     "diversity",
     "in_ld": "correlated with a variant that was kept: used for kinship, runs of homozygosity and "

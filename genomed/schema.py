@@ -268,6 +268,19 @@ TABLES: dict[str, dict[str, str]] = {
         "scale": "1 / sqrt(2p(1-p)); 0 where the variant does not vary",
         "PC1": "unit-length loading on the first component; PC2 and so on follow",
     },
+    "structure_ancestry": {
+        "sample": "sample name",
+        "most_similar_population": "population of the reference that fits best; null outside it",
+        "population_probability": "its probability, 0 to 1",
+        "most_similar_superpopulation": "superpopulation that fits best; null outside the reference",
+        "superpopulation_probability": "its probability, 0 to 1",
+        "genetic_distance": "distance from the nearest reference people, in units of how far they "
+        "are apart",
+        "outside_reference": "whether the person lies outside the reference",
+        "projection_coverage": "share of the loadings' squares that lies at called variants",
+        "PC1": "first component, in the units of the reference's; PC2 and so on follow",
+        "probability_*": "probability of each superpopulation and population, one column each",
+    },
     "pedigree": {
         "sample1": "sample name",
         "sample2": "sample name",

@@ -62,7 +62,7 @@ class StructureSettings:
     steps: tuple[str, ...] = ("prune", "kinship", "pca", "roh", "diversity")
     # Genome build, for the regions of long-range LD; None tells it from the store.
     build: str | None = None
-    # Least minor allele frequency among founders, 0 to 0.5, for prune, pca and roh.
+    # Least minor allele frequency among founders, 0 to 0.5, for all but diversity.
     min_maf: float = 0.01
     # Least share of samples with a call, 0 to 1, for a variant to be used at all.
     min_call_rate: float = 0.95
@@ -86,6 +86,8 @@ class StructureSettings:
     # How they are found: "auto", "exact" or "randomised"; the last draws from the seed.
     pca_method: str = "auto"
     seed: int = 1
+    # Share of the loadings' squares of a reference, 0 to 1, that must lie at called variants.
+    min_projection_coverage: float = 0.5
     # Length of the windows of diversity, kilobases.
     diversity_kb: float = 100.0
     roh: RohSettings = field(default_factory=RohSettings)

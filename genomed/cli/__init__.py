@@ -16,6 +16,7 @@ from genomed.cli.doctor import doctor
 from genomed.cli.models import models_app
 from genomed.cli.qc import qc
 from genomed.cli.risk import risk
+from genomed.cli.structure import structure_app
 from genomed.errors import GenomedError
 
 __all__ = ["app", "main"]
@@ -50,6 +51,7 @@ def genomed(
 
 app.command()(convert)
 app.command()(qc)
+app.add_typer(structure_app)
 app.command()(risk)
 app.add_typer(models_app)
 app.command()(doctor)

@@ -64,6 +64,12 @@ Store = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+Library = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", envvar="GENOMED_LIBRARY", help="Where references are kept by name."
+    ),
+]
 Build = Annotated[
     str | None,
     typer.Option(
@@ -74,7 +80,7 @@ Build = Annotated[
 ]
 MinMaf = Annotated[
     float,
-    typer.Option(min=0, max=0.5, help="Least minor allele frequency for LD, components and ROH."),
+    typer.Option(min=0, max=0.5, help="Least minor allele frequency, for all but diversity."),
 ]
 MinCallRate = Annotated[
     float, typer.Option(min=0, max=1, help="Leave out variants called in fewer samples.")
@@ -162,6 +168,10 @@ def structure(
             ".psam. Default: the populations of --reference.",
         ),
     ] = None,
+    library: Library = None,
+    min_projection_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Place nobody by less of the reference's weight.")
+    ] = _DEFAULTS.min_projection_coverage,
     samples: Samples = None,
     build: Build = None,
     min_maf: MinMaf = _DEFAULTS.min_maf,
@@ -236,6 +246,7 @@ def structure(
         n_components=components,
         pca_method=_one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
         seed=seed,
+        min_projection_coverage=min_projection_coverage,
         diversity_kb=diversity_window,
         roh=RohSettings(
             roh_snp, roh_kb, roh_density, roh_gap, roh_het, roh_window_snp, roh_window_het,
@@ -246,11 +257,105 @@ def structure(
     with no_collection():
         from genomed.steps.structure import StructureInputs, run_structure
 
-    inputs = StructureInputs(store, _sample_names(samples), reference, groups)
+    inputs = StructureInputs(store, _sample_names(samples), reference, groups, library)
     summary = run_structure(
         inputs, out, settings, threads=threads, device=device, command=_command_line()
     )
     _report(summary, json_output, quiet, timings)
+
+
+@structure_app.command("reference")
+def reference_(
+    store: Store,
+    labels: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Table with a header: sample, population and perhaps superpopulation.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="BUNDLE", help="New directory, or .zip.", show_default=False
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the reference.", show_default="that of --out")
+    ] = None,
+    samples: Samples = None,
+    build: Build = None,
+    min_maf: MinMaf = _DEFAULTS.min_maf,
+    min_call_rate: MinCallRate = _DEFAULTS.min_call_rate,
+    long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
+    prune_window: PruneWindow = _PRUNE_WINDOW,
+    prune_step: PruneStep = _DEFAULTS.prune_step,
+    prune_r2: PruneR2 = _DEFAULTS.prune_r2,
+    max_kinship: MaxKinship = _DEFAULTS.max_kinship,
+    components: Components = _DEFAULTS.n_components,
+    pca_method: PcaMethod = _DEFAULTS.pca_method,
+    seed: Seed = _DEFAULTS.seed,
+    device: Device = "cpu",
+    threads: Threads = available_threads(),
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+) -> None:
+    """Make a reference of labelled people, for `structure` and `risk --reference`."""
+    window, is_kb = _window(prune_window)
+    settings = StructureSettings(
+        build=build,
+        min_maf=min_maf,
+        min_call_rate=min_call_rate,
+        leave_long_range_ld=long_range_ld,
+        prune_window=window,
+        prune_kb=is_kb,
+        prune_step=prune_step,
+        prune_r2=prune_r2,
+        max_kinship=max_kinship,
+        n_components=components,
+        pca_method=_one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
+        seed=seed,
+    )
+    configure_logging(verbosity(verbose, quiet), log_file)
+    with no_collection():
+        from genomed.steps.structure_reference import build_reference
+
+    made = build_reference(
+        store, labels, out, settings, name=name, samples=_sample_names(samples), threads=threads,
+        device=device,
+    )  # fmt: skip
+    check = made.check
+    if json_output:
+        import json
+
+        facts = {
+            "path": str(made.path),
+            "name": made.name,
+            "build": made.build,
+            "people": made.n_people,
+            "unrelated": made.n_unrelated,
+            "variants": made.n_variants,
+            "populations": made.populations,
+            "population_accuracy": check.population_accuracy,
+            "superpopulation_accuracy": check.superpopulation_accuracy,
+            "confusion": check.confusion.rows(),
+            "warnings": made.warnings,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    elif not quiet:
+        for warning in made.warnings:
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        typer.echo(
+            f"{made.path}: {made.n_people:,} people ({made.n_unrelated:,} of them unrelated) of "
+            f"{len(made.populations):,} populations, {made.n_variants:,} variants on {made.build}"
+        )
+        typer.echo(
+            f"Held back from learning, {check.population_accuracy:.1%} of people are put into "
+            f"their population, {check.superpopulation_accuracy:.1%} into their superpopulation"
+        )
 
 
 def _report(summary: StructureSummary, as_json: bool, quiet: bool, timings: bool) -> None:

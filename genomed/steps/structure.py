@@ -46,7 +46,8 @@ class StructureInputs:
 
     store     : a .pgen or .bed, or the prefix of the fileset
     samples   : names to keep; None for all
-    reference : a reference bundle
+    reference : a reference bundle, or its name in the library
+    library   : where models and references are kept; None for the usual place
     groups    : a table of samples and populations, or a phenotype column of the store
     """
 
@@ -54,6 +55,7 @@ class StructureInputs:
     samples: list[str] | None = None
     reference: str | None = None
     groups: str | None = None
+    library: Path | None = None
 
 
 @dataclass
@@ -179,7 +181,7 @@ class _Run:
             self._warn("No autosomal variant has enough calls: there is nothing to measure.")
 
     def _relations(self) -> None:
-        rows, results = self.variants.called, self.results
+        rows, results = self.variants.common, self.results
         relations = find_relations(self.store, rows, self.settings, threads=self.threads)
         self.unrelated = relations.unrelated
         results.tables["kinship"] = relations.pairs
@@ -224,14 +226,15 @@ class _Run:
     def _leave_long_range_ld(self) -> None:
         if not self.settings.leave_long_range_ld:
             return
-        if self.results.build not in LONG_RANGE_LD:
-            unknown = "not known" if self.results.build is None else self.results.build
+        build = self.results.build
+        if build is None or build not in LONG_RANGE_LD:
+            unknown = build or "not known"
             self._warn(
                 f"The genome build is {unknown}, so regions of long-range LD were not left out; "
                 "--build tells."
             )
             return
-        leave_long_range_ld(self.variants, self.results.build)
+        leave_long_range_ld(self.variants, build)
 
     def _prune(self) -> None:
         candidates = len(self.variants.rows("kept"))
@@ -270,11 +273,15 @@ class _Run:
         }
 
     def _ancestry(self) -> None:
-        from genomed.steps.structure_ancestry import place_people  # noqa: PLC0415 - seldom asked for
+        from genomed.steps.structure_ancestry import (  # noqa: PLC0415 - seldom asked for
+            find_reference,
+            place_people,
+        )
 
         assert self.inputs.reference is not None
+        bundle = find_reference(self.inputs.reference, self.inputs.library, self.results.build)
         table, facts, warnings = place_people(
-            self.store, self.inputs.reference, self.results.build, threads=self.threads
+            self.store, bundle, self.settings.min_projection_coverage, threads=self.threads
         )
         self.results.tables["ancestry"] = table
         self.results.steps["ancestry"] = facts

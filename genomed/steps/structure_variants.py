@@ -47,12 +47,12 @@ class Variants:
 
     @property
     def called(self) -> np.ndarray:
-        """Rows for kinship and diversity."""
+        """Rows for diversity."""
         return self.rows("kept", "low_maf", "long_range_ld", "in_ld")
 
     @property
     def common(self) -> np.ndarray:
-        """Rows for runs of homozygosity."""
+        """Rows for kinship and runs of homozygosity."""
         return self.rows("kept", "long_range_ld", "in_ld")
 
     def drop(self, rows: np.ndarray, fate: str) -> None:
@@ -135,7 +135,7 @@ def leave_long_range_ld(variants: Variants, build: str) -> None:
     contig = table["contig"].replace_strict(_canonical(table["contig"]), return_dtype=pl.Utf8)
     position = table["position"].to_numpy()
     inside = np.zeros(len(rows), np.bool_)
-    for region in LONG_RANGE_LD.get(build, ()):
+    for region in LONG_RANGE_LD[build]:
         here = (contig == region.contig).to_numpy()
         inside |= here & (position > region.start) & (position <= region.end)
     variants.drop(rows[inside], "long_range_ld")

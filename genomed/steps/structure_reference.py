@@ -1,0 +1,166 @@
+"""`genomed structure reference`: labelled people -> a bundle that places others among them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genomed import __version__
+from genomed.errors import InputError, UsageError
+from genomed.io.bundle import write_bundle
+from genomed.io.labels import read_labels
+from genomed.io.plink_tables import companion_paths
+from genomed.provenance import Fingerprints
+from genomed.schema import BUILDS
+from genomed.settings import StructureSettings
+from genomed.stats.ancestry import CrossValidation, fit_ancestry
+from genomed.stats.ld import founder_mask
+from genomed.steps.structure import open_structure_store
+from genomed.steps.structure_parts import find_components, find_relations
+from genomed.steps.structure_variants import (
+    choose_build,
+    choose_variants,
+    leave_long_range_ld,
+    prune_variants,
+)
+
+__all__ = ["ReferenceSummary", "build_reference"]
+
+_STRANDED = ("AT", "TA", "CG", "GC")  # read alike on both strands
+
+
+@dataclass
+class ReferenceSummary:
+    """What a bundle was made of, and how well it tells its people apart.
+
+    check : people held back from learning, a fifth at a time
+    """
+
+    path: Path
+    name: str
+    build: str
+    n_people: int
+    n_unrelated: int
+    n_variants: int
+    populations: dict[str, int]
+    check: CrossValidation
+    warnings: list[str]
+    timings: dict[str, float]
+
+
+def build_reference(
+    store_path: str,
+    labels_path: Path,
+    out: Path,
+    settings: StructureSettings,
+    *,
+    name: str | None = None,
+    samples: list[str] | None = None,
+    threads: int = 1,
+    device: str = "cpu",
+) -> ReferenceSummary:
+    """Prune, find the unrelated, their components and what tells their labels apart; write it.
+
+    labels_path : table of samples with a population and perhaps a superpopulation; people without
+                  are left out
+    out         : a directory, or a file that ends in .zip
+    Raises InputError, UsageError and OutputError; nothing is left at `out` then.
+    """
+    began = time.perf_counter()
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise UsageError(f"{out}: is there already; give --out a new name")
+    labels = read_labels(labels_path)
+    everybody = open_structure_store(store_path, samples).samples
+    named = set(labels["sample"].to_list())
+    chosen = [sample for sample in everybody if sample in named]
+    warnings = []
+    if not chosen:
+        raise InputError(f"{labels_path}: labels nobody in {store_path}; check the sample names")
+    if len(chosen) < len(everybody):
+        warnings.append(f"{len(everybody) - len(chosen)} samples without a label are left out.")
+    store = open_structure_store(store_path, chosen)
+    order = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
+    labels = order.join(labels, on="sample", how="left", maintain_order="left")
+    build = choose_build(store, settings.build)
+    if build not in BUILDS:
+        raise UsageError(
+            f"{store_path}: its genome build is {build or 'not known'}, and a reference is on one "
+            f"of {', '.join(BUILDS)}; name it with --build"
+        )
+    files = [*companion_paths(store.path), labels_path]
+    with Fingerprints() as fingerprints:
+        for file in files:
+            fingerprints.begin(file)
+        founders = founder_mask(store.people)
+        founders = founders if founders.any() else np.ones(store.n_samples, np.bool_)
+        variants = choose_variants(store, settings, founders, threads=threads)
+        variants.drop(_unclear(store.variants), "unclear_strand")
+        relations = find_relations(store, variants.common, settings, threads=threads)
+        if settings.leave_long_range_ld:
+            leave_long_range_ld(variants, build)
+        prune_variants(variants, settings, founders & relations.unrelated, threads=threads)
+        rows = variants.rows("kept")
+        try:
+            found = find_components(
+                store, rows, relations.unrelated, settings, threads=threads, device=device
+            )
+            used = pl.Series(relations.unrelated)
+            populations, supers = (
+                labels.select(pl.when(used).then(pl.col(column)).alias(column))[column].to_list()
+                for column in ("population", "superpopulation")
+            )
+            ancestry, check = fit_ancestry(
+                store, rows, populations, supers, seed=settings.seed, threads=threads
+            )
+        except ValueError as error:
+            raise InputError(f"{store_path}: no reference can be made: {error}") from None
+        facts = _facts(settings, variants.counts(), check, relations.unrelated)
+        facts["inputs"] = {file.name: fingerprints.of(file) for file in files}
+        write_bundle(
+            out, name=name or out.stem, build=build, store=store, rows=rows, labels=labels,
+            pcs=found.scores, used=relations.unrelated, components=found.found, ancestry=ancestry,
+            facts=facts, threads=threads,
+        )  # fmt: skip
+    return ReferenceSummary(
+        path=out,
+        name=name or out.stem,
+        build=build,
+        n_people=store.n_samples,
+        n_unrelated=int(relations.unrelated.sum()),
+        n_variants=len(rows),
+        populations=dict(labels["population"].value_counts().sort("population").iter_rows()),
+        check=check,
+        warnings=warnings,
+        timings={"reference": time.perf_counter() - began},
+    )
+
+
+def _unclear(variants: pl.DataFrame) -> np.ndarray:
+    """Rows whose alleles do not tell the strand, or are not plain bases: no one else has them."""
+    pair = pl.concat_str("ref", "alt")
+    plain = pl.col("ref").str.contains("^[ACGT]+$") & pl.col("alt").str.contains("^[ACGT]+$")
+    return variants.filter(~plain | pair.is_in(_STRANDED))["row"].to_numpy()
+
+
+def _facts(
+    settings: StructureSettings, variants: dict[str, int], check: CrossValidation, used: np.ndarray
+) -> dict[str, Any]:
+    return {
+        "program": "genomed",
+        "version": __version__,
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("steps", "roh")},
+        "variants": variants,
+        "n_unrelated": int(used.sum()),
+        "cross_validation": {
+            "population_accuracy": check.population_accuracy,
+            "superpopulation_accuracy": check.superpopulation_accuracy,
+            "population_log_loss": check.population_log_loss,
+            "confusion": check.confusion.rows(),
+            "super_confusion": check.super_confusion.rows(),
+        },
+    }
