@@ -39,6 +39,7 @@ __all__ = [
     "file_digest",
     "find_model",
     "is_bundle",
+    "is_zip",
     "library_entries",
     "panel_entries",
     "panel_paths",
@@ -182,10 +183,21 @@ def _entry_of_card(directory: Path) -> Entry:
         return Entry(directory.name, directory / CARD)
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip from its first byte on; zipfile takes a tar with one inside for it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path)
+    except OSError:
+        return False
+
+
 def is_bundle(path: Path) -> bool:
     """Whether a path is a reference bundle: a directory, or a zip, that has a bundle.json."""
     if path.is_dir():
         return (path / BUNDLE).is_file()
+    if not is_zip(path):
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
             return BUNDLE in archive.namelist()

@@ -26,6 +26,7 @@ from genomed.io.library import (
     describe,
     file_digest,
     is_bundle,
+    is_zip,
     library_entries,
 )
 
@@ -47,7 +48,7 @@ def is_pack(path: Path) -> bool:
     if is_bundle(path):
         return False
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+        return is_zip(path) or tarfile.is_tarfile(path)
     except (OSError, EOFError, zlib.error):
         return False
 
@@ -170,7 +171,7 @@ def _added(library: Path, entry: Entry, replace_it: bool) -> Entry:
 
 def _unpack(path: Path, target: Path) -> None:
     """Copy out the members, having refused every name and kind that has no business here."""
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 kind = info.external_attr >> 28  # file type of a POSIX mode; 8 is a plain file
