@@ -84,7 +84,7 @@ def compare_relations(declared: pl.DataFrame, found: pl.DataFrame) -> pl.DataFra
 
 def _verdict(declared: str | None, found: str | None) -> str | None:
     if declared is None:
-        return "undeclared" if DEGREES[str(found)] <= 2 else None
+        return "undeclared" if DEGREES.get(str(found), 4) <= 2 else None
     expected = DEGREES[declared]
     degree = DEGREES.get(found or "", 4)
     if expected >= 2:
