@@ -1,8 +1,9 @@
 """Diversity within groups of people and between them.
 
-scikit-allel computes pairwise differences, Tajima's D, Watterson's theta, expected heterozygosity
-and Hudson's F_ST (https://scikit-allel.readthedocs.io/en/stable/stats.html). F_ST of Weir and
-Cockerham needs no more than the counts that are here already, and is computed from them.
+scikit-allel computes pairwise differences, expected heterozygosity and Hudson's F_ST at each
+variant (https://scikit-allel.readthedocs.io/en/stable/stats.html). Its windows take a loop of
+Python each, and its F_ST of Weir and Cockerham whole genotypes: both are sums over what is here
+already, so they are added up here, and compared with scikit-allel's in the tests.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ __all__ = ["MOST_PAIRS", "Diversity", "group_counts", "measure_diversity", "weir
 
 MOST_PAIRS = 10  # with more pairs of groups, windows are told for groups only
 ALL_GROUPS = "*"
+MIN_SEGREGATING = 3  # variants, for Tajima's D; scikit-allel's choice
+MIN_CHROMOSOMES = 3  # with two, the variance is 0
 
 
 class Diversity(NamedTuple):
@@ -119,6 +122,33 @@ def _jackknife(numerator: np.ndarray, denominator: np.ndarray) -> float:
     return float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
 
 
+class _TajimaScale(NamedTuple):
+    """What turns differences and segregating variants of n chromosomes into Tajima's D.
+
+    source : Tajima 1989, equations 3 and 33 to 38 (doi:10.1093/genetics/123.3.585)
+    """
+
+    a1: float
+    e1: float
+    e2: float
+
+    @classmethod
+    def of(cls, n: int) -> _TajimaScale:
+        i = np.arange(1, n, dtype=float)
+        a1, a2 = float((1 / i).sum()), float((1 / i**2).sum())
+        if n < MIN_CHROMOSOMES:
+            return cls(a1, np.nan, np.nan)
+        b1, b2 = (n + 1) / (3 * (n - 1)), 2 * (n * n + n + 3) / (9 * n * (n - 1))
+        c1, c2 = b1 - 1 / a1, b2 - (n + 2) / (a1 * n) + a2 / a1**2
+        return cls(a1, c1 / a1, c2 / (a1**2 + a2))
+
+    def d(self, differences: np.ndarray, segregating: np.ndarray) -> np.ndarray:
+        """Tajima's D of each window: NaN with fewer than 3 segregating variants."""
+        variance = self.e1 * segregating + self.e2 * segregating * (segregating - 1)
+        found = (differences - segregating / self.a1) / np.sqrt(variance)
+        return np.where(segregating >= MIN_SEGREGATING, found, np.nan)
+
+
 class _Pair:
     """What is added up of two groups."""
 
@@ -165,28 +195,33 @@ class _Sums:
     def _add_groups(
         self, contig: str, position: np.ndarray, counts: np.ndarray, alleles: np.ndarray
     ) -> None:
+        of_window = (position - 1) // self.size
+        n_in = np.bincount(of_window)
         seen = alleles > 0
         private = (seen & (seen.sum(axis=0) == 1)).any(axis=2).sum(axis=1)
         for g, name in enumerate(self.names):
             own, called = alleles[g], counts[g, :, :3].sum(axis=1)
             p = own[:, 1] / (2 * called)  # 1 - p keeps the sum at 1, below which there is no answer
             expected = allel.heterozygosity_expected(np.stack([1 - p, p], axis=1), ploidy=2)
-            extent = {"start": 1, "stop": int(position[-1])}
-            pi, _, n_bases, _ = allel.windowed_diversity(position, own, size=self.size, **extent)
-            tajima, _, _ = allel.windowed_tajima_d(position, own, size=self.size, **extent)
-            theta = allel.watterson_theta(position, own, **extent) * extent["stop"]
+            n_bases = np.diff(np.minimum(np.arange(len(n_in) + 1) * self.size, position[-1]))
+            differences = np.bincount(of_window, allel.mean_pairwise_difference(own, fill=0))
+            segregating = np.bincount(of_window, seen[g].all(axis=1))
+            scale = _TajimaScale.of(int(own.sum(axis=1).max()))
+            tajima = scale.d(differences, segregating)
             found = {
                 "n_variants": (called > 0).sum(),
                 "n_segregating": seen[g].all(axis=1).sum(),
                 "n_private": private[g],
                 "observed": np.nansum(counts[g, :, 1] / called),
                 "expected": np.nansum(expected),
-                "pi": np.nansum(pi * n_bases),
-                "w": np.nan_to_num(theta),
+                "pi": differences.sum(),
+                "w": segregating.sum() / scale.a1 if scale.a1 else 0.0,
             }
             for column, value in found.items():
                 self.sums[column][g] += value
-            self._add_windows(contig, position, name, {"pi": pi, "tajima_d": tajima})
+            self._add_windows(
+                contig, position, name, {"pi": differences / n_bases, "tajima_d": tajima}
+            )
 
     def _add_weir_cockerham(self, pair: _Pair, counts: np.ndarray) -> None:
         a, abc = weir_cockerham(counts)

@@ -188,11 +188,16 @@ class _Run:
         pedigree = check_pedigree(self.store, relations.pairs)
         if pedigree is not None:
             results.tables["pedigree"] = pedigree
-            wrong = pedigree.filter(pl.col("verdict") != "agrees")
-            if wrong.height:
+            counts = dict(pedigree["verdict"].value_counts().iter_rows())
+            if counts.get("disagrees"):
                 self._warn(
-                    f"{wrong.height} pairs are not related as the pedigree declares; see "
+                    f"{counts['disagrees']} pairs are not related as the pedigree declares; see "
                     "pedigree.tsv."
+                )
+            if counts.get("undeclared"):
+                self._warn(
+                    f"{counts['undeclared']} pairs are close relatives of which the pedigree says "
+                    "nothing; see pedigree.tsv."
                 )
         results.lists["unrelated.samples"] = self._names_of_people(self.unrelated)
         tally = relations.pairs["relation"].value_counts().sort("relation")

@@ -134,3 +134,18 @@ def test_windows_follow_the_contigs():
     assert windows["first"].to_list() == [1, 5001, 10_001, 15_001, 1, 5001]
     assert windows["last"].to_list() == [5000, 10_000, 15_000, 19_500, 5000, 9500]
     assert windows["n_variants"].to_list() == [5] * 6
+
+
+def test_windows_are_those_of_scikit_allel():
+    calls = simulated(900, [25], 0.1, 10)
+    position = np.sort(np.random.default_rng(11).choice(np.arange(1, 90_000), 900, replace=False))
+    store = ArrayStore(calls, position=position.tolist())
+    windows = measure_diversity(store, np.arange(900), members([25]), window_kb=7).windows
+    counts = genotypes(calls).count_alleles(max_allele=1)
+    extent = {"size": 7000, "start": 1, "stop": int(position[-1])}
+    pi, places, _, n = allel.windowed_diversity(position, counts, **extent)
+    d, _, _ = allel.windowed_tajima_d(position, counts, **extent)
+    np.testing.assert_array_equal(windows.select("first", "last").to_numpy(), places)
+    np.testing.assert_array_equal(windows["n_variants"].to_numpy(), n)
+    np.testing.assert_allclose(windows["pi"].to_numpy(), pi)
+    np.testing.assert_allclose(windows["tajima_d"].to_numpy(), d)
