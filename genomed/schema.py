@@ -116,8 +116,8 @@ TABLES: dict[str, dict[str, str]] = {
         "same among the reference people (Khera 2019; pgsc_calc's Z_norm1)",
         "z_norm2": "the same, over the standard deviation that the components predict (Khan 2022; "
         "pgsc_calc's Z_norm2)",
-        "population_percentile": "share of the reference people of the most similar population "
-        "with a lower score, ties counted half, 0 to 100",
+        "population_percentile": "rank of the score among the reference people of the most similar "
+        "population, 0 to 100; those that equal it count by their mean rank, as in pgsc_calc",
         "neighbourhood_percentile": "the same of the nearest reference people (20 to 200, a tenth "
         "of them), whatever their label",
         "discovery_distance": "distance from the reference people of the score's discovery "
@@ -280,6 +280,19 @@ TABLES: dict[str, dict[str, str]] = {
         "projection_coverage": "share of the loadings' squares that lies at called variants",
         "PC1": "first component, in the units of the reference's; PC2 and so on follow",
         "probability_*": "probability of each superpopulation and population, one column each",
+    },
+    "kinship": {
+        "sample1": "sample name",
+        "sample2": "name of a sample that comes later in the store",
+        "n_snps": "variants called in both",
+        "n_het_het": "variants where both are heterozygous",
+        "n_ibs0": "variants where they are homozygous for different alleles",
+        "n_het1_hom2": "variants where sample1 is heterozygous and sample2 homozygous",
+        "n_hom1_het2": "variants where sample1 is homozygous and sample2 heterozygous",
+        "kinship": "KING-robust kinship; null where one has no heterozygous call",
+        "ibd0": "n_ibs0 over its expectation for unrelated people, sum(2p^2(1-p)^2)",
+        "relation": "duplicate, parent_child, siblings, second_degree, third_degree, or unrelated; "
+        "null without a kinship",
     },
     "pedigree": {
         "sample1": "sample name",

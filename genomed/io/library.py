@@ -184,7 +184,7 @@ def _entry_of_card(directory: Path) -> Entry:
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file is a zip from its first byte on; zipfile takes a tar with one inside for it."""
+    """Whether a file is a zip from its first byte on; a tar may hold one, and zipfile finds it."""
     try:
         with path.open("rb") as file:
             return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06") and zipfile.is_zipfile(path)

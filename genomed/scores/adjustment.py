@@ -19,13 +19,13 @@ from genomed.stats.adjustment import (
     z_norm1,
     z_norm2,
 )
-from genomed.stats.neighbours import nearest_people
+from genomed.stats.neighbours import N_NEIGHBOURS, Neighbours, nearest_people
 
-__all__ = ["Adjusted", "adjust"]
+__all__ = ["Adjusted", "adjust", "nearby"]
 
 MOST_NEIGHBOURS = 200  # reference people, or a tenth of them where that is less
 FEWEST_NEIGHBOURS = 20
-CHUNK = 4096  # samples whose neighbours are held at a time
+CHUNK = 16384  # samples whose neighbours are sought at a time
 SAME = 1e-9  # of a score's range: sums that differ by less differ by rounding only
 
 
@@ -48,6 +48,24 @@ class Adjusted:
         return cls(*np.full((4, n), np.nan))
 
 
+def nearby(reference_pcs: np.ndarray, pcs: np.ndarray) -> Neighbours:
+    """The nearest reference people of each sample, a tenth of them, 20 to 200; nearest first.
+
+    pcs : float64 (samples, components), NaN for samples that are not placed: theirs mean nothing
+    The distances are those of the first 20 only, as genomed.stats.neighbours.surroundings takes
+    them.
+    """
+    n = len(reference_pcs)
+    n_neighbours = min(n - 1, max(FEWEST_NEIGHBOURS, min(MOST_NEIGHBOURS, n // 10)))
+    place = np.empty((len(pcs), n_neighbours), np.int32)
+    distance = np.empty((len(pcs), min(n_neighbours, N_NEIGHBOURS)))
+    for first in range(0, len(pcs), CHUNK):
+        chunk = slice(first, first + CHUNK)
+        near = nearest_people(reference_pcs, np.nan_to_num(pcs[chunk]), n_neighbours)
+        place[chunk], distance[chunk] = near.place, near.distance[:, :N_NEIGHBOURS]
+    return Neighbours(place, distance)
+
+
 def adjust(
     reference_scores: np.ndarray,
     reference_pcs: np.ndarray,
@@ -55,6 +73,7 @@ def adjust(
     scores: np.ndarray,
     pcs: np.ndarray,
     population: np.ndarray,
+    neighbours: np.ndarray,
     n_components: int,
 ) -> list[Adjusted]:
     """Adjust every model's scores; a sample with population -1 or a score of NaN stays NaN.
@@ -62,6 +81,7 @@ def adjust(
     reference_scores     : float64 (models, people); scores : float64 (models, samples)
     reference_pcs, pcs   : float64 (people or samples, components)
     reference_population, population : int64, index of the population, -1 for none
+    neighbours           : int (samples, any), places among the reference people, see nearby
     n_components         : components that z_norm1 and z_norm2 are regressed on
     A model that does not vary among the reference people stays NaN for everybody.
     """
@@ -79,16 +99,9 @@ def adjust(
             np.rint(score[here] / unit), population[here],
             np.rint(reference / unit), reference_population,
         ).percentile  # fmt: skip
-    n_neighbours = _n_neighbours(len(reference_pcs))
-    for first in range(0, len(pcs), CHUNK):
-        chunk = slice(first, first + CHUNK)
-        near = nearest_people(reference_pcs, np.nan_to_num(pcs[chunk]), n_neighbours)
-        for own, score, reference, unit in zip(found, scores, reference_scores, units, strict=True):
-            here = np.isfinite(own.z_norm1[chunk])
-            if here.any():
-                own.neighbourhood_percentile[chunk][here] = percentile_in_neighbourhood(
-                    np.rint(score[chunk][here] / unit), near.place[here], np.rint(reference / unit)
-                )
+        own.neighbourhood_percentile[here] = percentile_in_neighbourhood(
+            np.rint(score[here] / unit), neighbours[here], np.rint(reference / unit)
+        )
     return found
 
 
@@ -96,7 +109,3 @@ def _unit(score: np.ndarray) -> float:
     """What scores are rounded to before they are ranked; 0 where they are all the same."""
     span = float(np.ptp(score))
     return SAME * span if span > 1e-12 * float(np.abs(score).max(initial=0.0)) else 0.0
-
-
-def _n_neighbours(n_people: int) -> int:
-    return min(n_people, max(FEWEST_NEIGHBOURS, min(MOST_NEIGHBOURS, n_people // 10)))

@@ -16,7 +16,7 @@ from genomed.io.bundle import ReferenceBundle, open_bundle
 from genomed.io.library import find_model, is_bundle
 from genomed.report.ancestry import AncestryPart, Spread
 from genomed.schema import ScoreModel, VariantBatch, Wanted
-from genomed.scores.adjustment import Adjusted, adjust
+from genomed.scores.adjustment import Adjusted, adjust, nearby
 from genomed.scores.discovery import discovery_distance, discovery_people
 from genomed.scores.matching import Entries, RowMatches
 from genomed.scores.polygenic import ScoreSums
@@ -26,8 +26,7 @@ from genomed.scores.results import ModelShares
 from genomed.settings import RiskSettings
 from genomed.stats.ancestry import ancestry_probabilities, grouped_probabilities
 from genomed.stats.neighbours import (
-    N_NEIGHBOURS,
-    nearest_people,
+    Neighbours,
     steady_components,
     surroundings,
     typical_surroundings,
@@ -85,6 +84,7 @@ class _Placed:
 
     population : int64 (samples,), index of the most similar one; -1 outside, or not placed
     outside, few_calls : bool (samples,), why a sample is not placed
+    neighbours : int32 (samples, any), nearest reference people
     """
 
     names: list[str]
@@ -95,6 +95,7 @@ class _Placed:
     population: np.ndarray
     outside: np.ndarray
     few_calls: np.ndarray
+    neighbours: np.ndarray
 
     @property
     def best(self) -> np.ndarray:
@@ -184,6 +185,7 @@ class RiskReference:
                 adjust(
                     reference[chosen], self._steady_pcs, placed.reference_population,
                     comparable[chosen], placed.pcs[:, : self.n_steady], placed.population,
+                    placed.neighbours,
                     self._settings.n_adjustment_components,
                 ),
                 strict=True,
@@ -213,8 +215,10 @@ class RiskReference:
         few = projected.coverage < self._settings.min_projection_coverage
         few |= np.isnan(pcs).any(axis=1) | np.isnan(projected.discriminants).any(axis=1)
         typical, limit = typical_surroundings(reference)
-        near = nearest_people(reference, np.nan_to_num(pcs[:, :k]), _n_typical(len(reference)))
-        around = surroundings(near, typical, limit)
+        near = nearby(reference, pcs[:, :k])
+        around = surroundings(
+            Neighbours(near.place[:, : near.distance.shape[1]], near.distance), typical, limit
+        )
         probability = grouped_probabilities(
             ancestry_probabilities(ancestry.gaussians, np.nan_to_num(projected.discriminants)),
             ancestry.superpopulations,
@@ -231,6 +235,7 @@ class RiskReference:
             population=np.where(few | outside, -1, probability.argmax(axis=1)),
             outside=outside,
             few_calls=few,
+            neighbours=near.place,
         )
 
     def _adjusted_share(self, shares: ModelShares) -> np.ndarray:
@@ -369,10 +374,6 @@ def _first_two(pcs: np.ndarray) -> np.ndarray:
     two = np.zeros((len(pcs), 2))
     two[:, : pcs.shape[1]] = pcs[:, :2]
     return two
-
-
-def _n_typical(n_people: int) -> int:
-    return min(N_NEIGHBOURS, n_people - 1)
 
 
 def population_labels(labels: pl.DataFrame) -> list[str]:
