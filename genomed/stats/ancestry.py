@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from scipy.linalg import lapack
 from threadpoolctl import threadpool_limits
 
 from genomed.schema import AncestryModel, Gaussians, Packed
@@ -130,6 +129,8 @@ def _ridge(relationship: np.ndarray, indicator: np.ndarray) -> tuple[np.ndarray,
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     """Of a symmetric positive definite matrix, by Cholesky's factors; the matrix is overwritten."""
+    from scipy.linalg import lapack  # noqa: PLC0415 - takes long, and placing people needs none
+
     factor, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
     if failed:
         raise ValueError("the relationship matrix is not positive, or not a number")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal, lapack
 
 __all__ = ["Subspace", "largest_eigenpairs", "largest_eigenpairs_by_products"]
 
@@ -42,6 +41,8 @@ def largest_eigenpairs(matrix: np.ndarray, k: int) -> Subspace:
     Only the lower triangle is read. Raises ValueError for k outside 1 .. n, or when the matrix
     holds a value that is not finite.
     """
+    from scipy.linalg import eigh_tridiagonal, lapack  # noqa: PLC0415 - takes long, and placing people needs none
+
     n = len(matrix)
     if not 1 <= k <= n:
         raise ValueError(f"{k} components were asked for of a matrix of {n} x {n}")
@@ -63,6 +64,8 @@ def largest_eigenpairs(matrix: np.ndarray, k: int) -> Subspace:
 
 def _rotate_back(reduced: np.ndarray, tau: np.ndarray, vectors: np.ndarray) -> None:
     """Take eigenvectors of the tridiagonal matrix to those of the one it came from, in place."""
+    from scipy.linalg import lapack  # noqa: PLC0415 - takes long, and placing people needs none
+
     reflectors = np.asfortranarray(reduced[1:, :-1])
     block = np.asfortranarray(vectors[1:])
     work = lapack.dormqr("L", "N", reflectors, tau, block, -1)[1]
