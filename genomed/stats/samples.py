@@ -106,7 +106,7 @@ class SampleSums:
         """
         f = measures.alt_frequency
         polymorphic = (f > 0) & (f < 1)
-        group = (place.astype(np.int64) * len(KINDS) + kind) * 2 + polymorphic
+        group = ((place * len(KINDS) + kind) * 2 + polymorphic).astype(np.int8)
         order = np.argsort(group, kind="stable")
         edges = np.flatnonzero(np.diff(group[order], prepend=-1, append=-1))
         for rows in (order[a:b] for a, b in pairwise(edges)):

@@ -29,7 +29,7 @@ from genomed.steps.qc_source import Block, Source, open_source
 
 __all__ = ["QcInputs", "QcSummary", "run_qc"]
 
-BATCH_BYTES = 8 << 20  # of int8 calls
+BATCH_BYTES = 24 << 20  # of int8 calls
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class _Run:
         threads: int,
     ) -> None:  # fmt: skip
         self._source, self._people, self._settings = source, people, settings
-        self._pool, self._ahead = pool, 2 * threads
+        self._pool, self._ahead = pool, threads + 1
         self._strata = Strata(people.sex, people.founder, people.status, people.group)
         self._local = threading.local()
         self._all: list[Sums] = []

@@ -36,8 +36,14 @@ __all__ = ["VARIANT_SCHEMA", "Sums", "kinds", "measure_block", "places"]
 
 _AUTOSOMES = {str(n) for n in range(1, 23)}
 _IN_BOTH = {"XY", "25", "PAR1", "PAR2"}  # names that mean a pseudo-autosomal region
-_TRANSITIONS = ["AG", "GA", "CT", "TC"]
-_SUBSTITUTIONS = [a + b for a in "ACGT" for b in "ACGT" if a != b]
+_SUBSTITUTION = pl.Enum([a + b for a in "ACGT" for b in "ACGT" if a != b])
+_KIND_OF = np.array(
+    [
+        TRANSITION if pair in ("AG", "GA", "CT", "TC") else TRANSVERSION
+        for pair in _SUBSTITUTION.categories
+    ],
+    np.int8,
+)
 
 VARIANT_SCHEMA: dict[str, Any] = {
     "contig": pl.Utf8, "position": pl.Int64, "id": pl.Utf8, "ref": pl.Utf8, "alt": pl.Utf8,
@@ -112,9 +118,14 @@ def places(contig: pl.Series, position: np.ndarray, build: str | None) -> np.nda
     position : int64 (variants,), 1-based
     build    : tells the pseudo-autosomal regions; where it is None, none is known by position
     """
-    names = contig.unique().to_list()
-    place = contig.replace_strict({n: _place(n) for n in names}, return_dtype=pl.Int8)
-    found = place.to_numpy().copy() if len(contig) else np.zeros(0, np.int8)
+    if not len(contig):
+        return np.zeros(0, np.int8)
+    if (contig == contig[0]).all():
+        found = np.full(len(contig), _place(contig[0]), np.int8)
+    else:
+        names = contig.unique(maintain_order=True).to_list()
+        codes = contig.cast(pl.Enum(names)).to_physical().to_numpy()
+        found = np.array([_place(name) for name in names], np.int8)[codes]
     for region in REGIONS.get(build or "", ()):
         on = X if region.contig == "X" else Y
         inside = (found == on) & (position > region.start) & (position <= region.end)
@@ -134,11 +145,10 @@ def _place(name: str) -> int:
 
 def kinds(ref: pl.Series, alt: pl.Series) -> np.ndarray:
     """What variants change: int8 (variants,), index into KINDS."""
-    pair = pl.select(pl.concat_str(pl.lit(ref), pl.lit(alt))).to_series() if len(ref) else ref
-    found = np.full(len(ref), OTHER_KIND, np.int8)
-    one_base = (ref.str.len_bytes() == 1) & pair.is_in(_SUBSTITUTIONS)
-    found[one_base.to_numpy()] = TRANSVERSION
-    found[pair.is_in(_TRANSITIONS).to_numpy() & one_base.to_numpy()] = TRANSITION
+    codes = (ref + alt).cast(_SUBSTITUTION, strict=False).to_physical()
+    known = codes.is_not_null() & (ref.str.len_bytes() == 1)
+    found = _KIND_OF[codes.fill_null(0).to_numpy()]
+    found[~known.to_numpy()] = OTHER_KIND
     return found
 
 
@@ -209,19 +219,25 @@ def _table(
     eligible = columns.pop("n_eligible")
     rate = np.full(n, np.nan)
     columns["call_rate"] = np.divide(measures.n_called, eligible, out=rate, where=eligible > 0)
-    if errors is None:
-        columns["n_mendel"] = pl.Series([None] * n, dtype=pl.Int32)
-    else:
-        checked = pl.Series(place <= X)
-        columns["n_mendel"] = pl.select(
-            pl.when(pl.lit(checked)).then(pl.lit(pl.Series(errors)))
-        ).to_series()
-    nothing = np.full(n, np.nan)
-    columns["hwe_group_p"] = nothing if within is None else within
-    told = (nothing,) * 3 if missing is None else missing
+    columns["hwe_group_p"] = within
+    told = (None,) * 3 if missing is None else missing
     columns |= dict(zip(("missing_case", "missing_control", "missing_p"), told, strict=True))
+    columns["n_mendel"] = None
+    if errors is not None:
+        columns["n_mendel"] = pl.Series(errors).set(pl.Series(place > X), None)
     columns["pass"] = codes == 0
     columns["reason"] = _TEXTS.gather(codes)
-    frame = pl.DataFrame({name: columns[name] for name in VARIANT_SCHEMA})
-    floats = [name for name, kind in VARIANT_SCHEMA.items() if kind == pl.Float64]
-    return frame.with_columns(pl.col(floats).fill_nan(None)).cast(VARIANT_SCHEMA)
+    return pl.DataFrame(
+        [_column(name, columns[name], kind, n) for name, kind in VARIANT_SCHEMA.items()]
+    )
+
+
+def _column(name: str, values: Any, kind: Any, n: int) -> pl.Series:
+    """A column of its type; None is a column of nulls, and NaN is null."""
+    if values is None:
+        return pl.Series(name, [None], dtype=kind).new_from_index(0, n)
+    if isinstance(values, pl.Series):
+        return values.alias(name)
+    if kind == pl.Float64:
+        return pl.Series(name, values).fill_nan(None)
+    return pl.Series(name, values.astype(np.int32) if kind == pl.Int32 else values)

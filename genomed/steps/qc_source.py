@@ -23,7 +23,7 @@ from genomed.schema import ReadCounts, VariantBatch
 
 __all__ = ["Block", "Source", "open_source"]
 
-PACKED_BYTES = 2 << 20  # of a block of a store: it stays in a processor's cache
+PACKED_BYTES = 16 << 20  # of a block of a store; smaller ones cost more than they save in cache
 
 
 class Block(NamedTuple):

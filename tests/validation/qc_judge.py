@@ -1,6 +1,6 @@
 """plink2 and plink 1.9 as judges of `genomed qc`, and cohorts with all that makes them differ.
 
-plink2 prints six significant digits, plink 1.9 four. Seen with plink2 v2.00a3.5 and plink v1.90b6.26.
+plink2 prints six significant digits, plink 1.9 four. Seen with v2.00a3.5 and v1.90b6.26.
 A call of two different alleles where a sample has one counts half an allele each in plink2's
 frequencies; plink 1.9 and genomed leave it out. So frequencies are judged where there is none.
 """
@@ -72,8 +72,8 @@ def random_cohort(
     _write_psam(folder / "cohort.psam", names, sex, rng)
     lines = ["##fileformat=VCFv4.2", '##FORMAT=<ID=GT,Number=1,Type=String,Description="GT">']
     lines += [f"##contig=<ID={c}>" for c in ("1", "2", "X", "Y", "MT")]
-    lines.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
-                           + names))  # fmt: skip
+    fixed = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+    lines.append("\t".join([*fixed, *names]))
     for contig in ("1", "2", "X", "Y", "MT"):
         for row in range(n_rows):
             calls = _calls(rng, contig, sex, het_haploids)
