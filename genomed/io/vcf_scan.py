@@ -210,10 +210,9 @@ class ScanPlan:
                 text, begin, end, self.n_fixed, self.n_samples, self.slots, self.keep_all,
                 self.contig_text, self.contig_bounds, self.contig_first, self.contig_last,
                 self.positions, self.id_table, self.region, self.delivery.dosage, self.thresholds,
-                self.call_thresholds, self.delivery.phase, self.delivery.n_head, b.scratch, b.words,
-                b.row, b.values, b.alt_count, b.call_dosage, b.row_line, b.row_at, b.row_alt,
-                b.row_n_alts, b.row_end, b.row_flags, b.head, b.head_bounds, b.changes,
-                b.refused_at, state,
+                self.call_thresholds, self.delivery.phase, self.delivery.n_head, b.pairs, b.codes,
+                b.values, b.alt_count, b.call_dosage, b.row_line, b.row_at, b.row_alt, b.row_n_alts,
+                b.row_end, b.row_flags, b.head, b.head_bounds, b.changes, b.refused_at, state,
             )  # fmt: skip
             pieces.append(self._piece(text, b, state, status))
             begin = int(state[codes.RESUME])
@@ -266,9 +265,8 @@ class ScanPlan:
         if not b.rows:
             b.rows = self.rows
             b.head_bytes = max(1 << 16, 64 * self.rows)
-            b.words = np.zeros(self.n_samples + 1, np.uint32)
-            b.scratch = b.words.view(np.uint8)
-            b.row = np.zeros(max(1, self.n_samples), np.int8)
+            b.pairs = np.zeros(self.n_samples // 2 + 1, np.uint16)
+            b.codes = b.pairs.view(np.int8)
             b.values = np.zeros(codes.VALUES, np.float64)
             b.changes = np.zeros(4096, np.int64)
             b.refused_at = np.zeros(65536, np.int64)

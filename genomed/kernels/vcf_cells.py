@@ -35,52 +35,77 @@ from genomed.kernels.vcf_codes import (
     ZERO,
 )
 
+U1, U4, U8, U16 = np.uint64(1), np.uint64(4), np.uint64(8), np.uint64(16)
+EACH = np.uint64(0x0000000100000001)  # the lowest bit of two cells side by side
+PHASED_REF = np.uint64(0x09307C3009307C30)  # "0|0<tab>0|0<tab>"
+UNPHASED_REF = np.uint64(0x09302F3009302F30)  # "0/0<tab>0/0<tab>"
+PAIRS = 32  # pairs of cells that are looked at together: in most of them nobody has the ALT
+
 
 @inner
-def _regular_cell(word):
-    """One cell ``a|b`` + tab, a and b in 0 1 '.': whether it is such, its count, its phase code.
+def _two_cells(word, phase_bits):
+    """Two cells ``a|b`` + tab, a and b in 0 1 '.': 0 when both are such, and their codes.
 
     The word is compared with "0|0<tab>": what remains is the alleles, 0x1e standing for '.', and
-    0x53 where the separator is '/'.
+    0x53 where the separator is '/'; without these too, only the lowest bit of an allele may remain.
     """
-    d = word ^ np.uint32(0x09307C30)
-    a = d & np.uint32(0xFF)
-    separator = (d >> np.uint32(8)) & np.uint32(0xFF)
-    b = (d >> np.uint32(16)) & np.uint32(0xFF)
-    missing = ((a | b) & np.uint32(0x10)) != np.uint32(0)
-    regular = (
-        ((a <= np.uint32(1)) | (a == np.uint32(0x1E)))
-        & ((b <= np.uint32(1)) | (b == np.uint32(0x1E)))
-        & ((separator == np.uint32(0)) | (separator == np.uint32(0x53)))
-        & (d < np.uint32(0x1000000))
-        & (((a ^ b) & np.uint32(0x10)) == np.uint32(0))
-    )
-    phased = (a != b) & (separator == np.uint32(0))
-    code = (a << np.uint32(5)) | (b << np.uint32(4))  # ALT_FIRST, ALT_SECOND
-    count = np.int8(MISSING_CALL) if missing else np.int8(a + b)
-    return regular, count, np.int8(code) if phased else np.int8(0)
+    d = word ^ PHASED_REF
+    dots = d & np.uint64(0x0010001000100010)
+    slash = (d >> U8) & EACH
+    alleles = d ^ (dots | (dots >> U1) | (dots >> np.uint64(2)) | (dots >> np.uint64(3)))
+    alleles ^= (slash | (slash << U1) | (slash << U4) | (slash << np.uint64(6))) << U8
+    second = alleles >> U16
+    odd = alleles & (~np.uint64(0x0001000100010001) | (dots >> U4))
+    odd |= (dots ^ (dots >> U16)) & np.uint64(0x0000001000000010)
+    phased = (alleles ^ second) & EACH & ~slash
+    missing = (dots >> U4) & EACH
+    code = (alleles + second) & np.uint64(0x0000000300000003)
+    first_bits, second_bits = alleles << np.uint64(5), (second & EACH) << U4
+    code |= (first_bits | second_bits) & ((phased << U4) | (phased << np.uint64(5))) & phase_bits
+    code |= (missing << U8) - (missing << np.uint64(3)) - missing  # 0xf7, which is MISSING_CALL
+    return odd, code | (code >> np.uint64(24))
 
 
 @inner
-def decode_regular(words, n_samples, alt_count):
-    """Decode cells of three characters and a tab from uint32 words; 0 when all were such."""
-    irregular = np.uint32(0)
-    for s in range(n_samples):
-        regular, count, _ = _regular_cell(words[s])
-        irregular |= np.uint32(0) if regular else np.uint32(1)
-        alt_count[s] = count
-    return irregular
+def decode_regular(text, at, n_samples, phase, pairs):
+    """Decode cells of three characters and a tab, from text[at] on; whether all were such.
 
-
-@inner
-def decode_regular_phased(words, n_samples, alt_count):
-    """decode_regular, with phase added to the counts."""
-    irregular = np.uint32(0)
-    for s in range(n_samples):
-        regular, count, phase = _regular_cell(words[s])
-        irregular |= np.uint32(0) if regular else np.uint32(1)
-        alt_count[s] = count | phase
-    return irregular
+    phase : whether heterozygous phased calls are coded as such
+    pairs : uint16, out, int8 codes of two samples in each; at least (n_samples + 1) // 2
+    """
+    phase_bits = np.uint64(0x0000003000000030) if phase else np.uint64(0)
+    n = (n_samples - 1) // 2  # the last one or two are not followed by a tab
+    words = text[at : at + 8 * n].view(np.uint64)
+    reference = PHASED_REF
+    if n > 0 and words[0] == UNPHASED_REF:
+        reference = UNPHASED_REF
+    odd = np.uint64(0)
+    n_blocks = n // PAIRS
+    for block in range(n_blocks):
+        cells = words[PAIRS * block : PAIRS * block + PAIRS]
+        out = pairs[PAIRS * block : PAIRS * block + PAIRS]
+        others = np.uint64(0)
+        for i in range(PAIRS):
+            others |= cells[i] ^ reference
+        if others == np.uint64(0):
+            for i in range(PAIRS):
+                out[i] = 0
+        else:
+            for i in range(PAIRS):
+                irregular, code = _two_cells(cells[i], phase_bits)
+                odd |= irregular
+                out[i] = np.uint16(code & np.uint64(0xFFFF))
+    for i in range(PAIRS * n_blocks, n):
+        irregular, code = _two_cells(words[i], phase_bits)
+        odd |= irregular
+        pairs[i] = np.uint16(code & np.uint64(0xFFFF))
+    word = PHASED_REF
+    for i in range(4 * (n_samples - 2 * n) - 1):
+        byte = np.uint64(0xFF) << np.uint64(8 * i)
+        word = (word & ~byte) | (np.uint64(text[at + 8 * n + i]) << np.uint64(8 * i))
+    irregular, code = _two_cells(word, phase_bits)
+    pairs[n] = np.uint16(code & np.uint64(0xFFFF))
+    return (odd | irregular) == np.uint64(0)
 
 
 @kernel

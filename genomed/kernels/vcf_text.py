@@ -9,7 +9,7 @@ Text always ends with a newline at ``text[end - 1]``; the caller sees to it.
 import numpy as np
 
 from genomed.kernels.native import inner, kernel, memchr, memcpy
-from genomed.kernels.vcf_cells import decode_cells, decode_regular, decode_regular_phased
+from genomed.kernels.vcf_cells import decode_cells, decode_regular
 from genomed.kernels.vcf_codes import (
     _DP,
     _DS,
@@ -218,7 +218,7 @@ def _fail(state, code, at, column):
 def scan_lines(
     text, begin, end, n_fixed, n_samples, slots, keep_all, contig_text, contig_bounds,
     contig_first, contig_last, positions, id_table, region, dosage_kind, thresholds,
-    call_thresholds, phase, n_head, scratch, scratch_words, scratch_row, values, alt_count,
+    call_thresholds, phase, n_head, pairs, codes, values, alt_count,
     call_dosage, row_line, row_at, row_alt, row_n_alts, row_end, row_flags, head, head_bounds,
     changes, refused_at, state,
 ):  # fmt: skip
@@ -238,8 +238,7 @@ def scan_lines(
     call_thresholds : int64 (2,), the same of every call; 0 asks for nothing
     phase         : whether heterozygous phased calls are coded as such, see split_phase
     n_head        : columns that go into `head`: 5, to ALT; 7, to FILTER; or 8, to INFO
-    scratch, scratch_words     : uint8 (4 * n_samples + 4,) and the same memory as uint32
-    scratch_row   : int8 (n_samples,)
+    pairs, codes  : uint16 (n_samples // 2 + 1,) and the same memory as int8, scratch
     values        : float64 scratch for dosages (VALUES,)
     alt_count     : int8 (rows, samples) out; 4 and 5 stand for haploid calls of 0 and 1 copies
     call_dosage   : float32 (rows, samples) out, or None
@@ -455,23 +454,17 @@ def scan_lines(
                     and gt_field == 0
                     and stop - cells == 4 * n_samples - 1
                 ):
-                    base = np.uintp(text.ctypes.data)
-                    memcpy(
-                        np.uintp(scratch.ctypes.data),
-                        base + np.uintp(cells),
-                        np.uintp(stop - cells),
-                    )
-                    scratch[stop - cells] = TAB
-                    row = alt_count[rows] if all_samples else scratch_row
-                    if phase:
-                        odd = decode_regular_phased(scratch_words, n_samples, row)
-                    else:
-                        odd = decode_regular(scratch_words, n_samples, row)
-                    done = odd == np.uint32(0)
-                    if done and not all_samples:
+                    done = decode_regular(text, cells, n_samples, phase, pairs)
+                    if done and all_samples:
+                        memcpy(
+                            np.uintp(alt_count[rows].ctypes.data),
+                            np.uintp(pairs.ctypes.data),
+                            np.uintp(n_samples),
+                        )
+                    elif done:
                         for s in range(n_samples):
                             if slots[s] >= 0:
-                                alt_count[rows, slots[s]] = row[s]
+                                alt_count[rows, slots[s]] = codes[s]
                     if call_dosage is not None and done:
                         for s in range(alt_count.shape[1]):
                             c = alt_count[rows, s]
