@@ -112,7 +112,9 @@ def test_projected_people_are_where_plink2_puts_them(tmp_path: Path) -> None:
     used = np.arange(len(store.samples)) % 2 == 0
     (tmp_path / "used").write_text(
         "#FID\tIID\n"
-        + "".join(f"{f}\t{s}\n" for s, f in store.people.filter(used)["sample", "family"].iter_rows())
+        + "".join(
+            f"{f}\t{s}\n" for s, f in store.people.filter(used)["sample", "family"].iter_rows()
+        )
     )
     common = ["--pfile", "in", "--nonfounders"]
     plink2(tmp_path, *common, "--keep", "used", "--freq", "counts", "--mac", "1", "--write-snplist",
