@@ -86,7 +86,8 @@ class Strata:
         members = [(keys == key).all(axis=1) for key in self._keys]
         self._sizes = np.array([m.sum() for m in members], np.int64)
         n_words = -(-self.n_samples // 32)
-        self._masks = np.array([keep_bits(m) for m in members]).reshape(-1, n_words)
+        masks = [keep_bits(m) for m in members]
+        self._masks = np.array(masks, np.uint64).reshape(len(members), n_words)
 
     def count(self, words: np.ndarray) -> Counted:
         """Count packed calls, uint64 (variants, words), in every group."""

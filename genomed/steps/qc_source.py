@@ -167,7 +167,11 @@ def open_source(
     )
     if people is None:
         people = unknown_people(reader.samples)
-    return _Cohort(reader, path, people, build, region, files)
+    try:
+        return _Cohort(reader, path, people, build, region, files)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _build(path: str, contigs: dict[str, int | None], build: str | None) -> str | None:
