@@ -11,13 +11,14 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from genomed.kernels.packed import take_samples, unpack_rows
 from genomed.schema import Packed
 
 __all__ = ["kinship_error", "least_kinship"]
 
-PEOPLE, STRETCHES, STRETCH_ROWS = 200, 20, 2500
+PEOPLE, STRETCHES, STRETCH_ROWS = 128, 20, 2000
 NEARLY_UNRELATED = (-0.05, 0.15)  # kinship; in other pairs there is more than chance
 FALSE_PAIRS = 0.05  # expected among all pairs of a cohort
 
@@ -26,14 +27,15 @@ def kinship_error(store: Packed, rows: np.ndarray) -> float:
     """Standard error of the kinship of nearly unrelated pairs; NaN where there are none.
 
     rows : int64, rows of the store that kinship is computed on, in the order of the genome
-    Looks at up to 200 people, and at up to 2,500 variants in a row of each twentieth of the rows.
+    Looks at up to 128 people, and at up to 2,000 variants in a row of each twentieth of the rows.
     """
     n, n_stretches = len(store.samples), min(STRETCHES, len(rows) // 2)
     if n < 2 or n_stretches < 2:
         return float("nan")
     people = np.unique(np.linspace(0, n - 1, PEOPLE).astype(np.int64))
     stretches = [part[:STRETCH_ROWS] for part in np.array_split(rows, n_stretches)]
-    counts = np.stack([_pair_counts(store, part, people) for part in stretches])
+    with threadpool_limits(1, "blas"):
+        counts = np.stack([_pair_counts(store, part, people) for part in stretches])
     total = counts.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         kinship = _kinship(total)
@@ -58,10 +60,11 @@ def _pair_counts(store: Packed, rows: np.ndarray, people: np.ndarray) -> np.ndar
     take_samples(words, people, taken)
     calls = np.empty((len(rows), len(people)), np.int8)
     unpack_rows(taken, len(people), calls)
-    ref, het, alt = ((calls == k).astype(np.float32) for k in range(3))
-    opposite = ref.T @ alt
-    one = het.T @ (ref + alt)
-    return np.stack([het.T @ het, opposite + opposite.T, one, one.T]).astype(np.float64)
+    turned = np.ascontiguousarray(calls.T)
+    ref, het, alt = ((turned == k).astype(np.float32) for k in range(3))
+    opposite = ref @ alt.T
+    one = het @ (ref + alt).T
+    return np.stack([het @ het.T, opposite + opposite.T, one, one.T]).astype(np.float64)
 
 
 def _kinship(counts: np.ndarray) -> np.ndarray:

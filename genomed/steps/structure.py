@@ -246,9 +246,9 @@ class _Run:
         kept, dropped = prune_variants(
             self.variants, self.settings, self.founders, threads=self.threads
         )
-        names = self.variants.names()
-        self.results.lists["prune.in"] = names.gather(kept).to_list()
-        self.results.lists["prune.out"] = names.gather(dropped).to_list()
+        names = self.variants.names(np.concatenate([kept, dropped])).to_list()
+        self.results.lists["prune.in"] = names[: len(kept)]
+        self.results.lists["prune.out"] = names[len(kept) :]
         self.results.steps["prune"] = {"variants": candidates, "kept": len(kept)}
         self.lap("prune")
 

@@ -65,11 +65,12 @@ class Variants:
         tally = np.bincount(self.fate, minlength=len(FATES))
         return dict(zip(FATES, tally.tolist(), strict=True))
 
-    def names(self) -> pl.Series:
+    def names(self, rows: np.ndarray) -> pl.Series:
         """A name for each row: its ID where all have one of their own, else contig:position:..."""
-        table = self.store.variants
-        if table["id"].null_count() == 0 and table["id"].n_unique() == table.height:
-            return table["id"]
+        ids = self.store.variants["id"].gather(rows)
+        if ids.null_count() == 0 and ids.n_unique() == len(ids):
+            return ids
+        table = self.store.variants[rows]
         spelt = pl.concat_str("contig", "position", "ref", "alt", separator=":")
         return table.select(spelt.alias("id"))["id"]
 
@@ -116,8 +117,10 @@ def choose_variants(
     n_called = counts[:, :3].sum(axis=1)
     chosen.drop(rows[n_called < settings.min_call_rate * store.n_samples], "low_call_rate")
     chosen.drop(rows[n_called == 0], "low_call_rate")
-    rows = chosen.rows("kept")
-    of_founders = store.count(rows, keep=founders, threads=threads)
+    still = chosen.fate[rows] == 0
+    rows, of_founders = rows[still], counts[still]
+    if not founders.all():
+        of_founders = store.count(rows, keep=founders, threads=threads)
     called = 2 * of_founders[:, :3].sum(axis=1)
     with np.errstate(invalid="ignore"):
         alt = (of_founders[:, 1] + 2 * of_founders[:, 2]) / called
@@ -164,7 +167,8 @@ def _autosomes(contig: pl.Series) -> list[str]:
 
 def _check_order(store: PackedStore, rows: np.ndarray) -> None:
     """Contigs in one piece each, positions rising: windows depend on it."""
-    table = store.variants[rows]
+    table = store.variants.select("contig", "position")
+    table = table if len(rows) == table.height else table[rows]
     starts = table["contig"].rle().struct.field("value")
     if starts.n_unique() < len(starts):
         name = starts.filter(~starts.is_first_distinct())[0]
@@ -172,9 +176,10 @@ def _check_order(store: PackedStore, rows: np.ndarray) -> None:
             f"{store.path}: the variants of contig {name} lie in several places; sort them with "
             "`plink2 --sort-vars`"
         )
-    back = (table["position"].diff() < 0) & (table["contig"] == table["contig"].shift(1))
-    if back.any():
-        at = int(back.arg_true()[0])
+    back = np.flatnonzero(np.diff(table["position"].to_numpy()) < 0) + 1
+    inside = table["contig"].gather(back) == table["contig"].gather(back - 1)
+    if inside.any():
+        at = int(back[inside.arg_true()[0]])
         raise InputError(
             f"{store.path}: variant {int(rows[at]) + 1}, at {table['contig'][at]}:"
             f"{table['position'][at]}, lies before the one above it; sort them with "
