@@ -1,8 +1,9 @@
 """Further inputs of the benchmarks, derived from a cohort's weights: the same bytes every time.
 
-python benchmarks/inputs.py DATA COHORT WORK
+python benchmarks/inputs.py DATA COHORT WORK [reference]
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def write_many_files(rows: list[list[str]], directory: Path) -> None:
         (directory / f"model{number:03}.tsv").write_text("ID\tA1\tWEIGHT\n" + text)
 
 
+def write_reference(data: Path, cohort: str, work: Path) -> None:
+    """A reference bundle of the cohort's own people; where nobody tells their populations, every
+    other one is labelled otherwise, which takes as long."""
+    told = data / f"{cohort}.samples.tsv"  # columns sample, pop
+    if told.is_file():
+        rows = [line.split("\t")[:2] for line in told.read_text().splitlines()[1:]]
+    else:
+        lines = (data / f"{cohort}.psam").read_text().splitlines()[1:]
+        rows = [[line.split("\t")[0], f"P{i % 2}"] for i, line in enumerate(lines)]
+    labels = work / f"{cohort}.labels.tsv"
+    labels.write_text("sample\tpopulation\n" + "".join("\t".join(r) + "\n" for r in rows))
+    command = [sys.executable, "-m", "genomed", "structure", "reference", f"{data / cohort}.pgen"]
+    options = ["--labels", labels, "--build", "GRCh38", "--quiet"]
+    out = work / f"{cohort}.reference.zip"
+    subprocess.run([*command, *options, "--out", out], check=True)
+
+
 def main() -> None:
     data, cohort, work = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     work.mkdir(parents=True)
@@ -58,6 +76,8 @@ def main() -> None:
     write_few_sites(rows, work / f"{cohort}.few.tsv")
     write_many_columns(rows, work / f"{cohort}.columns.tsv")
     write_many_files(rows, work / f"{cohort}.models")
+    if "reference" in sys.argv[4:]:
+        write_reference(data, cohort, work)
     # The same file without its index, so that it has to be streamed.
     (work / f"{cohort}.vcf.gz").symlink_to((data / f"{cohort}.vcf.gz").resolve())
 

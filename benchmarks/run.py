@@ -195,6 +195,7 @@ def run_task(
     work = scratch / "work"
     if "{work}" in task["ours"] + task["peer"] or "{models}" in task["ours"]:
         script = [sys.executable, HERE / "inputs.py", options.cohorts, cohort, work]
+        script += ["reference"] if "reference.zip" in task["ours"] else []
         subprocess.run(script, check=True)
     names = tools | {
         "data": str(options.cohorts),
