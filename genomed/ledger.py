@@ -56,8 +56,8 @@ CONVERTED = {
     "too_many_alleles": "dropped: its record has more alleles than --max-alleles",
     "missing": "dropped: more calls are missing than --max-missing allows",
     "few_copies": "dropped: fewer copies of ALT than --min-ac",
-    "no_position": "dropped: a position below 1 cannot be stored",
-    "reference_block": "used: a reference block of a gVCF proves calls of other rows, and is no row",
+    "reference_block": "used: <NON_REF>, <*> or no ALT at all (a gVCF's reference blocks) proves "
+    "calls of other rows, and is no row itself",
 }
 
 # Why a variant, and why a sample, does not pass `qc`; each that applies is named, the first counts.

@@ -91,6 +91,18 @@ def convert(
     half_calls: Annotated[
         str, typer.Option(metavar="missing|error", help="What a call like ./1 is.")
     ] = _DEFAULTS.half_calls,
+    gvcf: Annotated[
+        bool,
+        typer.Option(
+            "--gvcf", help="The inputs are gVCFs of different people: store the union of variants."
+        ),
+    ] = _DEFAULTS.gvcf,
+    min_block_depth: Annotated[
+        int, typer.Option(min=0, help="With --gvcf: least depth for a block to prove hom-ref.")
+    ] = _DEFAULTS.min_block_depth,
+    min_block_quality: Annotated[
+        int, typer.Option(min=0, help="With --gvcf: least GQ for a block to prove hom-ref.")
+    ] = _DEFAULTS.min_block_quality,
     max_missing: Annotated[
         float,
         typer.Option(min=0, max=1, help="Drop variants where a larger share is not called."),
@@ -143,10 +155,13 @@ def convert(
         ref_mismatch=_one_of("--ref-mismatch", ref_mismatch, ("error", "warn", "drop", "swap")),
         phase=phase,
         dosage=_one_of("--dosage", dosage, ("DS", "GP")) if dosage else None,
+        gvcf=gvcf,
+        min_block_depth=min_block_depth,
+        min_block_quality=min_block_quality,
         zst=zst,
     )
     configure_logging(verbosity(verbose, quiet), log_file)
-    seeking = region is not None or variants is not None
+    seeking = region is not None or variants is not None or gvcf
     stream = None if seeking or len(cohorts) > 1 else _start_inflating(cohorts[0])
     with no_collection():
         from genomed.cli.progress import reading

@@ -15,13 +15,24 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-__all__ = ["OPTIONAL", "PvarPart", "header_text", "merge_headers", "pvar_contig", "write_pvar"]
+__all__ = [
+    "OPTIONAL",
+    "PvarPart",
+    "contig_rank",
+    "header_text",
+    "merge_headers",
+    "pvar_contig",
+    "write_pvar",
+]
 
 OPTIONAL = ("qual", "filter", "info")
 _FIXED = ("contig", "position", "id", "ref", "alt")
-_HUMAN = {str(n) for n in range(1, 23)} | {"X", "Y", "XY", "MT", "PAR1", "PAR2"}
+# Human contigs in the order of plink2 --sort-vars.
+_HUMAN = {
+    name: rank
+    for rank, name in enumerate([*map(str, range(1, 23)), "PAR1", "X", "PAR2", "XY", "Y", "MT"])
+}
 _ODD = {"M": "MT", "23": "X", "24": "Y", "25": "XY", "26": "MT"}
-_BLANKS = r"[ \t\r\n]"
 _TSV: dict[str, Any] = {
     "separator": "\t",
     "quote_style": "never",
@@ -39,6 +50,12 @@ def pvar_contig(name: str) -> str:
     upper = bare.upper()
     known = _ODD.get(upper, upper)
     return known if known in _HUMAN else name
+
+
+def contig_rank(name: str) -> tuple[int, str]:
+    """What contigs are sorted by: 1 .. 22, X, Y, MT, then others by name."""
+    spelt = pvar_contig(name)
+    return _HUMAN.get(spelt, len(_HUMAN)), spelt
 
 
 @dataclass
@@ -68,25 +85,33 @@ class PvarPart:
         names = rows["contig"].unique(maintain_order=True).to_list()
         self.contigs += [name for name in names if name not in self.contigs]
         present = tuple(c for c in OPTIONAL if c in rows.columns and (rows[c] != ".").any())
-        rows = self._without_blanks(rows, present)
-        spelling = {name: pvar_contig(name) for name in names}
-        table = rows.select(pl.col("contig").replace(spelling), *_FIXED[1:], *present)
+        text = _lines(rows, names, present)
+        if b" " in text:
+            text = _lines(self._without_blanks(rows, present), names, present)
         with self.path.open("ab") as file:
             start = file.tell()
-            table.write_csv(file, **_TSV)
-            stop = file.tell()
+            stop = start + file.write(text)
         if self.segments and self.segments[-1][2] == present:
-            start = self.segments.pop()[0]
+            start, _, _ = self.segments.pop()
         self.segments.append((start, stop, present))
         self.n_rows += len(rows)
 
     def _without_blanks(self, rows: pl.DataFrame, present: Sequence[str]) -> pl.DataFrame:
         for name in ("id", *present):
-            odd = rows[name].str.contains(_BLANKS)
-            if odd.any():
-                self.n_blanks += int(odd.sum())
-                rows = rows.with_columns(pl.col(name).str.replace_all(_BLANKS, "_"))
+            n_odd = rows[name].str.contains(" ", literal=True).sum()
+            if n_odd:
+                self.n_blanks += n_odd
+                rows = rows.with_columns(pl.col(name).str.replace_all(" ", "_", literal=True))
         return rows
+
+
+def _lines(rows: pl.DataFrame, contigs: Sequence[str], present: Sequence[str]) -> bytes:
+    """Rows as text of a .pvar."""
+    spelling = {name: pvar_contig(name) for name in contigs}
+    contig = pl.col("contig")
+    if any(name != spelt for name, spelt in spelling.items()):
+        contig = contig.replace(spelling)
+    return rows.select(contig, *_FIXED[1:], *present).write_csv(**_TSV).encode()
 
 
 def write_pvar(path: Path, parts: Sequence[PvarPart], header: Sequence[str]) -> tuple[str, ...]:

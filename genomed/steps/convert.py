@@ -22,6 +22,7 @@ from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.schema import VariantBatch, Wanted
 from genomed.settings import ConvertSettings
+from genomed.steps.convert_gvcf import GvcfSet
 from genomed.steps.convert_info import InfoFields
 from genomed.steps.convert_inputs import (
     ConvertInputs,
@@ -45,7 +46,7 @@ from genomed.steps.convert_rows import Passage, Rows
 
 __all__ = ["ConvertInputs", "ConvertSummary", "run_convert"]
 
-BATCH_BYTES = 8 << 20  # calls that go from the reader to the writer at a time
+BATCH_BYTES = 16 << 20  # calls that go from the reader to the writer at a time
 
 
 class _Clock:
@@ -85,7 +86,7 @@ def run_convert(
         sources = open_sources(inputs, settings, threads, BATCH_BYTES, stream)
         for source in sources:
             open_things.callback(source.reader.close)
-        people, said = gather_people(sources, inputs.people)
+        people, said = gather_people(sources, inputs.people, settings.gvcf)
         clock.lap("open")
         place = open_things.enter_context(Workplace(out, _task(inputs, settings), resume=resume))
         digests = open_things.enter_context(Fingerprints())
@@ -104,7 +105,7 @@ def run_convert(
         summary = ConvertSummary(
             n_samples=len(people),
             n_variants=sum(piece.variants.n_rows for piece in pieces),
-            accounts=[piece.account for piece in pieces],
+            accounts=[account for piece in pieces for account in piece.accounts],
             warnings=[*said, *convert_warnings(pieces, settings)],
             explained=explained(inputs.explain, pieces),
         )
@@ -153,6 +154,8 @@ class _Run:
 
     def make_pieces(self) -> list[Piece]:
         """Convert every input, but for those that an earlier run has finished."""
+        if self._settings.gvcf:
+            return [self._make_union()]
         pieces = []
         for number, source in enumerate(self._sources):
             state = file_states(files_of(source.path))
@@ -198,11 +201,10 @@ class _Run:
             listed=self._listed,
             reference=self._reference,
         )
-        header = _header_lines(source)
         info = None
         if self._settings.info:
-            info = InfoFields(header, self._settings.info, source.path)
-        piece.header = info.lines(header) if info else header
+            info = InfoFields(source.header, self._settings.info, source.path)
+        piece.header = info.lines(source.header) if info else source.header
         n_samples = len(source.reader.samples)
         reader = source.reader
         with (
@@ -224,6 +226,33 @@ class _Run:
         piece.account.take(reader.counts)
         piece.account.stored = piece.variants.n_rows
         piece.sha256 = getattr(reader, "sha256", None)
+        piece.seen = ledger.seen
+        return piece
+
+    def _make_union(self) -> Piece:
+        """One piece of all gVCFs."""
+        piece = self._place.new_piece(0, "union of the inputs")
+        ledger = Rows(piece.ledger, piece.account, self._watched)
+        passage = Passage(
+            self._settings, ledger, path=piece.account.input, listed=self._listed,
+            reference=self._reference,
+        )  # fmt: skip
+        union = GvcfSet(
+            self._inputs, self._settings, self._sources, self._place.path, self._threads
+        )
+        piece.header, piece.joined = union.header, union.accounts
+        with (
+            file_errors(self._place.out),
+            PgenWriter(piece.pgen, len(union.samples), threads=self._threads) as writer,
+        ):
+            for batch in union.iter_batches(BATCH_BYTES):
+                piece.account.rows += batch.n_variants
+                for ready in passage.take(batch):
+                    self._store(piece, writer, ready, None)
+            for ready in passage.rest():
+                self._store(piece, writer, ready, None)
+        piece.account.records = piece.account.read = piece.account.rows
+        piece.account.stored = piece.variants.n_rows
         piece.seen = ledger.seen
         return piece
 
@@ -255,13 +284,6 @@ class _Run:
             sizes = [getattr(one.reader, "size", None) for one in self._sources]
             total = None if None in sizes else sum(sizes)  # type: ignore[arg-type]
             self._progress(self._bytes_done + done, total)
-
-
-def _header_lines(source: Source) -> list[str]:
-    text = getattr(source.reader, "header_text", b"")
-    return [
-        line for line in text.decode(errors="backslashreplace").splitlines() if line[:2] == "##"
-    ]
 
 
 def _watched(text: str) -> str:

@@ -14,7 +14,7 @@ from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
 from genomed.io.formats import COMPANIONS, cohort_format
 from genomed.io.plink_tables import companion_paths, read_samples
-from genomed.io.psam import merge_people, read_people, unknown_people
+from genomed.io.psam import PEOPLE, merge_people, read_people, unknown_people
 from genomed.regions import canonical_contig
 from genomed.schema import Reader, Wanted
 from genomed.settings import ConvertSettings
@@ -63,6 +63,19 @@ class Source:
     reader: Reader
     people: pl.DataFrame
     provisional: bool = False
+
+    @property
+    def header(self) -> list[str]:
+        """``##`` lines of a VCF or BCF; none of other formats."""
+        text: bytes = getattr(self.reader, "header_text", b"")
+        lines = text.decode(errors="backslashreplace").splitlines()
+        return [line for line in lines if line.startswith("##")]
+
+    @property
+    def is_gvcf(self) -> bool:
+        """Whether the header declares what reference blocks need."""
+        marks = ("##ALT=<ID=NON_REF", "##ALT=<ID=*", "##GVCFBlock")
+        return any(line.startswith(marks) for line in self.header)
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ def open_sources(
         if not reader.samples:
             reader.close()
             raise InputError(f"{path}: has no samples; a store needs at least one")
-        if len(inputs.paths) > 1:
+        if len(inputs.paths) > 1 or settings.gvcf:
             reader.close()  # opened again when its turn comes
         sources.append(_source(path, reader))
         if not settings.gvcf:
@@ -156,9 +169,12 @@ def _compare(first: Source, other: Source) -> None:
             break
     else:
         what = f"has {len(there)} samples, but {first.path} has {len(here)}"
+    remedy = "`bcftools view -S` puts them so"
+    if first.is_gvcf and other.is_gvcf:
+        remedy = "gVCFs of different people are put side by side with --gvcf"
     raise InputError(
         f"{other.path}: {what}; the inputs of one store need the same samples in the same order "
-        "(`bcftools view -S` puts them so)"
+        f"({remedy})"
     )
 
 
@@ -197,14 +213,22 @@ def files_of(path: str) -> list[Path]:
 
 
 def gather_people(
-    sources: Sequence[Source], files: Sequence[Path]
+    sources: Sequence[Source], files: Sequence[Path], side_by_side: bool = False
 ) -> tuple[pl.DataFrame, list[str]]:
     """Who the samples of a store are, and sentences on who was not found.
 
+    side_by_side : the inputs are of different people
     returns : columns of genomed.io.psam.PEOPLE and phenotypes, in the order of the store
     raises  : InputError when a name cannot stand in a .psam
     """
     people, said = sources[0].people, []
+    if side_by_side:
+        people = pl.concat([source.people.select(list(PEOPLE)) for source in sources])
+        twice = people.filter(people["sample"].is_duplicated())["sample"]
+        if len(twice):
+            raise InputError(
+                f"sample {twice[0]!r} is in two of the inputs; give everybody's gVCF once"
+            )
     for path in files:
         people, words = merge_people(people, read_people(path), path)
         said += words

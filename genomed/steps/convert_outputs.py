@@ -12,7 +12,7 @@ from typing import Any
 from zlib_ng import gzip_ng
 
 from genomed.errors import InputError
-from genomed.io.pvar import pvar_contig
+from genomed.io.pvar import contig_rank, pvar_contig
 from genomed.ledger import CONVERTED
 from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.regions import canonical_contig
@@ -31,9 +31,7 @@ __all__ = [
     "write_ledger",
 ]
 
-_CONTIGS = [*map(str, range(1, 23)), "X", "Y", "XY", "MT", "PAR1", "PAR2"]
-_RANK = {name: rank for rank, name in enumerate(["PAR1", *_CONTIGS[:-1]])}
-_REGENIE = {*_CONTIGS[:23], "XY", "PAR1", "PAR2"}
+_FIRST_ODD = contig_rank("not human")[0]
 
 
 @dataclass
@@ -75,8 +73,7 @@ def pieces_in_order(pieces: Sequence[Piece]) -> list[Piece]:
 
 def _place(piece: Piece) -> tuple[int, str, int]:
     assert piece.first is not None
-    contig = pvar_contig(piece.first[0])
-    return _RANK.get(contig, len(_RANK)), contig, piece.first[1]
+    return (*contig_rank(piece.first[0]), piece.first[1])
 
 
 def _nothing_left(pieces: Sequence[Piece]) -> str:
@@ -138,14 +135,14 @@ def run_facts(
 def convert_warnings(pieces: Sequence[Piece], settings: ConvertSettings) -> Iterator[str]:
     """Sentences about what others may not take, and what was lost."""
     contigs = [pvar_contig(c) for piece in pieces for c in piece.variants.contigs]
-    odd = [c for c in dict.fromkeys(contigs) if c not in _RANK]
+    odd = [c for c in dict.fromkeys(contigs) if contig_rank(c)[0] == _FIRST_ODD]
     if odd:
         yield (
             f"{len(odd)} contigs ({odd[0]} ...) are not human chromosomes: plink2 needs "
             "--allow-extra-chr, and regenie refuses them."
         )
-    human = [c for c in dict.fromkeys(contigs) if c in _RANK]
-    if human != sorted(human, key=_RANK.__getitem__):
+    human = [c for c in dict.fromkeys(contigs) if c not in odd]
+    if human != sorted(human, key=contig_rank):
         yield "The contigs are not in ascending order, as regenie wants them."
     unsorted = sum(piece.account.notes.get("unsorted", 0) for piece in pieces)
     if unsorted:
@@ -153,13 +150,15 @@ def convert_warnings(pieces: Sequence[Piece], settings: ConvertSettings) -> Iter
     n_blanks = sum(piece.variants.n_blanks for piece in pieces)
     if n_blanks:
         yield f"{n_blanks} values of ID, FILTER or INFO held blanks, which became underscores."
+    accounts = [account for piece in pieces for account in piece.accounts]
     lost: dict[str, int] = {}
-    for piece in pieces:
-        for fate, n in piece.account.dropped.items():
+    for account in accounts:
+        for fate, n in account.dropped.items():
             lost[fate] = lost.get(fate, 0) + n
     for fate, n in lost.items():
-        yield f"{n} rows {CONVERTED[fate]}."
-    refused = sum(sum(piece.account.refused.values()) for piece in pieces)
+        if fate != "reference_block":
+            yield f"{n} rows {CONVERTED[fate]}."
+    refused = sum(sum(account.refused.values()) for account in accounts)
     if refused:
         yield f"{refused} records were refused; see run.json."
 

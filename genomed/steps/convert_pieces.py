@@ -56,6 +56,7 @@ class Piece:
     first    : contig and position of its first row
     progress : variants and bytes that a PgenWriter left, None when its .pgen is whole
     seen     : what --explain found, by variant
+    joined   : accounts of the gVCFs that it was made of; its own is then of their union
     """
 
     pgen: Path
@@ -67,6 +68,12 @@ class Piece:
     progress: tuple[int, int] | None = None
     sha256: str | None = None
     seen: dict[str, list[str]] = field(default_factory=dict)
+    joined: list[Account] = field(default_factory=list)
+
+    @property
+    def accounts(self) -> list[Account]:
+        """Of the inputs that were joined into this piece, and of the piece."""
+        return [*self.joined, self.account]
 
 
 class Workplace:

@@ -173,3 +173,50 @@ def test_exchanged_alleles_equal_those_of_bcftools_norm(tmp_path: Path) -> None:
     subprocess.run(command, shell=True, capture_output=True, check=True)
     back = export(tmp_path / "s", tmp_path / "back")
     assert list(rows(back, tmp_path)) == list(rows(tmp_path / "norm.vcf", tmp_path))
+
+
+def covered(path: Path, first: int, last: int) -> bool:
+    """Whether records of a gVCF of one contig show every base from first to last."""
+    query = ["bcftools", "query", "-f", "%POS\\t%REF\\t%INFO/END\\n", "-r"]
+    done = subprocess.run(
+        [*query, f"chr22:{first}-{last}", str(path)], capture_output=True, text=True, check=True
+    )
+    seen: set[int] = set()
+    for line in done.stdout.splitlines():
+        position, ref, end = line.split("\t")
+        stop = int(position) + len(ref) - 1 if end == "." else int(end)
+        seen |= set(range(int(position), stop + 1))
+    return set(range(first, last + 1)) <= seen
+
+
+def test_a_set_of_gvcfs_is_what_bcftools_merge_makes_of_it(tmp_path: Path) -> None:
+    folder = shared_data("cohort/hail_gvcf_chr22")
+    paths = sorted(folder.glob("*.g.vcf.gz"))
+    assert len(paths) == 25
+    convert(*paths, out=tmp_path / "s", gvcf=True, min_block_depth=0, min_block_quality=0)
+    validate(tmp_path / "s", tmp_path / "log")
+    plain = [tmp_path / f"{path.name}.bcf" for path in paths]
+    for path, copy in zip(paths, plain, strict=True):
+        command = f"bcftools annotate -x ^INFO/END,^FORMAT/GT {path} -Ob -o {copy}"
+        subprocess.run(command, shell=True, capture_output=True, check=True)
+        subprocess.run(["bcftools", "index", str(copy)], check=True)
+    command = (
+        f"bcftools merge -g - -m both -Ob -o {tmp_path}/merged.bcf {' '.join(map(str, plain))}"
+    )
+    subprocess.run(command, shell=True, capture_output=True, check=True)
+    merged = {tuple(row[:5]): row[5:] for row in rows(tmp_path / "merged.bcf", tmp_path)}
+    found = list(rows(export(tmp_path / "s", tmp_path / "back"), tmp_path))
+    assert len(found) == 304
+    n_more = 0
+    for row in found:
+        position, ref = int(row[1]), row[3]
+        unphased = [call.replace(b"1|0", b"0/1").replace(b"0|1", b"0/1") for call in
+                    merged[tuple(row[:5])]]  # fmt: skip
+        for path, ours, theirs in zip(plain, row[5:], unphased, strict=True):
+            if ours != theirs:  # bcftools has no call where a record of another kind is there
+                assert (ours, theirs) == (b"0/0", b".")
+                assert covered(path, position, position + len(ref) - 1)
+                n_more += 1
+    assert n_more == 12
+    merged_sites = {site for site in merged if site[4] not in (b"<NON_REF>", b".")}
+    assert merged_sites == {tuple(row[:5]) for row in found}
