@@ -56,6 +56,10 @@ def qc(
             help="Ancestry groups, within which outliers and Hardy-Weinberg are judged.",
         ),
     ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="PREFIX", help="Write what passes as a PGEN store, too."),
+    ] = None,
     region: RegionText = None,
     samples: Samples = None,
     min_call_rate: Annotated[
@@ -154,6 +158,7 @@ def qc(
         people=psam or fam,
         pheno=pheno,
         groups=groups,
+        write=write,
     )
     kernels = ("qc_counts.add_rows", "hwe.exact_rows")
     with reading(cohort, quiet or json_output, kernels) as progress:

@@ -101,6 +101,8 @@ class OutputDirectory:
 
     def _publish(self) -> None:
         assert self._temporary is not None
+        if not self._names:
+            return
         (self.path / self._names[-1]).unlink(missing_ok=True)
         for name in self._names:
             os.replace(self._temporary / name, self.path / name)  # noqa: PTH105 - pathlib's hides which

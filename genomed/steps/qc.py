@@ -7,17 +7,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from genomed.io.bgzf import TextStream
 from genomed.io.outputs import OutputDirectory
 from genomed.io.table_parts import TableParts
-from genomed.provenance import Fingerprints
+from genomed.provenance import Fingerprints, file_fingerprint
 from genomed.regions import Region
 from genomed.settings import QcSettings
 from genomed.stats.variants import Strata
@@ -26,6 +27,7 @@ from genomed.steps.qc_outputs import QcFacts, passing_ids, variants_metadata, wr
 from genomed.steps.qc_people import People, gather_people
 from genomed.steps.qc_samples import samples_table
 from genomed.steps.qc_source import Block, Source, open_source
+from genomed.steps.qc_write import FilteredStore
 
 __all__ = ["QcInputs", "QcSummary", "run_qc"]
 
@@ -38,6 +40,7 @@ class QcInputs:
 
     people        : a .psam or .fam: sex, parents and phenotypes; beside what a store says
     pheno, groups : a table of samples (FILE or FILE:COLUMN), or a column of `people`
+    write         : prefix of a store of what passes
     """
 
     cohort: str
@@ -46,6 +49,7 @@ class QcInputs:
     people: Path | None = None
     pheno: str | None = None
     groups: str | None = None
+    write: Path | None = None
 
 
 @dataclass
@@ -77,7 +81,9 @@ def run_qc(
     Raises InputError, UsageError, BuildError and OutputError; nothing is left in `out` then.
     """
     clock, started = _Clock(), datetime.now(UTC)
-    with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
+    with ExitStack() as opened:
+        directory = opened.enter_context(OutputDirectory(out))
+        fingerprints = opened.enter_context(Fingerprints())
         if stream is None and Path(inputs.cohort).is_file():
             fingerprints.begin(Path(inputs.cohort))
         source = open_source(
@@ -85,37 +91,43 @@ def run_qc(
             threads=threads, stream=stream,
             max_batch_bytes=min(BATCH_BYTES, (max_memory or 1 << 62) // 64),
         )  # fmt: skip
-        with closing(source), ThreadPoolExecutor(threads, thread_name_prefix="genomed-qc") as pool:
-            people = gather_people(source.people, inputs.people, inputs.pheno, inputs.groups)
-            clock.lap("open")
-            parts = directory.scratch("variants")
-            table = TableParts(
-                directory.place("variants.tsv.gz"), parts, VARIANT_SCHEMA, pool
-            )  # fmt: skip
-            with closing(table):
-                run = _Run(source, people, settings, pool, threads)
-                run.stream(table, directory, progress)
-                clock.lap("stream")
-                sums = run.total()
-                measured = sums.samples.measures()
-                samples = samples_table(people, measured, sums.mendel, settings)
-                facts = QcFacts.of(source, people, settings, sums, samples, inputs)
-                clock.lap("samples")
-                with directory.explained():
-                    table.finish(directory.place("variants.parquet"), variants_metadata(settings))
-            when = started.strftime("%Y-%m-%d %H:%M:%S UTC")
-            read = _fingerprints(inputs, source, fingerprints)
-            write_outputs(directory, facts, samples, people, settings, read, command, when)
-            clock.lap("write")
-    return QcSummary(facts, samples, directory.files(), sum(clock.phases.values()), clock.phases)
+        opened.callback(source.close)
+        pool = opened.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="genomed-qc"))
+        people = gather_people(source.people, inputs.people, inputs.pheno, inputs.groups)
+        store = None
+        if inputs.write is not None:
+            store = FilteredStore(inputs.write, people.table, source.contigs, threads)
+            opened.enter_context(store)
+        clock.lap("open")
+        table = TableParts(
+            directory.place("variants.tsv.gz"), directory.scratch("variants"), VARIANT_SCHEMA, pool
+        )
+        with closing(table):
+            run = _Run(source, people, settings, pool, threads)
+            run.stream(table, directory, store, progress)
+            clock.lap("stream")
+            sums = run.total()
+            measured = sums.samples.measures()
+            samples = samples_table(people, measured, sums.mendel, settings)
+            facts = QcFacts.of(source, people, settings, sums, samples, inputs)
+            clock.lap("samples")
+            with directory.explained():
+                table.finish(directory.place("variants.parquet"), variants_metadata(settings))
+        stored = store.finish(samples["pass"]) if store is not None else {}
+        if store is not None and not stored:
+            facts.warnings.append("--write: nothing passes, so no store was written.")
+        when = started.strftime("%Y-%m-%d %H:%M:%S UTC")
+        read = _fingerprints(inputs, source, fingerprints)
+        write_outputs(directory, facts, samples, people, settings, read, command, when)
+        clock.lap("write")
+    outputs = directory.files() | stored
+    return QcSummary(facts, samples, outputs, sum(clock.phases.values()), clock.phases)
 
 
 def _fingerprints(
     inputs: QcInputs, source: Source, fingerprints: Fingerprints
 ) -> dict[str, dict[str, object]]:
     """Path -> size and SHA-256 of every file that was read."""
-    from genomed.provenance import file_fingerprint  # noqa: PLC0415
-
     tables = [spec.rpartition(":")[0] if not Path(spec).is_file() else spec
               for spec in (inputs.pheno, inputs.groups) if spec]  # fmt: skip
     files = [*source.files, *([inputs.people] if inputs.people else []), *map(Path, tables)]
@@ -144,14 +156,17 @@ class _Run:
         self,
         table: TableParts,
         directory: OutputDirectory,
+        store: FilteredStore | None,
         progress: Callable[[int, int | None], None] | None,
     ) -> None:
         """Measure everything; rows go to `table`, and IDs of what passes to pass.variants."""
         with directory.place("pass.variants").open("wb") as passing:
-            for rows in self._measured():
+            for rows, words in self._measured(store is not None):
                 with directory.explained():
                     table.add(rows)
                     passing.write(passing_ids(rows))
+                if store is not None and words is not None:
+                    store.add(rows.filter(rows["pass"]), words)
                 if progress is not None:
                     progress(*self._source.progress())
 
@@ -162,11 +177,12 @@ class _Run:
             total.merge(one)
         return total
 
-    def _measured(self) -> Iterator[pl.DataFrame]:
-        ahead: deque[Future[pl.DataFrame]] = deque()
+    def _measured(self, keep: bool) -> Iterator[tuple[pl.DataFrame, np.ndarray | None]]:
+        """Rows of each block, and if asked for the packed calls of those that pass."""
+        ahead: deque[Future[tuple[pl.DataFrame, np.ndarray | None]]] = deque()
         try:
             for block in self._source.blocks():
-                ahead.append(self._pool.submit(self._measure, block))
+                ahead.append(self._pool.submit(self._measure, block, keep))
                 while len(ahead) > self._ahead or (ahead and ahead[0].done()):
                     yield ahead.popleft().result()
             while ahead:
@@ -175,14 +191,17 @@ class _Run:
             for future in ahead:
                 future.cancel()
 
-    def _measure(self, block: Block) -> pl.DataFrame:
+    def _measure(self, block: Block, keep: bool) -> tuple[pl.DataFrame, np.ndarray | None]:
         sums = getattr(self._local, "sums", None)
         if sums is None:
             sums = self._local.sums = Sums.of(self._people)
             self._all.append(sums)
-        return measure_block(
-            block, self._strata, self._people, self._source.build, self._settings, sums
-        )
+        words = block.words()
+        rows = measure_block(
+            block.variants, words, self._strata, self._people, self._source.build, self._settings,
+            sums,
+        )  # fmt: skip
+        return rows, words[rows["pass"].to_numpy()] if keep else None
 
 
 class _Clock:

@@ -30,7 +30,6 @@ from genomed.stats.variants import (
     measure_variants,
 )
 from genomed.steps.qc_people import People
-from genomed.steps.qc_source import Block
 
 __all__ = ["VARIANT_SCHEMA", "Sums", "kinds", "measure_block", "places"]
 
@@ -90,11 +89,14 @@ class Sums:
 
 
 def measure_block(
-    block: Block, strata: Strata, people: People, build: str | None, settings: QcSettings,
-    sums: Sums,
+    variants: pl.DataFrame, words: np.ndarray, strata: Strata, people: People, build: str | None,
+    settings: QcSettings, sums: Sums,
 ) -> pl.DataFrame:  # fmt: skip
-    """Measure and judge the variants of a block: rows of VARIANT_SCHEMA."""
-    variants, words = block.variants, block.words()
+    """Measure and judge the variants of a block: rows of VARIANT_SCHEMA.
+
+    variants : columns contig, position, id, ref, alt
+    words    : uint64 (variants, words), packed calls
+    """
     place = places(variants["contig"], variants["position"].to_numpy(), build)
     kind = kinds(variants["ref"], variants["alt"])
     counted = strata.count(words)

@@ -53,7 +53,8 @@ def samples_table(
         "outlier", "pass", "reason",
     ]  # fmt: skip
     texts = {"sample", "group", "declared_sex", "sex", "sex_status", "outlier", "reason"}
-    schema = {name: pl.Utf8 for name in order if name in texts} | {"n_mendel": pl.Int64}
+    schema: dict[str, Any] = {name: pl.Utf8 for name in order if name in texts}
+    schema |= {"n_mendel": pl.Int64, "pass": pl.Boolean}
     frame = pl.DataFrame({name: columns[name] for name in order}, schema_overrides=schema)
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 

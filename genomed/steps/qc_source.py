@@ -41,6 +41,7 @@ class Source:
     """An open cohort.
 
     people : what it says of its samples, one row each
+    contigs : names as spelt -> length, or None where it is not known
     build  : normalised name, or None where it is not known
     files  : every file that is read
     """
@@ -55,6 +56,7 @@ class Source:
     ) -> None:
         self.path = path
         self.people = people
+        self.contigs = contigs
         self.build = _build(path, contigs, build)
         self.files = files
         self.samples: list[str] = people["sample"].to_list()

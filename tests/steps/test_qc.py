@@ -361,3 +361,46 @@ def test_a_full_disc_is_said(tmp_path, monkeypatch) -> None:
     with pytest.raises(OutputError, match="No space left"):
         run(tmp_path, tmp_path / "c.vcf")
     assert not (tmp_path / "qc").exists()
+
+
+def test_a_filtered_store_holds_what_passes(tmp_path) -> None:
+    from genomed.io.packed import open_store
+    from genomed.kernels.packed import unpack_rows
+
+    summary = run(tmp_path, COHORT, QcSettings(), people=PSAM, write=tmp_path / "sub/clean")
+
+    passing = summary.samples.filter(pl.col("pass"))["sample"].to_list()
+    store = open_store(tmp_path / "sub/clean")
+    assert store.samples == passing
+    kept = variants(tmp_path).filter(pl.col("pass"))
+    assert store.variants["position"].to_list() == kept["position"].to_list()
+    assert store.variants["alt"].to_list() == kept["alt"].to_list()
+    assert store.people["population"].to_list() == [name[:3] for name in passing]
+    again = run_qc(
+        QcInputs(str(tmp_path / "sub/clean")), tmp_path / "again", QcSettings(), threads=2
+    )
+    full = summary.samples.filter(pl.col("pass"))
+    assert again.samples["n_eligible"].to_list() == [len(kept)] * len(passing)
+    assert again.samples["declared_sex"].to_list() == full["declared_sex"].to_list()
+    # the same calls, of a sample that stays, at the variants that stay
+    words = store.read(np.arange(store.n_variants))
+    calls = np.empty((store.n_variants, store.n_samples), np.int8)
+    unpack_rows(words, store.n_samples, calls)
+    before = run_qc(
+        QcInputs(str(COHORT), people=PSAM, samples=[passing[5]]), tmp_path / "one", ANYTHING
+    )
+    assert before.samples["sample"].to_list() == [passing[5]]
+    one = pl.read_parquet(tmp_path / "one/variants.parquet")
+    ours = (one["n_het"] + one["n_hom_alt"] * 2 + one["n_hap_alt"] * 2).to_numpy()
+    ours = np.where(one["n_called"].to_numpy() == 0, -9, ours)
+    in_store = variants(tmp_path)["pass"].to_numpy()
+    assert (calls[:, 5] == ours[in_store]).all()
+
+
+def test_nothing_that_passes_makes_no_store(tmp_path) -> None:
+    write_vcf(tmp_path / "c.vcf", [Record("1", 1, "A", "G", "./. ./.")])
+
+    summary = run(tmp_path, tmp_path / "c.vcf", QcSettings(), write=tmp_path / "clean")
+
+    assert "--write: nothing passes, so no store was written." in summary.facts.warnings
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.vcf", "qc"]
