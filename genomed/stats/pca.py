@@ -14,6 +14,7 @@ within 2e-6 of float64 ones. The result is the same for any number of threads.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 
 import numpy as np
 import polars as pl
@@ -77,6 +78,8 @@ def pca(
             f"{k} components cannot be had of {source.n_samples} samples and "
             f"{source.n_variants} variants"
         )
+    if method == "exact":
+        import_module("scipy.linalg")  # its BLAS can be limited only once it is there
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
         centre, scale = source.standards(used if founders is None else founders)
         if not scale.any():
