@@ -24,7 +24,7 @@ import weakref
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +111,17 @@ def write_bundle(
     used: np.ndarray,
     components: Pca,
     ancestry: AncestryModel,
+    ancestry_rows: np.ndarray | None = None,
     facts: Mapping[str, Any] | None = None,
     threads: int = 1,
 ) -> None:
     """Write a bundle as a directory, or as one file where `out` ends in .zip.
 
     store      : the reference people, all of whose rows go into the bundle
-    rows       : int64, the rows that components and ancestry rest on
+    rows       : int64, rising: the rows that the components rest on
+    ancestry_rows : int64, rising: those that `ancestry` rests on, all of `rows` among them; None
+                 where they are the same. More of them tell neighbouring populations apart better.
+                 Both rest on the same people, that is on the same centre and scale.
     labels     : sample · population · superpopulation; people who are not in it are unlabelled
     pcs, used  : as in ReferenceBundle
     facts      : further entries of bundle.json
@@ -129,6 +133,12 @@ def write_bundle(
     k = len(components.eigenvalues)
     if pcs.shape != (len(store.samples), k) or not len(rows) == len(components.scale):
         raise ValueError("scores, samples, rows and loadings do not belong together")
+    if ancestry_rows is not None:
+        components = _spread(components, rows, ancestry_rows)
+        rows = ancestry_rows
+    if not _same_standards(components, ancestry):
+        raise ValueError("components and ancestry are not standardised by the same people")
+    components = replace(components, centre=ancestry.centre, scale=ancestry.scale)
     if out.suffix == ".zip":
         with tempfile.TemporaryDirectory(prefix=".genomed-", dir=_parent(out)) as scratch:
             directory = Path(scratch) / "bundle"
@@ -142,6 +152,32 @@ def write_bundle(
             out, name, build, store, rows, labels, pcs, used, components, ancestry, facts or {},
             threads,
         )  # fmt: skip
+
+
+def _spread(components: Pca, rows: np.ndarray, onto: np.ndarray) -> Pca:
+    """The same components on more rows, with loadings of 0 and no scale where there were none."""
+    place = np.searchsorted(onto, rows)
+    if not np.array_equal(onto[np.minimum(place, len(onto) - 1)], rows):
+        raise ValueError("the components rest on rows that ancestry does not rest on")
+    loadings = np.zeros((len(onto), components.loadings.shape[1]))
+    centre, scale = np.zeros(len(onto)), np.zeros(len(onto))
+    loadings[place] = components.loadings
+    centre[place], scale[place] = components.centre, components.scale
+    return replace(components, loadings=loadings, centre=centre, scale=scale)
+
+
+def _same_standards(components: Pca, ancestry: AncestryModel) -> bool:
+    """Whether the variants of the components have the same centre and scale in both."""
+    if len(components.scale) != len(ancestry.scale):
+        return False
+    known = components.scale > 0
+    return all(
+        np.allclose(a[known], b[known])
+        for a, b in (
+            (components.centre, ancestry.centre),
+            (components.scale, ancestry.scale),
+        )
+    )
 
 
 def _parent(out: Path) -> Path:

@@ -11,6 +11,7 @@ of new people are, and a temperature found by cross-validation calibrates the pr
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,7 @@ def fit_ancestry(
     populations: Sequence[str | None],
     superpopulations: Sequence[str | None],
     *,
+    founders: np.ndarray | None = None,
     seed: int = 1,
     threads: int = 1,
 ) -> tuple[AncestryModel, CrossValidation]:
@@ -73,14 +75,16 @@ def fit_ancestry(
     rows             : int64, rows of the store to use
     populations      : label of each sample; people with None are not used
     superpopulations : as well; a population lies in one superpopulation
+    founders         : bool (samples,), samples whose frequencies standardise; None for the labelled
     Memory grows with the square of the labelled people. Raises ValueError when there are fewer than
     two populations, when one has fewer than two people, or lies in two superpopulations.
     """
     used = np.array([label is not None for label in populations], np.bool_)
     names, supers, true = _labels(populations, superpopulations)
     source = Genotypes(store, np.asarray(rows, np.int64), used, threads)
+    import_module("scipy.linalg")  # its BLAS can be limited only once it is there
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        centre, scale = source.standards(used)
+        centre, scale = source.standards(used if founders is None else founders)
         engine = Engine(source, centre, scale, pool)
         relationship = engine.relationship() / max(1, source.n_variants)
         relationship = np.tril(relationship) + np.tril(relationship, -1).T

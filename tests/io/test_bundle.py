@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = open_store(write_fileset(folder / "people", array_store(counts)))
     rows, used = np.arange(0, 200, 2), np.arange(N_PEOPLE) % 5 > 0
     components = pca(store, rows, used, 3)
-    ancestry, _ = fit_ancestry(store, rows, LABELS, SUPER)
+    ancestry, _ = fit_ancestry(store, rows, LABELS, SUPER, founders=used)
     scores = project(store, components, rows).scores
     scores[used] = components.scores
     labels = pl.DataFrame(
@@ -88,6 +88,31 @@ def test_the_same_content_gives_the_same_bytes(made: Path, tmp_path: Path) -> No
     }  # fmt: skip
     write_bundle(tmp_path / "again.zip", **arguments, threads=2)
     assert (tmp_path / "again.zip").read_bytes() == (made / "reference.zip").read_bytes()
+
+
+def test_ancestry_may_rest_on_more_rows_than_the_components(made: Path, tmp_path: Path) -> None:
+    bundle = open_bundle(made / "reference")
+    store, rows = bundle.store(), bundle.variants["row"].to_numpy()
+    more = np.arange(0, 200)
+    ancestry, _ = fit_ancestry(store, more, LABELS, SUPER, founders=bundle.used)
+    arguments = {
+        "name": "x", "build": "GRCh38", "store": store, "rows": rows, "labels": bundle.labels,
+        "pcs": bundle.pcs, "used": bundle.used, "components": bundle.components,
+    }  # fmt: skip
+    write_bundle(tmp_path / "x", ancestry=ancestry, ancestry_rows=more, **arguments)
+    found = open_bundle(tmp_path / "x")
+    np.testing.assert_array_equal(found.variants["row"].to_numpy(), more)
+    np.testing.assert_array_equal(found.ancestry.weights, ancestry.weights)
+    a, b = (
+        project(store, one.components, one.variants["row"].to_numpy()) for one in (bundle, found)
+    )
+    np.testing.assert_allclose(a.scores, b.scores, atol=1e-6)
+    np.testing.assert_allclose(a.coverage, b.coverage)
+    with pytest.raises(ValueError, match="rows that ancestry does not rest on"):
+        write_bundle(tmp_path / "y", ancestry=ancestry, ancestry_rows=more[1:], **arguments)
+    other, _ = fit_ancestry(store, rows, LABELS, SUPER)
+    with pytest.raises(ValueError, match="not standardised by the same people"):
+        write_bundle(tmp_path / "y", ancestry=other, **arguments)
 
 
 def test_another_build_than_asked_for_is_refused(made: Path) -> None:
