@@ -23,6 +23,7 @@ from genomed.cli.options import (
     verbosity,
 )
 from genomed.cli.risk import _command_line, _sample_names
+from genomed.errors import UnfitError
 from genomed.settings import RohSettings, StructureSettings
 
 if TYPE_CHECKING:
@@ -142,6 +143,23 @@ def _one_of(option: str, value: str, *choices: str) -> str:
     return value
 
 
+def _device(name: str) -> str:
+    """A device that is there: an UnfitError where there is no GPU."""
+    if name == "cpu":
+        return name
+    if not re.fullmatch(r"cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r} is neither cpu nor cuda", param_hint="--device")
+    import torch
+
+    number = int(name.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
+        raise UnfitError(
+            f"--device {name}: torch finds {torch.cuda.device_count()} CUDA devices here; see "
+            "`genomed doctor`, or leave --device away"
+        )
+    return name
+
+
 _PRUNE_WINDOW = _spelt(_DEFAULTS.prune_window, _DEFAULTS.prune_kb)
 
 
@@ -259,7 +277,7 @@ def structure(
 
     inputs = StructureInputs(store, _sample_names(samples), reference, groups, library)
     summary = run_structure(
-        inputs, out, settings, threads=threads, device=device, command=_command_line()
+        inputs, out, settings, threads=threads, device=_device(device), command=_command_line()
     )
     _report(summary, json_output, quiet, timings)
 
@@ -325,7 +343,7 @@ def reference_(
 
     made = build_reference(
         store, labels, out, settings, name=name, samples=_sample_names(samples), threads=threads,
-        device=device,
+        device=_device(device),
     )  # fmt: skip
     check = made.check
     if json_output:

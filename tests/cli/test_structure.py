@@ -9,7 +9,7 @@ from datafiles import REPOSITORY
 from typer.testing import CliRunner
 
 from genomed.cli import app
-from genomed.errors import InputError
+from genomed.errors import InputError, UnfitError
 
 VCF = REPOSITORY / "examples" / "data" / "cohort.vcf.gz"
 
@@ -86,12 +86,19 @@ def test_samples_may_be_chosen(store, tmp_path):
         (("--prune-r2", "2"), "--prune-r2"),
         (("--pca-method", "magic"), "is not one of auto, exact, randomised"),
         (("--min-maf", "0.7"), "--min-maf"),
+        (("--device", "banana"), "neither cpu nor cuda"),
     ],
 )
 def test_options_without_sense_are_refused(words, said, store, tmp_path):
     result = run(store, "--out", tmp_path / "out", *words)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gpu_that_is_not_there_is_an_unfit_machine(store, tmp_path):
+    result = run(store, "--out", tmp_path / "out", "--device", "cuda:77")
+    assert isinstance(result.exception, UnfitError)
     assert not (tmp_path / "out").exists()
 
 
