@@ -304,9 +304,7 @@ def test_depth_and_quality_a_block_needs_are_the_users(fasta, tmp_path):
     shallow = run_variants(tmp_path, [BLOCK], [(100, "A", "G")], fasta=fasta, min_block_depth=5)
     assert shallow.scores().tolist() == [2.0, 2.0]
     assert shallow.risk["n_missing_calls"].to_list() == [0, 0]
-    strict = run_variants(
-        tmp_path, [BLOCK], [(100, "A", "G")], fasta=fasta, min_block_quality=51
-    )
+    strict = run_variants(tmp_path, [BLOCK], [(100, "A", "G")], fasta=fasta, min_block_quality=51)
     assert strict.reasons[1:] == ["low_quality_block"]
 
 
@@ -471,9 +469,7 @@ def test_memory_for_the_sums_is_checked_before_reading(cohort, tmp_path, monkeyp
 
 def test_a_variant_under_a_called_deletion_is_never_assumed_hom_ref(fasta, tmp_path):
     deletion = Record("1", 98, "AAA", "A", "1/1 0/0")
-    found = run_variants(
-        tmp_path, [deletion], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True
-    )
+    found = run_variants(tmp_path, [deletion], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True)
     assert found.reasons[1:] == ["alleles_differ"]
 
 
@@ -486,9 +482,7 @@ def test_a_record_inside_a_reference_block_is_warned_of(fasta, tmp_path):
 
 def test_a_record_refused_for_ploidy_is_never_taken_for_absent(fasta, tmp_path):
     triploid = Record("1", 100, "A", "G", "0/1/1 0/0/0")
-    found = run_variants(
-        tmp_path, [triploid], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True
-    )
+    found = run_variants(tmp_path, [triploid], [(100, "G", "A")], fasta=fasta, assume_hom_ref=True)
     assert found.reasons[1:] == ["ploidy"]
 
 
