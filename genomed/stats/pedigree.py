@@ -38,9 +38,10 @@ def declared_relations(people: pl.DataFrame) -> pl.DataFrame:
         names = _by_generation(family, parents)
         kinship = _kinship(names, parents)
         for i, j in zip(*np.nonzero(np.triu(kinship, 1) > _LEAST[-1][0]), strict=True):
-            pair = sorted((names[i], names[j]), key=lambda name: order.get(name, -1))
-            if pair[0] in order:
-                found.append((*pair, kinship[i, j], _relation(*pair, parents, kinship[i, j])))
+            one, other = sorted((names[i], names[j]), key=lambda name: order.get(name, -1))
+            if one in order:
+                relation = _relation(one, other, parents, kinship[i, j])
+                found.append((one, other, kinship[i, j], relation))
     found.sort(key=lambda row: (order[row[0]], order[row[1]]))
     schema = {"sample1": pl.Utf8, "sample2": pl.Utf8, "kinship": pl.Float64, "relation": pl.Utf8}
     return pl.DataFrame(found, schema=schema, orient="row")

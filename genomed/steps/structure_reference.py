@@ -14,15 +14,17 @@ from genomed import __version__
 from genomed.errors import InputError, UsageError
 from genomed.io.bundle import write_bundle
 from genomed.io.labels import read_labels
+from genomed.io.packed import PackedStore
 from genomed.io.plink_tables import companion_paths
 from genomed.provenance import Fingerprints
-from genomed.schema import BUILDS
+from genomed.schema import BUILDS, AncestryModel
 from genomed.settings import StructureSettings
 from genomed.stats.ancestry import CrossValidation, fit_ancestry
 from genomed.stats.ld import founder_mask
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import find_components, find_relations
 from genomed.steps.structure_variants import (
+    Variants,
     choose_build,
     choose_variants,
     leave_long_range_ld,
@@ -74,70 +76,91 @@ def build_reference(
     began = time.perf_counter()
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already; give --out a new name")
-    labels = read_labels(labels_path)
-    everybody = open_structure_store(store_path, samples).samples
-    named = set(labels["sample"].to_list())
-    chosen = [sample for sample in everybody if sample in named]
-    warnings = []
-    if not chosen:
-        raise InputError(f"{labels_path}: labels nobody in {store_path}; check the sample names")
-    if len(chosen) < len(everybody):
-        warnings.append(f"{len(everybody) - len(chosen)} samples without a label are left out.")
-    store = open_structure_store(store_path, chosen)
-    order = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
-    labels = order.join(labels, on="sample", how="left", maintain_order="left")
+    store, labels, warnings = _labelled(store_path, labels_path, samples)
     build = choose_build(store, settings.build)
     if build not in BUILDS:
         raise UsageError(
             f"{store_path}: its genome build is {build or 'not known'}, and a reference is on one "
             f"of {', '.join(BUILDS)}; name it with --build"
         )
-    files = [*companion_paths(store.path), labels_path]
     with Fingerprints() as fingerprints:
+        files = [*companion_paths(store.path), labels_path]
         for file in files:
             fingerprints.begin(file)
-        founders = founder_mask(store.people)
-        founders = founders if founders.any() else np.ones(store.n_samples, np.bool_)
-        variants = choose_variants(store, settings, founders, threads=threads)
-        variants.drop(_unclear(store.variants), "unclear_strand")
-        relations = find_relations(store, variants.common, settings, threads=threads)
-        if settings.leave_long_range_ld:
-            leave_long_range_ld(variants, build)
-        prune_variants(variants, settings, founders & relations.unrelated, threads=threads)
+        variants, kept = _pruned(store, build, settings, threads)
         rows = variants.rows("kept")
         try:
-            found = find_components(
-                store, rows, relations.unrelated, settings, threads=threads, device=device
-            )
-            used = pl.Series(relations.unrelated)
-            populations, supers = (
-                labels.select(pl.when(used).then(pl.col(column)).alias(column))[column].to_list()
-                for column in ("population", "superpopulation")
-            )
-            ancestry, check = fit_ancestry(
-                store, rows, populations, supers, seed=settings.seed, threads=threads
-            )
+            found = find_components(store, rows, kept, settings, threads=threads, device=device)
+            learnt, check = _learn(store, rows, labels, kept, settings, threads)
         except ValueError as error:
             raise InputError(f"{store_path}: no reference can be made: {error}") from None
-        facts = _facts(settings, variants.counts(), check, relations.unrelated)
+        facts = _facts(settings, variants.counts(), check, kept)
         facts["inputs"] = {file.name: fingerprints.of(file) for file in files}
         write_bundle(
             out, name=name or out.stem, build=build, store=store, rows=rows, labels=labels,
-            pcs=found.scores, used=relations.unrelated, components=found.found, ancestry=ancestry,
-            facts=facts, threads=threads,
+            pcs=found.scores, used=kept, components=found.found, ancestry=learnt, facts=facts,
+            threads=threads,
         )  # fmt: skip
     return ReferenceSummary(
         path=out,
         name=name or out.stem,
         build=build,
         n_people=store.n_samples,
-        n_unrelated=int(relations.unrelated.sum()),
+        n_unrelated=int(kept.sum()),
         n_variants=len(rows),
         populations=dict(labels["population"].value_counts().sort("population").iter_rows()),
         check=check,
         warnings=warnings,
         timings={"reference": time.perf_counter() - began},
     )
+
+
+def _labelled(
+    store_path: str, labels_path: Path, samples: list[str] | None
+) -> tuple[PackedStore, pl.DataFrame, list[str]]:
+    """The people of a store who have labels, their labels in its order, and warnings."""
+    labels = read_labels(labels_path)
+    everybody = open_structure_store(store_path, samples).samples
+    named = set(labels["sample"].to_list())
+    chosen = [sample for sample in everybody if sample in named]
+    if not chosen:
+        raise InputError(f"{labels_path}: labels nobody in {store_path}; check the sample names")
+    store = open_structure_store(store_path, chosen)
+    order = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
+    left = len(everybody) - len(chosen)
+    warnings = [f"{left} samples without a label are left out."] if left else []
+    return store, order.join(labels, on="sample", how="left", maintain_order="left"), warnings
+
+
+def _pruned(
+    store: PackedStore, build: str, settings: StructureSettings, threads: int
+) -> tuple[Variants, np.ndarray]:
+    """The variants that a reference rests on, and who is unrelated: bool (samples,)."""
+    founders = founder_mask(store.people)
+    founders = founders if founders.any() else np.ones(store.n_samples, np.bool_)
+    variants = choose_variants(store, settings, founders, threads=threads)
+    variants.drop(_unclear(store.variants), "unclear_strand")
+    relations = find_relations(store, variants.common, settings, threads=threads)
+    if settings.leave_long_range_ld:
+        leave_long_range_ld(variants, build)
+    kept = relations.unrelated
+    prune_variants(variants, settings, founders & kept, threads=threads)
+    return variants, kept
+
+
+def _learn(
+    store: PackedStore,
+    rows: np.ndarray,
+    labels: pl.DataFrame,
+    kept: np.ndarray,
+    settings: StructureSettings,
+    threads: int,
+) -> tuple[AncestryModel, CrossValidation]:
+    """What tells the labels of the unrelated apart."""
+    used = pl.when(pl.Series(kept))
+    table = labels.select(used.then(pl.col("population", "superpopulation")).name.keep())
+    populations, above = (table[column].to_list() for column in table.columns)
+    return fit_ancestry(store, rows, populations, above, seed=settings.seed, threads=threads)
 
 
 def _unclear(variants: pl.DataFrame) -> np.ndarray:
