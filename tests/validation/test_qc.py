@@ -1,5 +1,6 @@
 """`genomed qc` beside plink2, plink 1.9, vcftools, bcftools and scikit-allel."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from datafiles import shared_data
 from judges import tool
 from validation.qc_judge import (
+    PRINTED,
     PRINTED_4,
     SET_IDS,
     Plink2Tables,
@@ -221,3 +223,94 @@ def test_hail_s_mendel_errors_are_those_of_plink_1_9(tmp_path: Path) -> None:
     usual = (variants["place"].cast(pl.Utf8) != "pseudo_autosomal") & (variants["contig"] != "Y")
     in_list = usual.filter(variants["contig"] != "Y")
     assert_same(variants.filter(usual)["n_mendel"], lmendel["N"].filter(in_list))
+
+
+@pytest.fixture(scope="module")
+def hail_sample(tmp_path_factory) -> tuple[Path, pl.DataFrame, pl.DataFrame]:
+    """Hail's 100 people at 346 biallelic variants of an exome, all calls diploid."""
+    vcf = shared_data("cohort/hail/sample.vcf.gz")
+    variants, samples, _ = qc(vcf, tmp_path_factory.mktemp("qc") / "out")
+    return vcf, variants, samples
+
+
+def run_tool(folder: Path, name: str, *arguments: object) -> str:
+    """Run a program in `folder`; what it printed."""
+    command = [tool(name), *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_hwe_and_missingness_are_as_vcftools_has_them(tmp_path: Path, hail_sample) -> None:
+    vcf, variants, samples = hail_sample
+    for asked in ("--hardy", "--missing-site", "--missing-indv", "--freq"):
+        run_tool(tmp_path, "vcftools", "--gzvcf", vcf, asked, "--out", "v")
+    hardy = table(tmp_path / "v.hwe")
+    sites, people = table(tmp_path / "v.lmiss"), table(tmp_path / "v.imiss")
+
+    once = hardy.filter(pl.col("POS").is_unique()).select(
+        pl.col("POS").cast(pl.Int64), "P_HWE", counts="OBS(HOM1/HET/HOM2)"
+    )
+    tested = variants.join(once, left_on="position", right_on="POS")
+    assert len(tested) > 300
+    genotypes = tested.select("n_hom_ref", "n_het", "n_hom_alt")
+    assert tested["counts"].to_list() == ["/".join(map(str, row)) for row in genotypes.iter_rows()]
+    assert_same(tested["hwe_p"], tested["P_HWE"], PRINTED)
+    alleles = numbers(sites["N_DATA"]) - numbers(sites["N_MISS"])
+    assert_same(variants["n_called"], pl.Series(alleles / 2))
+    called = numbers(people["N_DATA"]) - numbers(people["N_MISS"])
+    assert_same(samples["n_called"], pl.Series(called))
+
+
+def test_samples_are_as_bcftools_stats_counts_them(tmp_path: Path, hail_sample) -> None:
+    vcf, _, samples = hail_sample
+    lines = run_tool(tmp_path, "bcftools", "stats", "-s", "-", vcf).splitlines()
+    rows = [line.split("\t") for line in lines if line.startswith("PSC")]
+    psc = pl.DataFrame(
+        [row[2:14] for row in rows],
+        schema=["sample", "ref", "alt", "het", "ts", "tv", "indels", "depth", "single", "hap_ref",
+                "hap_alt", "missing"],
+        orient="row",
+    )  # fmt: skip
+
+    assert samples["sample"].to_list() == psc["sample"].to_list()
+    assert_same(samples["n_hom_ref"], psc["ref"])
+    assert_same(samples["n_transition"], psc["ts"])
+    assert_same(samples["n_transversion"], psc["tv"])
+    assert_same(samples["n_singleton"], psc["single"])
+    assert_same(samples["n_eligible"] - samples["n_called"], psc["missing"])
+    carried = (samples["n_het"] + samples["n_hom_alt"]) - (
+        samples["n_transition"] + samples["n_transversion"]
+    )
+    assert_same(carried, psc["indels"])
+
+
+def test_counts_and_f_are_as_scikit_allel_has_them(hail_sample) -> None:
+    allel = pytest.importorskip("allel")
+    vcf, variants, samples = hail_sample
+    calls = allel.GenotypeArray(allel.read_vcf(str(vcf), fields=["calldata/GT"])["calldata/GT"])
+
+    assert variants["n_called"].to_list() == calls.count_called(axis=1).tolist()
+    assert variants["n_het"].to_list() == calls.count_het(axis=1).tolist()
+    assert variants["n_hom_alt"].to_list() == calls.count_hom_alt(axis=1).tolist()
+    frequencies = calls.count_alleles(max_allele=1).to_frequencies()
+    np.testing.assert_allclose(numbers(variants["alt_frequency"]), frequencies[:, 1])
+    np.testing.assert_allclose(
+        numbers(variants["het_expected"]), 1 - (frequencies**2).sum(axis=1), atol=1e-12
+    )
+    assert samples["n_het"].to_list() == calls.count_het(axis=0).tolist()
+    assert samples["n_called"].to_list() == calls.count_called(axis=0).tolist()
+
+
+def test_multiqc_shows_both_sections(tmp_path: Path, hail_sample) -> None:
+    multiqc = tool("multiqc")
+    vcf, _, samples = hail_sample
+    qc(vcf, tmp_path / "out", QcSettings(min_call_rate=0.99))
+    command = [multiqc, "-q", "--no-ansi", "-o", str(tmp_path / "report"), str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True)
+
+    data = json.loads((tmp_path / "report/multiqc_data/multiqc_data.json").read_text())
+    shown = json.dumps(data["report_saved_raw_data"])
+    assert "genomed_qc_samples" in shown
+    assert "genomed_qc_variants" in shown
+    assert samples["sample"][0] in shown
