@@ -356,6 +356,7 @@ def reference_(
             "people": made.n_people,
             "unrelated": made.n_unrelated,
             "variants": made.n_variants,
+            "variants_telling_populations": made.n_telling,
             "populations": made.populations,
             "population_accuracy": check.population_accuracy,
             "superpopulation_accuracy": check.superpopulation_accuracy,
@@ -368,7 +369,8 @@ def reference_(
             typer.secho(f"warning: {warning}", fg="yellow", err=True)
         typer.echo(
             f"{made.path}: {made.n_people:,} people ({made.n_unrelated:,} of them unrelated) of "
-            f"{len(made.populations):,} populations, {made.n_variants:,} variants on {made.build}"
+            f"{len(made.populations):,} populations; components of {made.n_variants:,} variants, "
+            f"populations by {made.n_telling:,}, on {made.build}"
         )
         typer.echo(
             f"Held back from learning, {check.population_accuracy:.1%} of people are put into "
