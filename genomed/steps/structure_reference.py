@@ -160,7 +160,7 @@ def _telling_rows(variants: Variants) -> np.ndarray:
     What is rare is young and local: of 26 populations of the 1000 Genomes it names 1 to 2 percent
     more people rightly.
     """
-    rare = variants.rows("low_maf")
+    rare = np.setdiff1d(variants.rows("low_maf"), _unclear(variants.store.variants))
     rare = rare[variants.minor_frequency[rare] >= LEAST_MAF]
     if len(rare) > MOST_RARE:
         rare = rare[np.linspace(0, len(rare) - 1, MOST_RARE).astype(np.int64)]
