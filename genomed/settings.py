@@ -118,6 +118,8 @@ class ConvertSettings:
     phase: bool = False
     # FORMAT field that dosages are kept from, "DS" or "GP"; None keeps none.
     dosage: str | None = None
+    # Which allele of a BGEN is REF: "first" (UK Biobank) or "last" (what regenie takes by default).
+    bgen_ref: str = "first"
     # Whether the inputs are gVCFs to be put side by side: their samples differ.
     gvcf: bool = False
     # Least depth (reads) and genotype quality for a gVCF reference block to prove hom-ref.

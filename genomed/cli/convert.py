@@ -91,6 +91,9 @@ def convert(
     half_calls: Annotated[
         str, typer.Option(metavar="missing|error", help="What a call like ./1 is.")
     ] = _DEFAULTS.half_calls,
+    bgen_ref: Annotated[
+        str, typer.Option(metavar="first|last", help="Which allele of a BGEN is REF.")
+    ] = _DEFAULTS.bgen_ref,
     gvcf: Annotated[
         bool,
         typer.Option(
@@ -155,6 +158,7 @@ def convert(
         ref_mismatch=_one_of("--ref-mismatch", ref_mismatch, ("error", "warn", "drop", "swap")),
         phase=phase,
         dosage=_one_of("--dosage", dosage, ("DS", "GP")) if dosage else None,
+        bgen_ref=_one_of("--bgen-ref", bgen_ref, ("first", "last")),
         gvcf=gvcf,
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,

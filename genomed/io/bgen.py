@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,7 @@ class BgenReader:
     rounded where it lies within 0.1 of a whole number (on the scale of two copies), else missing.
     Records with a call of more than two alleles are refused as "ploidy".
 
+    phase   : whether to give the phase of heterozygous calls, where haplotypes are stored
     samples : names in the file, else ID_2 of the .sample file beside it
     contigs : those of the records, found by scanning them once; lengths are not known
     counts  : what the latest iteration met
@@ -50,8 +51,10 @@ class BgenReader:
         dosage: str | None = None,
         threads: int = 1,
         max_batch_bytes: int = 16 << 20,
+        phase: bool = False,
     ) -> None:
         self.path = Path(path)
+        self._phase = phase
         with self._open() as file:
             self._n_variants = int(file.header.nvariants)
             named = bool(file.header.has_sample_ids)
@@ -83,14 +86,14 @@ class BgenReader:
         batch = _Batch(self)
         with self._open() as file:
             for number, variant in self._chosen(file, selector):
-                dosage, ploidy = self._decode(variant, number)
-                if dosage is None:
+                decoded = self._decode(variant, number)
+                if decoded is None:
                     self.counts.refused["ploidy"] = self.counts.refused.get("ploidy", 0) + 1
                     continue
                 self.counts.n_emitted += 1
-                if batch.is_full_with(len(dosage)):
+                if batch.is_full_with(len(decoded.dosage)):
                     yield batch.take(selector.contigs)
-                batch.add(number, selector.code(variant.chrom), variant, dosage, ploidy)
+                batch.add(number, selector.code(variant.chrom), variant, decoded)
         if batch.n_rows:
             yield batch.take(selector.contigs)
 
@@ -128,18 +131,22 @@ class BgenReader:
         except (ValueError, OSError, IndexError, UnicodeDecodeError) as error:
             raise self._damaged(error) from None
 
-    def _decode(self, variant: Any, number: int) -> tuple[np.ndarray | None, np.ndarray]:
-        """Dosages, float32 (ALTs, samples), None if a call has over two alleles; and ploidies."""
+    def _decode(self, variant: Any, number: int) -> _Decoded | None:
+        """What a variant holds of the samples kept; None if a call has over two alleles."""
         try:
             ploidy = np.asarray(variant.ploidy)
             if len(ploidy) and ploidy.max() > 2:
-                return None, ploidy
+                return None
             probabilities = np.asarray(variant.probabilities)[self._kept]
         except (ValueError, OSError) as error:
             raise self._damaged(f"variant {number}: {error}") from None
         ploidy = ploidy[self._kept].astype(np.int8)
-        dosage = _dosages(probabilities, ploidy, len(variant.alleles), bool(variant.is_phased))
-        return dosage.astype(np.float32), ploidy
+        n_alleles, phased = len(variant.alleles), bool(variant.is_phased)
+        dosage = _dosages(probabilities, ploidy, n_alleles, phased).astype(np.float32)
+        phase = None
+        if self._phase:
+            phase = _phases(probabilities if phased else None, n_alleles, dosage.shape)
+        return _Decoded(dosage, ploidy, phase)
 
     def _open(self) -> Any:
         try:
@@ -162,6 +169,19 @@ class BgenReader:
         )
 
 
+class _Decoded(NamedTuple):
+    """Calls of one variant.
+
+    dosage : float32 (ALTs, samples), NaN missing; one row of 0 without ALT
+    ploidy : int8 (samples,)
+    phase  : int8 (ALTs, samples), see ARRAYS["call_phase"] (of homozygous calls, anything); or None
+    """
+
+    dosage: np.ndarray
+    ploidy: np.ndarray
+    phase: np.ndarray | None
+
+
 class _Batch:
     """Rows waiting to become a batch."""
 
@@ -177,23 +197,24 @@ class _Batch:
         self._text: list[str] = []
         self._dosage: list[np.ndarray] = []
         self._ploidy: list[np.ndarray] = []
+        self._phase: list[np.ndarray] = []
 
     def is_full_with(self, rows: int) -> bool:
         """Whether so many rows more need another batch."""
         return bool(self.n_rows) and self.n_rows + rows > self._reader._max_rows
 
-    def add(
-        self, number: int, code: int, variant: Any, dosage: np.ndarray, ploidy: np.ndarray
-    ) -> None:
-        """Keep one record: dosage float32 (ALTs, samples), ploidy int8 (samples,)."""
+    def add(self, number: int, code: int, variant: Any, decoded: _Decoded) -> None:
+        """Keep one record."""
         ref, *alts = map(_spelling, variant.alleles)
         self._number.append(number)
         self._code.append(code)
         self._position.append(variant.pos)
         self._text.append(f"{_name(variant)}\t{ref}\t{','.join(alts) or '.'}\n")
-        self._dosage.append(dosage)
-        self._ploidy.extend([ploidy] * len(dosage))
-        self.n_rows += len(dosage)
+        self._dosage.append(decoded.dosage)
+        self._ploidy.extend([decoded.ploidy] * len(decoded.dosage))
+        if decoded.phase is not None:
+            self._phase.append(decoded.phase)
+        self.n_rows += len(decoded.dosage)
 
     def take(self, contig_names: list[str]) -> VariantBatch:
         """All rows as a batch; begins a new one."""
@@ -210,14 +231,18 @@ class _Batch:
         except ValueError as error:
             raise self._reader._damaged(f"{error}, near variant {self._number[0]}") from None
         dosage, stored = np.concatenate(self._dosage), np.stack(self._ploidy)
+        phase = np.concatenate(self._phase) if self._phase else None
         self._clear()
         alt_count = _hard_calls(dosage, stored)
+        if phase is not None:
+            phase[(alt_count != 1) | (stored == 1)] = 0
         ploidy = np.where(np.isnan(dosage), 2, stored).astype(np.int8)
         told = pl.Series((ploidy == 1).any(axis=1))  # the record says itself who is haploid
         by_sex = split_ploidy(frame["contig"].set(told, ""), self._reader._male, alt_count, dosage)
         if by_sex is not None:
             ploidy = np.minimum(ploidy, by_sex)
-        return VariantBatch(frame, alt_count, ploidy if (ploidy == 1).any() else None, dosage)
+        haploid = ploidy if (ploidy == 1).any() else None
+        return VariantBatch(frame, alt_count, haploid, dosage, phase)
 
 
 def _dosages(
@@ -247,6 +272,21 @@ def _dosages(
                 copies[column] += np.where(haploid, known[:, column], 0)
     copies[:, missing] = np.nan
     return copies[1:] if n_alleles > 1 else np.where(missing, np.nan, 0)[np.newaxis]
+
+
+def _phases(probabilities: np.ndarray | None, n_alleles: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Which haplotype is likely to bear each ALT: 1 the second, 2 the first, 0 neither or both.
+
+    probabilities : (samples, 2 x alleles) of the haplotypes, or None where they are not stored
+    shape         : (ALTs, samples) of the result, int8
+    """
+    phase = np.zeros(shape, np.int8)
+    if probabilities is None or probabilities.shape[1] < 2 * n_alleles:
+        return phase
+    for alt in range(1, n_alleles):
+        first, second = probabilities[:, alt] > 0.5, probabilities[:, n_alleles + alt] > 0.5
+        phase[alt - 1] = np.where(first == second, 0, np.where(first, 2, 1))
+    return phase
 
 
 def _hard_calls(dosage: np.ndarray, ploidy: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ def open_cohort(
 ) -> Reader:
     """Open a cohort; see the readers for what each option means to a format.
 
-    call_thresholds, phase and fields are for VCF and BCF; other readers are not told of them.
+    call_thresholds and fields are for VCF and BCF, phase is for all but BED; other readers are not
+    told of them.
     """
     name = cohort_format(path)
     options: dict[str, Any] = {
@@ -47,7 +48,9 @@ def open_cohort(
         else:
             options["block_thresholds"] = block_thresholds
     if name in ("vcf", "bcf"):
-        options |= {"call_thresholds": call_thresholds, "phase": phase, "fields": fields}
+        options |= {"call_thresholds": call_thresholds, "fields": fields}
+    if name != "bed":
+        options["phase"] = phase
     try:
         reader = load("reader", name)
     except UnknownNameError:

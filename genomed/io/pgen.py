@@ -38,6 +38,7 @@ class PgenReader:
     samples : IIDs; FID_IID where IIDs repeat (counts.notes says so under "iid_repeated")
     contigs : of the ##contig lines; without any, found by scanning the table once
     counts  : what the latest iteration met
+    phase   : whether to read the phase of heterozygous calls
     dosage  : None for hard calls; "DS" or "GP" to read stored dosages as well (the hard call where
               none is stored)
     """
@@ -50,7 +51,9 @@ class PgenReader:
         dosage: str | None = None,
         threads: int = 1,
         max_batch_bytes: int = 16 << 20,
+        phase: bool = False,
     ) -> None:
+        self._phase = phase
         self.path, pvar, psam = companion_paths(Path(path), (".pgen",))
         table = read_samples(psam)
         self._header = _read_header(self.path)
@@ -106,8 +109,9 @@ class PgenReader:
         if self._dosage is not None:
             dosage = calls.read(variant, allele, np.empty(shape, np.float32))
             dosage[dosage == MISSING] = np.nan
+        phase = calls.read_phase(variant, allele) if self._phase else None
         ploidy = split_ploidy(frame["contig"], self._male, alt_count, dosage)
-        return VariantBatch(frame, alt_count, ploidy, dosage)
+        return VariantBatch(frame, alt_count, ploidy, dosage, phase)
 
     def _offsets(self) -> np.ndarray | None:
         """Where each variant's alleles begin; needed only when a call holds a second ALT."""
@@ -237,6 +241,25 @@ class _Genotypes:
             with ThreadPoolExecutor(parts) as pool:
                 list(pool.map(lambda job: self._read_part(*job), jobs))
         return out
+
+    def read_phase(self, variant: np.ndarray, allele: np.ndarray) -> np.ndarray:
+        """Which haplotype bears each row's ALT: int8 (rows, samples), ARRAYS["call_phase"]."""
+        reader = self._readers[0] if self._readers else self._open()
+        n_samples = self._header.n_samples if self._kept is None else len(self._kept)
+        phase = np.empty((len(variant), n_samples), np.int8)
+        step = max(1, CALLS_PER_THREAD // n_samples)
+        for first in range(0, len(variant), step):
+            rows = slice(first, first + step)
+            codes = np.empty((len(variant[rows]), 2 * n_samples), np.int32)
+            phased = np.empty((len(codes), n_samples), np.bool_)
+            try:
+                reader.read_alleles_and_phasepresent_list(variant[rows], codes, phased)
+            except RuntimeError as error:
+                raise self._damaged(error) from None
+            bears = codes == allele[rows, np.newaxis]
+            het = (bears[:, 0::2] != bears[:, 1::2]) & phased
+            phase[rows] = np.where(het, 1 + bears[:, 0::2], 0)
+        return phase
 
     def _open(self) -> pgenlib.PgenReader:
         try:

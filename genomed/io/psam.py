@@ -14,7 +14,14 @@ import polars as pl
 
 from genomed.errors import InputError
 
-__all__ = ["PEOPLE", "merge_people", "psam_text", "read_people", "unknown_people"]
+__all__ = [
+    "PEOPLE",
+    "merge_people",
+    "psam_text",
+    "read_people",
+    "read_sample_file",
+    "unknown_people",
+]
 
 # Of every table of people, before any phenotypes (text).
 PEOPLE = {
@@ -75,6 +82,21 @@ def read_people(path: Path, *, repeated: bool = False) -> pl.DataFrame:
     if not rows or not names:
         raise InputError(f"{path}: names nobody; give a .psam, a .fam or a table of IID and SEX")
     return _people(path, names, rows, repeated)
+
+
+def read_sample_file(path: Path) -> pl.DataFrame:
+    """Read who is in the .sample file of a BGEN: ID_2 and, where there is such a column, sex.
+
+    The layout has been checked by genomed.io.bgen.
+    """
+    lines = [line.split() for line in path.read_text(errors="backslashreplace").splitlines()]
+    header = [cell.lower() for cell in lines[0]]
+    rows = [row for row in lines[2:] if row]
+    people = unknown_people([row[1] for row in rows])
+    if "sex" not in header:
+        return people
+    sex = [_SEX.get(row[header.index("sex")].upper()) for row in rows]
+    return people.with_columns(pl.Series("sex", sex, pl.Int8))
 
 
 def _header(line: str) -> list[str] | None:

@@ -7,8 +7,9 @@ Human contigs lose ``chr``, as plink2 writes them by default (1 .. 22, X, Y, MT)
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ import polars as pl
 
 __all__ = [
     "OPTIONAL",
+    "PvarFields",
     "PvarPart",
     "contig_rank",
     "header_text",
@@ -112,6 +114,72 @@ def _lines(rows: pl.DataFrame, contigs: Sequence[str], present: Sequence[str]) -
     if any(name != spelt for name, spelt in spelling.items()):
         contig = contig.replace(spelling)
     return rows.select(contig, *_FIXED[1:], *present).write_csv(**_TSV).encode()
+
+
+class PvarFields:
+    """QUAL, FILTER and INFO of a .pvar, for rows that come in the order of the file.
+
+    header  : ``##`` lines
+    columns : those of OPTIONAL that the file has
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lines = self._read(path)
+        self.header: list[str] = []
+        names: list[str] = []
+        for line in self._lines:
+            if not line.startswith("##"):
+                names = line.lower().split()
+                break
+            self.header.append(line)
+        self.columns = tuple(c for c in OPTIONAL if c in names)
+        self._places = [names.index(c) for c in self.columns]
+        self._n_read = 0
+
+    def add(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows (line, rising) with their columns, and `alt_number` as the VCF readers give it."""
+        if not self.columns:
+            return rows
+        line = rows["line"]
+        cells = [self._cells(number) for number in line.unique(maintain_order=True)]
+        table = pl.DataFrame(
+            {c: [row[n] for row in cells] for n, c in enumerate(self.columns)},
+            schema=dict.fromkeys(self.columns, pl.Utf8),
+        ).with_columns(line.unique(maintain_order=True))
+        number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("line")
+        return rows.join(table, on="line", how="left", maintain_order="left").with_columns(
+            pl.when(pl.col("n_alts") > 0).then(number).otherwise(0).alias("alt_number")
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._lines.close()
+
+    def _cells(self, number: int) -> list[str]:
+        """The columns of variant `number` (from 1), which lies behind those asked for before."""
+        while self._n_read < number:
+            line = next(self._lines)
+            self._n_read += bool(line.strip())
+        cells = line.split()
+        return [cells[place] for place in self._places]
+
+    @staticmethod
+    def _read(path: Path) -> Generator[str, None, None]:
+        with open_text(path) as file:
+            for raw in file:
+                yield raw.decode(errors="backslashreplace").rstrip("\r\n")
+
+
+def open_text(path: Path) -> Any:
+    """Open a table, .zst or not, for reading line by line."""
+    if path.suffix != ".zst":
+        return path.open("rb")
+    import zstandard  # noqa: PLC0415 - only compressed tables should pay for it
+
+    stream = zstandard.ZstdDecompressor().stream_reader(
+        path.open("rb"), read_across_frames=True, closefd=True
+    )
+    return io.BufferedReader(stream)
 
 
 def write_pvar(path: Path, parts: Sequence[PvarPart], header: Sequence[str]) -> tuple[str, ...]:

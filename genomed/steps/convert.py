@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from genomed.io.fasta import Fasta
 from genomed.io.formats import cohort_format
 from genomed.io.pgen_writer import PgenProgress, PgenWriter
 from genomed.io.psam import psam_text
-from genomed.io.pvar import merge_headers, write_pvar
+from genomed.io.pvar import PvarFields, merge_headers, write_pvar
 from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.schema import VariantBatch, Wanted
@@ -212,7 +212,7 @@ class _Run:
             closing(reader),
             PgenWriter(piece.pgen, n_samples, nonref=self._nonref, threads=self._threads) as writer,
         ):
-            for batch in reader.iter_batches(self._region, self._wanted):
+            for batch in self._batches(source):
                 piece.account.rows += batch.n_variants
                 self._check_calls(source)
                 for ready in passage.take(batch):
@@ -228,6 +228,16 @@ class _Run:
         piece.sha256 = getattr(reader, "sha256", None)
         piece.seen = ledger.seen
         return piece
+
+    def _batches(self, source: Source) -> Iterator[VariantBatch]:
+        """What an input holds, with QUAL, FILTER and INFO where it has them."""
+        batches = source.reader.iter_batches(self._region, self._wanted)
+        if source.table is None:
+            yield from batches
+            return
+        with closing(PvarFields(source.table)) as fields:
+            for batch in batches:
+                yield replace(batch, variants=fields.add(batch.variants))
 
     def _make_union(self) -> Piece:
         """One piece of all gVCFs."""

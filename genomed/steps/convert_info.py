@@ -44,6 +44,8 @@ class InfoFields:
 
     def keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows (info · n_alts · alt_number · position ...) with the INFO to be stored."""
+        if "info" not in rows.columns:
+            return rows
         key = pl.element().str.extract(r"^([^=]*)")
         chosen = key != RESERVED if self._all else key.is_in(sorted(self.names))
         parts = pl.col("info").str.split(";").list.eval(pl.element().filter(chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
 from genomed.io.formats import COMPANIONS, cohort_format
 from genomed.io.plink_tables import companion_paths, read_samples
-from genomed.io.psam import PEOPLE, merge_people, read_people, unknown_people
+from genomed.io.psam import (
+    PEOPLE,
+    merge_people,
+    read_people,
+    read_sample_file,
+    unknown_people,
+)
+from genomed.io.pvar import PvarFields
 from genomed.regions import canonical_contig
 from genomed.schema import Reader, Wanted
 from genomed.settings import ConvertSettings
@@ -57,16 +65,25 @@ class ConvertInputs:
 
 @dataclass
 class Source:
-    """One input: its reader, what is known of its people, and whether REF is provisional."""
+    """One input.
+
+    people      : what is known of its samples
+    provisional : whether REF may be ALT, as in a .bed
+    table       : the .pvar, which holds QUAL, FILTER and INFO
+    """
 
     path: str
     reader: Reader
     people: pl.DataFrame
     provisional: bool = False
+    table: Path | None = None
 
     @property
     def header(self) -> list[str]:
-        """``##`` lines of a VCF or BCF; none of other formats."""
+        """``##`` lines of a VCF, BCF or .pvar; none of other formats."""
+        if self.table is not None:
+            with closing(PvarFields(self.table)) as fields:
+                return fields.header
         text: bytes = getattr(self.reader, "header_text", b"")
         lines = text.decode(errors="backslashreplace").splitlines()
         return [line for line in lines if line.startswith("##")]
@@ -144,19 +161,14 @@ def open_sources(
 
 
 def _check_options(path: str, settings: ConvertSettings) -> None:
-    """Refuse options that only VCF and BCF can honour."""
-    if cohort_format(path) in ("vcf", "bcf"):
-        return
-    asked = {
-        "--min-gq": settings.min_gq,
-        "--min-dp": settings.min_dp,
-        "--filter": settings.filters,
-        "--info": settings.info,
-        "--phase": settings.phase,
-    }
+    """Refuse options that a format cannot honour."""
+    kind = cohort_format(path)
+    asked = {"--min-gq": settings.min_gq, "--min-dp": settings.min_dp, "--gvcf": settings.gvcf}
+    if kind in ("bed", "bgen"):
+        asked |= {"--filter": settings.filters, "--info": settings.info}
     for option, value in asked.items():
-        if value:
-            raise UsageError(f"{path}: {option} works for VCF and BCF only; leave it out")
+        if value and kind not in ("vcf", "bcf"):
+            raise UsageError(f"{path}: a {kind.upper()} has nothing for {option}; leave it out")
 
 
 def _compare(first: Source, other: Source) -> None:
@@ -180,13 +192,17 @@ def _compare(first: Source, other: Source) -> None:
 
 def _source(path: str, reader: Reader) -> Source:
     kind = cohort_format(path)
+    people = unknown_people(reader.samples)
+    if kind == "bgen" and (table := Path(path).with_suffix(".sample")).is_file():
+        people, _ = merge_people(people, read_sample_file(table), table)
     if kind not in ("pgen", "bed"):
-        return Source(path, reader, unknown_people(reader.samples))
-    genotypes, _, table = companion_paths(_without_companion(path, kind))
+        return Source(path, reader, people)
+    genotypes, variants, table = companion_paths(_without_companion(path, kind))
     told = read_people(table, repeated=True)
     told = told.with_columns(pl.Series("sample", read_samples(table).names))
-    people, _ = merge_people(unknown_people(reader.samples), told, table)
-    return Source(path, reader, people, kind == "bed" or _is_provisional(genotypes))
+    people, _ = merge_people(people, told, table)
+    provisional = kind == "bed" or _is_provisional(genotypes)
+    return Source(path, reader, people, provisional, None if kind == "bed" else variants)
 
 
 def _without_companion(path: str, kind: str) -> Path:

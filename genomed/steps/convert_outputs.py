@@ -12,6 +12,7 @@ from typing import Any
 from zlib_ng import gzip_ng
 
 from genomed.errors import InputError
+from genomed.io.formats import cohort_format
 from genomed.io.pvar import contig_rank, pvar_contig
 from genomed.ledger import CONVERTED
 from genomed.provenance import Fingerprints, file_fingerprint, record
@@ -150,6 +151,13 @@ def convert_warnings(pieces: Sequence[Piece], settings: ConvertSettings) -> Iter
     n_blanks = sum(piece.variants.n_blanks for piece in pieces)
     if n_blanks:
         yield f"{n_blanks} values of ID, FILTER or INFO held blanks, which became underscores."
+    if settings.dosage is None and any(
+        cohort_format(piece.account.input) == "bgen" for piece in pieces
+    ):
+        yield (
+            "Of a BGEN only calls were kept; where the dosage is more than 0.1 from a whole number "
+            "they are missing. --dosage DS keeps dosages as well."
+        )
     accounts = [account for piece in pieces for account in piece.accounts]
     lost: dict[str, int] = {}
     for account in accounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 
 from genomed.errors import InputError
 from genomed.io.fasta import Fasta
+from genomed.io.formats import cohort_format
 from genomed.io.pvar import pvar_contig
 from genomed.kernels import normalise as codes
 from genomed.regions import canonical_contig
@@ -134,9 +136,14 @@ class Passage:
         if reference is not None:
             self._straightener = _Straightener(reference, settings.ref_mismatch, ledger, path)
         self._contigs: list[str] = []
+        self._exchange = settings.bgen_ref == "last" and cohort_format(path) == "bgen"
 
     def take(self, batch: VariantBatch) -> Iterator[VariantBatch]:
         """Rows that are ready to be stored."""
+        if self._settings.dosage is None and batch.call_dosage is not None:
+            batch = replace(batch, call_dosage=None)
+        if self._exchange:
+            batch = self._exchanged(batch)
         self._ledger.look(batch)
         self._see_contigs(batch.variants["contig"])
         batch = self._filtered(batch)
@@ -149,6 +156,20 @@ class Passage:
         """Rows that were held back."""
         if self._straightener is not None and (last := self._straightener.rest()):
             yield last
+
+    def _exchanged(self, batch: VariantBatch) -> VariantBatch:
+        """REF and ALT in place of each other, for a BGEN whose REF is last."""
+        several = (batch.variants["n_alts"] > 1).arg_true()
+        if len(several):
+            raise InputError(
+                f"{self._path}, record {batch.variants['line'][several[0]]}: has several ALTs, of "
+                "which none can be told for REF; leave out --bgen-ref last"
+            )
+        exchange_calls(batch, np.flatnonzero(batch.variants["n_alts"].to_numpy() == 1))
+        exchanged = batch.variants.with_columns(
+            pl.col("alt").alias("ref"), pl.col("ref").alias("alt")
+        )
+        return replace(batch, variants=exchanged)
 
     def _see_contigs(self, contig: pl.Series) -> None:
         for name in contig.rle().struct.field("value"):
@@ -167,7 +188,7 @@ class Passage:
         keep = np.ones(batch.n_variants, np.bool_)
         if self._listed is not None:
             self._drop(batch, keep, ~self._listed.holds(batch.variants), "not_listed")
-        if s.filters:
+        if s.filters and "filter" in batch.variants.columns:
             self._drop(batch, keep, _filtered_out(batch.variants, s.filters), "filter")
         if s.max_alleles:
             many = (batch.variants["n_alts"] + 1 > s.max_alleles).to_numpy()
@@ -291,7 +312,7 @@ class _Straightener:
             pl.when(swapped).then("alt").otherwise("ref").alias("ref"),
             pl.when(swapped).then("ref").otherwise("alt").alias("alt"),
         )
-        _exchange_calls(batch, rows[swap])
+        exchange_calls(batch, rows[swap])
         found = align_alleles(table["position"].to_numpy(), turned["ref"], turned["alt"], sequence)
         moved = turned.with_columns(
             pl.Series("position", found.position), found.ref.alias("ref"), found.alt.alias("alt")
@@ -348,7 +369,7 @@ class _Straightener:
         return take_rows(batch, order[:n])
 
 
-def _exchange_calls(batch: VariantBatch, rows: np.ndarray) -> None:
+def exchange_calls(batch: VariantBatch, rows: np.ndarray) -> None:
     """Count the other allele in some rows, in place."""
     for row in rows:
         ploidy = 2 if batch.call_ploidy is None else batch.call_ploidy[row]

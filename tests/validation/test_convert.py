@@ -1,11 +1,13 @@
 """Stores that `genomed convert` writes, judged by plink2, bcftools and hap.py's example."""
 
+import re
 import shutil
 import subprocess
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+import pgenlib
 import pytest
 from datafiles import data_root, shared_data
 from small_cohorts import Record, vcf_text
@@ -220,3 +222,167 @@ def test_a_set_of_gvcfs_is_what_bcftools_merge_makes_of_it(tmp_path: Path) -> No
     assert n_more == 12
     merged_sites = {site for site in merged if site[4] not in (b"<NON_REF>", b".")}
     assert merged_sites == {tuple(row[:5]) for row in found}
+
+
+def plink2(folder: Path, *arguments: str) -> Path:
+    """Run plink2 and return the prefix of what it made."""
+    command = ["plink2", *arguments, "--threads", "2", "--memory", "2000", "--out", "judge"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "judge"
+
+
+def pgen_arrays(prefix: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Calls, int8, and dosages, float32, as pgenlib reads them: (variants, samples), -9 missing."""
+    n_samples = len(Path(f"{prefix}.psam").read_text().splitlines()) - 1
+    with pgenlib.PgenReader(f"{prefix}.pgen".encode(), raw_sample_ct=n_samples) as reader:
+        n = reader.get_variant_ct()
+        calls, dosages = np.empty((n, n_samples), np.int8), np.empty((n, n_samples), np.float32)
+        reader.read_range(0, n, calls)
+        reader.read_dosages_range(0, n, dosages)
+    return calls, dosages
+
+
+def assert_same_store(ours: Path, theirs: Path) -> None:
+    for one, other in zip(pgen_arrays(ours), pgen_arrays(theirs), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert stored(ours) == stored(theirs)
+
+
+@pytest.mark.parametrize("name", ["bigsnpr/example.bed", "hapmap_snprelate/hapmap279.bed"])
+def test_a_bed_becomes_what_plink2_makes_of_it(name: str, tmp_path: Path) -> None:
+    path = shared_data(f"cohort/{name}")
+    convert(path, out=tmp_path / "s")
+    validate(tmp_path / "s", tmp_path / "log")
+    judge = plink2(tmp_path, "--bfile", str(path.resolve().with_suffix("")), "--make-pgen")
+    assert_same_store(tmp_path / "s", judge)
+    assert (tmp_path / "s.pvar").read_text() == Path(f"{judge}.pvar").read_text()
+    assert (tmp_path / "s.psam").read_text() == Path(f"{judge}.psam").read_text()
+    control = [Path(f"{prefix}.pgen").read_bytes()[11] >> 6 for prefix in (tmp_path / "s", judge)]
+    assert control[0] == control[1] == 2  # REF is provisional
+
+
+def test_a_bgen_becomes_what_the_vcf_beside_it_holds(tmp_path: Path) -> None:
+    pytest.importorskip("bgen")
+    folder = shared_data("cohort/tiny1000G")
+    convert(folder / "tiny1000G.bgen", out=tmp_path / "s", phase=True, bgen_ref="last")
+    validate(tmp_path / "s", tmp_path / "log")
+    back = rows(export(tmp_path / "s", tmp_path / "back"), tmp_path)
+    differing = [
+        (found[0], n)
+        for found, expected in zip_longest(back, rows(folder / "tiny1000G.vcf.gz", tmp_path))
+        for n, (a, b) in enumerate(zip(found, expected, strict=True))
+        if a != b
+    ]
+    # In the BGEN the last sample has no ALT on X, in the VCF it has 21.
+    assert differing == [(b"X", 5 + 3201)] * 21
+
+
+@pytest.mark.parametrize("first_or_last", ["first", "last"])
+def test_a_bgen_of_regenie_becomes_what_plink2_makes_of_it(
+    first_or_last: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("bgen")
+    path = shared_data("gwas/regenie/example.bgen")
+    convert(path, out=tmp_path / "s", dosage="DS", bgen_ref=first_or_last)
+    judge = plink2(
+        tmp_path, "--bgen", str(path.resolve()), f"ref-{first_or_last}", "--make-pgen",
+    )  # fmt: skip
+    assert_same_store(tmp_path / "s", judge)
+
+
+def test_a_store_converted_again_is_the_same_store(tmp_path: Path) -> None:
+    path = shared_data("cohort/glow/CEUTrio.HiSeq.WGS.b37.NA12878.20.21.vcf.gz")
+    options = {"phase": True, "info": ("all",)}
+    convert(path, out=tmp_path / "a", zst=True, **options)
+    convert(tmp_path / "a.pgen", out=tmp_path / "b", **options)
+    convert(tmp_path / "b", out=tmp_path / "c", zst=True, **options)
+    for ending in (".pgen", ".pvar.zst", ".psam"):
+        assert (
+            Path(f"{tmp_path}/a{ending}").read_bytes() == Path(f"{tmp_path}/c{ending}").read_bytes()
+        )
+
+
+def dosage_cohort(path: Path, seed: int) -> None:
+    """Calls with dosages near the borders of rounding, haploid and absent ones among them."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for number in range(300):
+        cells = []
+        for _ in range(40):
+            haploid, absent = rng.random(2) < 0.1
+            dosage = rng.choice([0, 0.04, 0.1, 0.1001, 0.5, 0.9, 0.95, 1, 1.02, 1.1, 1.5, 1.999, 2])
+            call = (
+                str(rng.integers(0, 2))
+                if haploid
+                else rng.choice(["0/0", "0|1", "1|0", "1/1", "./."])
+            )
+            text = "." if absent else f"{dosage / (2 if haploid else 1):.5g}"
+            cells.append(f"{call}:{text}")
+        records.append(Record("1", number + 1, "A", "C", " ".join(cells), format="GT:DS"))
+    path.write_text(vcf_text(records))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dosages_become_what_plink2_makes_of_them(tmp_path: Path, seed: int) -> None:
+    dosage_cohort(tmp_path / "a.vcf", seed)
+    convert(tmp_path / "a.vcf", out=tmp_path / "s", dosage="DS", phase=True)
+    validate(tmp_path / "s", tmp_path / "log")
+    assert_same_store(
+        tmp_path / "s", plink2(tmp_path, "--vcf", "a.vcf", "dosage=DS", "--make-pgen")
+    )
+
+
+@pytest.mark.parametrize("thresholds", [(20, 0), (0, 10), (99, 30)])
+@pytest.mark.parametrize("name", ["glow/CEUTrio.HiSeq.WGS.b37.NA12878.20.21.vcf.gz",
+                                  "edge_cases/test-haploidX.vcf"])  # fmt: skip
+def test_calls_of_low_quality_are_missing_as_in_plink2(
+    name: str, thresholds: tuple[int, int], tmp_path: Path
+) -> None:
+    path = shared_data(f"cohort/{name}")
+    min_gq, min_dp = thresholds
+    convert(path, out=tmp_path / "s", min_gq=min_gq, min_dp=min_dp)
+    split = tmp_path / "split.vcf"
+    command = f"bcftools norm -m -any {path} -Ov -o {split}"
+    subprocess.run(command, shell=True, capture_output=True, check=True)
+    limits = [*(["--vcf-min-gq", str(min_gq)] if min_gq else []),
+              *(["--vcf-min-dp", str(min_dp)] if min_dp else [])]  # fmt: skip
+    judge = plink2(
+        tmp_path, "--vcf", "split.vcf", *limits, "--allow-extra-chr", "--make-pgen", "erase-phase"
+    )
+    assert_same_store(tmp_path / "s", judge)
+
+
+def info_values(text: str) -> dict[tuple[str, int], str | float]:
+    """INFO with numbers as numbers: bcftools writes 0.500 as 0.5."""
+    found: dict[tuple[str, int], str | float] = {}
+    for part in text.split(";"):
+        name, _, values = part.partition("=")
+        for n, value in enumerate(values.split(",")):
+            number = re.fullmatch(r"-?\d[\d.]*(e[-+]?\d+)?", value)
+            found[name, n] = float(value) if number else value
+    return found
+
+
+@pytest.mark.parametrize("name", [
+    "glow/CEUTrio.HiSeq.WGS.b37.NA12878.20.21.vcf.gz", "bio2zarr/chr_m_indels.vcf.gz",
+    "variantspark_hipster/hipster.vcf.bgz",
+])  # fmt: skip
+def test_info_is_split_as_bcftools_norm_splits_it(name: str, tmp_path: Path) -> None:
+    path = shared_data(f"cohort/{name}")
+    convert(path, out=tmp_path / "s", info=("all",))
+    command = f"bcftools norm -m -any {path} | bcftools query -f '%QUAL\\t%FILTER\\t%INFO\\n'"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    lines = (tmp_path / "s.pvar").read_text().splitlines()
+    table = [line.split("\t") for line in lines if not line.startswith("##")]
+    columns = {name: n for n, name in enumerate(table[0])}
+    expected = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(table) - 1 == len(expected)
+    for ours, (quality, filters, info) in zip(table[1:], expected, strict=True):
+        if "QUAL" in columns and quality != ".":
+            assert float(ours[columns["QUAL"]]) == pytest.approx(float(quality), rel=1e-5)
+        assert ours[columns["FILTER"]] == filters if "FILTER" in columns else filters == "."
+        found, wanted = info_values(ours[columns["INFO"]]), info_values(info)
+        assert found.keys() == wanted.keys()
+        differing = {k: (found[k], wanted[k]) for k in found if found[k] != wanted[k]}
+        assert all(a == pytest.approx(b, rel=1e-5) for a, b in differing.values()), differing
