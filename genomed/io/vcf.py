@@ -32,7 +32,7 @@ __all__ = ["VcfReader"]
 _LOG = logging.getLogger("genomed")
 
 _DOSAGE = {None: codes.NO_DOSAGE, "DS": codes.DS, "GP": codes.GP}
-AHEAD = 48  # scanned chunks that may wait: what they hold is a quarter of their text at most
+AHEAD = 24  # scanned chunks that may wait: what they hold is a quarter of their text at most
 # Through an index no more than this share of a file is read, and no file smaller than this. Both
 # ways take as long at a share of 0.8, but a whole read also checks the file and gives its digest.
 SEEK_SHARE = 0.2

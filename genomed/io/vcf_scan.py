@@ -122,10 +122,10 @@ def _virtual_offset(place: np.ndarray, blocks: np.ndarray) -> np.ndarray:
 
 
 class _Buffers(local):
-    """Output arrays of one thread, reused for every chunk."""
+    """Output arrays of one thread, reused until a piece takes them."""
 
+    made: bool = False
     rows: int = 0
-    head_bytes: int = 0
 
 
 @dataclass
@@ -202,8 +202,9 @@ class ScanPlan:
         """Scan whole lines text[begin:end], text[end - 1] being a newline."""
         pieces = []
         status = codes.FULL
+        needed = self._rows_in(end - begin)
         while status == codes.FULL:
-            b = self._thread_buffers()
+            b = self._thread_buffers(needed)
             state = np.zeros(codes.STATE_SIZE, np.int64)
             state[codes.FIRST_POSITION] = -1
             status = kernel.scan_lines(
@@ -216,14 +217,17 @@ class ScanPlan:
             )  # fmt: skip
             pieces.append(self._piece(text, b, state, status))
             begin = int(state[codes.RESUME])
-            if status == codes.FULL and state[codes.N_ROWS] == 0:
-                b.rows = max(b.rows, int(state[codes.ROWS_NEEDED]))
-                b.head_bytes = max(b.head_bytes, int(state[codes.HEAD_NEEDED]))
-                self._allocate(b)
-            elif b.rows > self.rows:  # that was for one record of many ALTs
-                b.rows = self.rows
-                self._allocate(b)
+            needed = max(self._rows_in(end - begin), int(state[codes.ROWS_NEEDED]))
+            head_bytes = int(state[codes.HEAD_USED] + state[codes.HEAD_NEEDED])
+            if head_bytes > len(b.head):
+                b.head = np.empty(2 * head_bytes, np.uint8)
         return pieces
+
+    def _rows_in(self, n_bytes: int) -> int:
+        """Rows to make room for, when so much text is read: what diploid calls alone would fill."""
+        if not self.keep_all:
+            return self.rows
+        return min(self.rows, n_bytes // (4 * self.n_samples + 1) + 2)
 
     def _piece(self, text: np.ndarray, b: _Buffers, state: np.ndarray, status: int) -> Piece:
         n = int(state[codes.N_ROWS]) if status != codes.ERROR else 0
@@ -243,48 +247,48 @@ class ScanPlan:
             error = (int(state[codes.ERROR_CODE]), int(state[codes.ERROR_COLUMN]), excerpt, place)
         if n == 0:
             return Piece(state, contigs, refused, *_NO_ROWS, error)
-        dosage = None if b.call_dosage is None else b.call_dosage[:n].copy()
-        alt_count, phase = self._counts(b.alt_count[:n])
+        taken = 2 * n > b.rows  # the thread makes itself new arrays
+        if taken:
+            b.rows = 0
+
+        def rows(array: np.ndarray) -> np.ndarray:
+            return array[:n] if taken else array[:n].copy()
+
+        alt_count, phase = rows(b.alt_count), None
+        if self.delivery.phase:
+            phase = np.empty_like(alt_count)
+            split_phase(alt_count, alt_count, phase)
         return Piece(
-            state, contigs, refused, alt_count, dosage, phase, b.row_line[:n].copy(),
-            b.row_at[:n].copy(), b.row_alt[:n].copy(), b.row_n_alts[:n].copy(),
-            b.row_end[:n].copy(), b.row_flags[:n].copy(),
+            state, contigs, refused, alt_count,
+            None if b.call_dosage is None else rows(b.call_dosage), phase, rows(b.row_line),
+            rows(b.row_at), rows(b.row_alt), rows(b.row_n_alts), rows(b.row_end), rows(b.row_flags),
             b.head[: int(state[codes.HEAD_USED])].tobytes(), error,
         )  # fmt: skip
 
-    def _counts(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Copies of the counts and the phase that a reused buffer holds."""
-        if not self.delivery.phase:
-            return codes.copy(), None
-        alt_count, phase = np.empty_like(codes), np.empty_like(codes)
-        split_phase(codes, alt_count, phase)
-        return alt_count, phase
-
-    def _thread_buffers(self) -> _Buffers:
+    def _thread_buffers(self, rows: int) -> _Buffers:
+        """Arrays of this thread, with room for so many rows."""
         b = self.buffers
-        if not b.rows:
-            b.rows = self.rows
-            b.head_bytes = max(1 << 16, 64 * self.rows)
+        if not b.made:
+            b.made = True
             b.pairs = np.zeros(self.n_samples // 2 + 1, np.uint16)
             b.codes = b.pairs.view(np.int8)
             b.values = np.zeros(codes.VALUES, np.float64)
             b.changes = np.zeros(4096, np.int64)
             b.refused_at = np.zeros(65536, np.int64)
-            self._allocate(b)
+            b.head = np.empty(1 << 16, np.uint8)
+        if b.rows < rows or b.rows > 2 * max(rows, self.rows):
+            b.rows = rows
+            b.alt_count = np.empty((rows, self.n_kept), np.int8)
+            with_dosage = self.delivery.dosage != codes.NO_DOSAGE
+            b.call_dosage = np.empty((rows, self.n_kept), np.float32) if with_dosage else None
+            b.row_line = np.empty(rows, np.int64)
+            b.row_at = np.empty(rows, np.int64)
+            b.row_alt = np.empty(rows, np.int32)
+            b.row_n_alts = np.empty(rows, np.int32)
+            b.row_end = np.empty(rows, np.int64)
+            b.row_flags = np.empty(rows, np.uint8)
+            b.head_bounds = np.empty(rows + 1, np.int64)
         return b
-
-    def _allocate(self, b: _Buffers) -> None:
-        b.alt_count = np.empty((b.rows, self.n_kept), np.int8)
-        with_dosage = self.delivery.dosage != codes.NO_DOSAGE
-        b.call_dosage = np.empty((b.rows, self.n_kept), np.float32) if with_dosage else None
-        b.row_line = np.empty(b.rows, np.int64)
-        b.row_at = np.empty(b.rows, np.int64)
-        b.row_alt = np.empty(b.rows, np.int32)
-        b.row_n_alts = np.empty(b.rows, np.int32)
-        b.row_end = np.empty(b.rows, np.int64)
-        b.row_flags = np.empty(b.rows, np.uint8)
-        b.head = np.empty(b.head_bytes, np.uint8)
-        b.head_bounds = np.empty(b.rows + 1, np.int64)
 
 
 def _contig_and_position(before: bytes, behind: bytes) -> bytes:

@@ -50,6 +50,7 @@ from genomed.kernels.vcf_codes import (
     N_EMITTED,
     N_HALF_CALLS,
     N_LINES,
+    N_LOW_CALLS,
     N_PASSED_OVER,
     N_REFUSED_PLOIDY,
     N_ROWS,
@@ -206,6 +207,25 @@ def _field_of(text, first, stop, key):
         i = j + 1
         field += 1
     return -1
+
+
+@inner
+def _regular_end(text, alt_stop, end, n_fixed, n_samples):
+    """Where a line ends whose FORMAT is GT and whose calls have three characters each; or -1.
+
+    The calls themselves are not looked at.
+    """
+    at = alt_stop
+    for _ in range(5, n_fixed):
+        at = _find(text, TAB, at + 1, end)
+        if at == end:
+            return -1
+    stop = at + 4 * n_samples
+    if stop >= end or text[stop] != LINE_FEED:
+        return -1
+    if text[at - 3] != TAB or text[at - 2] != _GT[0] or text[at - 1] != _GT[1]:
+        return -1
+    return stop if _find(text, LINE_FEED, alt_stop, at) == at else -1
 
 
 @inner
@@ -391,7 +411,14 @@ def scan_lines(
             if not wanted and len(id_table) > 0:
                 wanted = _id_wanted(text, id_at, id_stop, id_table)
         wanted = wanted and inside
-        line_end = _find(text, LINE_FEED, alt_stop, end)
+        regular = False  # calls of three characters and nothing else: decoded now
+        line_end = -1
+        if wanted and n_alts == 1 and n_samples > 0:
+            line_end = _regular_end(text, alt_stop, end, n_fixed, n_samples)
+        if line_end >= 0:
+            regular = decode_regular(text, line_end - 4 * n_samples + 1, n_samples, phase, pairs)
+        if not regular:
+            line_end = _find(text, LINE_FEED, alt_stop, end)
         if wanted:
             needed = max(n_alts, 1)
             stop = line_end
@@ -447,32 +474,25 @@ def scan_lines(
                     call_depth_field = _field_of(text, format_at, q, _DP)
                 if call_thresholds[1] > 0:
                     call_quality_field = _field_of(text, format_at, q, _GQ)
-                done = False
-                if (
-                    n_alts == 1
-                    and q - format_at == 2
-                    and gt_field == 0
-                    and stop - cells == 4 * n_samples - 1
-                ):
-                    done = decode_regular(text, cells, n_samples, phase, pairs)
-                    if done and all_samples:
+                if regular:
+                    if all_samples:
                         memcpy(
                             np.uintp(alt_count[rows].ctypes.data),
                             np.uintp(pairs.ctypes.data),
                             np.uintp(n_samples),
                         )
-                    elif done:
+                    else:
                         for s in range(n_samples):
                             if slots[s] >= 0:
                                 alt_count[rows, slots[s]] = codes[s]
-                    if call_dosage is not None and done:
+                    if call_dosage is not None:
                         for s in range(alt_count.shape[1]):
                             c = alt_count[rows, s]
                             call_dosage[rows, s] = np.float32(c & 3 if c >= 0 else np.nan)
-                if not done:
+                else:
                     if (n_alts + 1) * (n_alts + 2) // 2 > GP_VALUES:
                         dosage_field = -1  # more GP values than anybody writes
-                    half_calls = state[N_HALF_CALLS]
+                    half_calls, low_calls = state[N_HALF_CALLS], state[N_LOW_CALLS]
                     flags = decode_cells(
                         text, cells, stop, n_samples, slots, n_alts, gt_field, dosage_field,
                         dosage_kind, depth_field, quality_field, thresholds, call_depth_field,
@@ -483,7 +503,7 @@ def scan_lines(
                         state[RESUME] = line
                         return ERROR
                     if flags == -2:
-                        state[N_HALF_CALLS] = half_calls
+                        state[N_HALF_CALLS], state[N_LOW_CALLS] = half_calls, low_calls
                     elif gt_field < 0:
                         flags |= NO_GENOTYPE
             if flags == -2:
