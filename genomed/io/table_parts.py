@@ -69,7 +69,11 @@ class TableParts:
         self._file.close()
         files = [self._parts / f"{i}.arrow" for i in range(self._n_blocks)]
         pl.scan_ipc(files).sink_parquet(
-            parquet, compression="zstd", row_group_size=ROW_GROUP, metadata=metadata
+            parquet,
+            compression="zstd",
+            compression_level=1,
+            row_group_size=ROW_GROUP,
+            metadata=metadata,
         )
 
     def close(self) -> None:

@@ -84,14 +84,14 @@ def run_qc(
     with ExitStack() as opened:
         directory = opened.enter_context(OutputDirectory(out))
         fingerprints = opened.enter_context(Fingerprints())
-        if stream is None and Path(inputs.cohort).is_file():
-            fingerprints.begin(Path(inputs.cohort))
         source = open_source(
             inputs.cohort, samples=inputs.samples, region=inputs.region, build=settings.build,
             threads=threads, stream=stream,
             max_batch_bytes=min(BATCH_BYTES, (max_memory or 1 << 62) // 64),
         )  # fmt: skip
         opened.callback(source.close)
+        for path in source.files if stream is None else ():  # else it is digested as it is read
+            fingerprints.begin(path)
         pool = opened.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="genomed-qc"))
         people = gather_people(source.people, inputs.people, inputs.pheno, inputs.groups)
         store = None
