@@ -349,7 +349,7 @@ class _Batch:
             alt_count, phase = self._alt_count[: self._row], None
             if self._reader._phase:
                 phase = np.empty_like(alt_count)
-                split_phase(alt_count, alt_count, phase)
+                split_phase(alt_count.ravel(), phase.ravel())
             ploidy = _split_haploid(alt_count) if self._tally[kernel.HAPLOID_CALLS] else None
             dosage = self._dosage[: self._row] if self._reader._field else None
             yield VariantBatch(frame, alt_count, ploidy, dosage, phase)

@@ -257,7 +257,7 @@ class ScanPlan:
         alt_count, phase = rows(b.alt_count), None
         if self.delivery.phase:
             phase = np.empty_like(alt_count)
-            split_phase(alt_count, alt_count, phase)
+            split_phase(alt_count.ravel(), phase.ravel())
         return Piece(
             state, contigs, refused, alt_count,
             None if b.call_dosage is None else rows(b.call_dosage), phase, rows(b.row_line),

@@ -304,11 +304,13 @@ def _add_phase(buffer, at, alt, out):
     """Code the heterozygous phased calls of a row that _count_plain has counted."""
     wanted = np.uint8(alt + 1)
     cells = buffer[at : at + 2 * len(out)]
+    one = np.uint8(1)
     for s in range(len(out)):
-        x = np.uint8(cells[2 * s] >> np.uint8(1))
-        phased = np.uint8(cells[2 * s + 1] & np.uint8(1)) != np.uint8(0)
-        code = np.int8(ALT_FIRST) if x == wanted else np.int8(ALT_SECOND)
-        out[s] |= code if phased and out[s] == np.int8(1) else np.int8(0)
+        count = np.uint8(out[s])
+        phased = np.uint8(np.uint8(count == one) & cells[2 * s + 1])  # its lowest bit says so
+        is_first = np.uint8(np.uint8(cells[2 * s] >> one) == wanted)
+        code = np.uint8(phased + np.uint8(phased & is_first))  # 1 for ALT_SECOND, 2 for ALT_FIRST
+        out[s] = np.int8(count | np.uint8(code << np.uint8(4)))
 
 
 @inner

@@ -109,15 +109,19 @@ def decode_regular(text, at, n_samples, phase, pairs):
 
 
 @kernel
-def split_phase(codes, alt_count, call_phase):
-    """Part counts and phase, all int8 (rows, samples); other codes stay in alt_count."""
-    for v in range(len(codes)):
-        coded, count, phase = codes[v], alt_count[v], call_phase[v]
-        for s in range(len(coded)):
-            code = coded[s]
-            part = max(code >> np.int8(4), np.int8(0))
-            phase[s] = part
-            count[s] = code - (part << np.int8(4))
+def split_phase(codes, call_phase):
+    """Take phase out of codes, int8 (calls,) each; other codes stay."""
+    n = len(codes) // 8
+    coded, phases = codes[: 8 * n].view(np.uint64), call_phase[: 8 * n].view(np.uint64)
+    for i in range(n):  # eight calls at a time
+        x = coded[i]
+        negative = (x >> np.uint64(7)) & np.uint64(0x0101010101010101)
+        phase = (x >> U4) & ~((negative << U8) - negative) & np.uint64(0x0303030303030303)
+        phases[i] = phase
+        coded[i] = x ^ (phase << U4)
+    for i in range(8 * n, len(codes)):
+        call_phase[i] = max(codes[i] >> 4, 0)
+        codes[i] -= call_phase[i] << 4
 
 
 @inner
