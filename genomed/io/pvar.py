@@ -100,7 +100,7 @@ class PvarPart:
 
     def _without_blanks(self, rows: pl.DataFrame, present: Sequence[str]) -> pl.DataFrame:
         for name in ("id", *present):
-            n_odd = rows[name].str.contains(" ", literal=True).sum()
+            n_odd = int(rows[name].str.contains(" ", literal=True).sum())
             if n_odd:
                 self.n_blanks += n_odd
                 rows = rows.with_columns(pl.col(name).str.replace_all(" ", "_", literal=True))

@@ -222,7 +222,8 @@ class _Run:
                 self._store(piece, writer, ready, info)
             self._check_calls(source)
             if len(self._sources) > 1:
-                piece.progress = tuple(writer.leave())
+                reached = writer.leave()
+                piece.progress = (reached.n_variants, reached.body_bytes)
         piece.account.take(reader.counts)
         piece.account.stored = piece.variants.n_rows
         piece.sha256 = getattr(reader, "sha256", None)

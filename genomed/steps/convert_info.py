@@ -24,7 +24,7 @@ class InfoFields:
     """
 
     def __init__(self, header: list[str], fields: tuple[str, ...], path: str) -> None:
-        declared = dict(m.groups() for line in header if (m := _DECLARED.match(line)))
+        declared = {m[1]: m[2] for line in header if (m := _DECLARED.match(line))}
         self._all = fields == ("all",)
         unknown = [] if self._all else [name for name in fields if name not in declared]
         if unknown:

@@ -81,14 +81,11 @@ class Rows:
         named = rows.select(_PLACE).with_columns(
             pl.lit(self._account.input).alias("input"), pl.lit(fate).alias("fate")
         )
-        place = pl.lit(None, pl.Utf8)
+        place = pl.Series("stored", [None] * len(rows), pl.Utf8)
         if stored is not None:
-            place = pl.Series(
-                stored.select(
-                    pl.concat_str("position", "ref", "alt", separator=":").alias("stored")
-                )["stored"]
-            )
-        table = named.with_columns(place.alias("stored")).select(_LEDGER)
+            joined = pl.concat_str("position", "ref", "alt", separator=":").alias("stored")
+            place = stored.select(joined)["stored"]
+        table = named.with_columns(place).select(_LEDGER)
         with self._path.open("ab") as file:
             table.write_csv(
                 file, separator="\t", quote_style="never", null_value="", include_header=False
