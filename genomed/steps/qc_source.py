@@ -18,7 +18,7 @@ from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import VariantTable, companion_paths
 from genomed.io.psam import unknown_people
 from genomed.kernels.packed import pack_rows
-from genomed.regions import Region
+from genomed.regions import Region, canonical_contig
 from genomed.schema import ReadCounts, VariantBatch
 
 __all__ = ["Block", "Source", "open_source"]
@@ -191,9 +191,8 @@ def _build(path: str, contigs: dict[str, int | None], build: str | None) -> str 
 def _rows_in(variants: pl.DataFrame, region: Region | None) -> np.ndarray | None:
     if region is None:
         return None
-    from genomed.regions import canonical_contig  # noqa: PLC0415
-
-    names = [n for n in variants["contig"].unique() if canonical_contig(n) == region.contig]
+    wanted = canonical_contig(region.contig)
+    names = [n for n in variants["contig"].unique() if canonical_contig(n) == wanted]
     position = pl.col("position")
     inside = (position > region.start) & (position <= region.end)
     chosen = variants.filter(pl.col("contig").is_in(names) & inside)

@@ -297,6 +297,18 @@ def test_a_region_and_some_samples_can_be_asked_for(tmp_path) -> None:
     assert summary.samples["sample"].to_list() == ["AFR001", "EUR071"]
 
 
+def test_a_region_of_a_store_can_be_asked_for(tmp_path) -> None:
+    from genomed.regions import Region
+
+    run(tmp_path, COHORT, people=PSAM, write=tmp_path / "all")
+    whole = variants(tmp_path)
+    run(tmp_path, tmp_path / "all", region=Region.parse("chrX:1-102111618"))
+
+    inside = whole.filter((pl.col("contig") == "chrX") & (pl.col("position") <= 102111618))
+    assert len(inside) > 10
+    assert variants(tmp_path)["position"].to_list() == inside["position"].to_list()
+
+
 @pytest.mark.parametrize(
     ("inputs", "error", "what"),
     [
