@@ -273,6 +273,7 @@ class _Run:
         rows = batch.variants if info is None else info.keep(batch.variants)
         if piece.first is None:
             piece.first = (rows["contig"][0], rows["position"][0])
+        piece.last = (rows["contig"][-1], rows["position"][-1])
         piece.variants.append(rows)
         writer.write_counts(
             batch.alt_count,

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,15 @@ def pieces_in_order(pieces: Sequence[Piece]) -> list[Piece]:
         raise InputError(_nothing_left(pieces))
     if len(pieces) > 1:
         filled.sort(key=_place)
+    _check_contigs(filled)
+    for before, piece in pairwise(filled):
+        _check_follows(before, piece)
+    return filled + [piece for piece in pieces if not piece.variants.n_rows]
+
+
+def _check_contigs(pieces: Sequence[Piece]) -> None:
     seen: list[str] = []
-    for piece in filled:
+    for piece in pieces:
         for contig in map(pvar_contig, piece.variants.contigs):
             if contig in seen and contig != seen[-1]:
                 raise InputError(
@@ -68,8 +76,18 @@ def pieces_in_order(pieces: Sequence[Piece]) -> list[Piece]:
                     "with `bcftools concat -a`"
                 )
             seen.append(contig)
-    empty = [piece for piece in pieces if not piece.variants.n_rows]
-    return filled + empty
+
+
+def _check_follows(before: Piece, piece: Piece) -> None:
+    assert before.last is not None
+    assert piece.first is not None
+    (contig, last), (next_contig, first) = before.last, piece.first
+    if pvar_contig(contig) == pvar_contig(next_contig) and first < last:
+        raise InputError(
+            f"{piece.account.input}: begins at {next_contig}:{first}, before "
+            f"{before.account.input} ends, at {last}; give inputs that follow one another, or "
+            "merge them with `bcftools concat -a -D`"
+        )
 
 
 def _place(piece: Piece) -> tuple[int, str, int]:
@@ -177,11 +195,12 @@ def explained(asked: Sequence[str], pieces: Sequence[Piece]) -> list[str]:
     for text in asked:
         contig, position, ref, alt = text.split(":")
         name = f"{canonical_contig(contig)}:{int(position)}:{ref.upper()}:{alt}"
-        found = [
-            f"{piece.account.input}: {_sentence(event.split(chr(9)))}"
-            for piece in pieces
-            for event in piece.seen.get(name, ())
-        ]
+        found = []
+        for piece in pieces:
+            events = [event.split("\t") for event in piece.seen.get(name, ())]
+            found += [f"{piece.account.input}: {_sentence(event)}" for event in events]
+            if events and all(event[0] == "in" for event in events):
+                found.append("Stored as it stood.")
         said.append(f"{text}: {' '.join(found) or 'no such row was read.'}")
     return said
 

@@ -53,7 +53,7 @@ class Piece:
 
     variants : its rows of the .pvar
     header   : ``##`` lines of the input
-    first    : contig and position of its first row
+    first, last : contig and position of its first and last row
     progress : variants and bytes that a PgenWriter left, None when its .pgen is whole
     seen     : what --explain found, by variant
     joined   : accounts of the gVCFs that it was made of; its own is then of their union
@@ -65,6 +65,7 @@ class Piece:
     account: Account
     header: list[str] = field(default_factory=list)
     first: tuple[str, int] | None = None
+    last: tuple[str, int] | None = None
     progress: tuple[int, int] | None = None
     sha256: str | None = None
     seen: dict[str, list[str]] = field(default_factory=dict)
@@ -162,6 +163,7 @@ class Workplace:
             "n_blanks": piece.variants.n_blanks,
             "header": piece.header,
             "first": piece.first,
+            "last": piece.last,
             "progress": piece.progress,
             "sha256": piece.sha256,
             "seen": piece.seen,
@@ -194,6 +196,7 @@ class Workplace:
             Account(**facts["account"]),
             facts["header"],
             facts["first"] and tuple(facts["first"]),
+            facts["last"] and tuple(facts["last"]),
             facts["progress"] and tuple(facts["progress"]),
             facts["sha256"],
             facts["seen"],

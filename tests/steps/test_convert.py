@@ -119,6 +119,15 @@ def test_a_contig_in_several_places_is_refused(tmp_path: Path) -> None:
         )
 
 
+def test_inputs_that_overlap_are_refused(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.vcf", Record("1", 5, "A", "C", "0/1"), Record("1", 9, "A", "C", "0/1"))
+    b = write(tmp_path / "b.vcf", Record("1", 8, "A", "C", "0/1"))
+    c = write(tmp_path / "c.vcf", Record("1", 9, "A", "G", "0/1"))
+    with pytest.raises(InputError, match=r"b\.vcf: begins at 1:8, before .*a\.vcf ends, at 9"):
+        convert(b, a, out=tmp_path / "s")
+    assert convert(c, a, out=tmp_path / "s").n_variants == 3
+
+
 def test_a_failure_leaves_the_old_store_untouched(tmp_path: Path) -> None:
     convert(write(tmp_path / "a.vcf", Record("1", 5, "A", "C", "0/1")), out=tmp_path / "s")
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
@@ -226,7 +235,7 @@ def test_explain_says_what_became_of_a_variant(tmp_path: Path) -> None:
     path = write(tmp_path / "a.vcf", Record("chr1", 5, "A", "C,G", "0/1 ./."))
     asked = ("1:5:A:C", "1:5:A:G", "1:5:A:T")
     said = convert(path, out=tmp_path / "s", explain=asked, min_ac=1).explained
-    assert said[0].endswith("1 samples called, 1 copies of ALT.")
+    assert said[0].endswith("1 samples called, 1 copies of ALT. Stored as it stood.")
     assert "dropped: fewer copies of ALT" in said[1]
     assert said[2] == "1:5:A:T: no such row was read."
 
