@@ -300,7 +300,7 @@ def test_a_flipped_bit_in_a_compressed_file_never_changes_rows(data, packing, dr
 def test_the_strategies_reach_what_they_promise():
     met: Counter[str] = Counter()
 
-    @settings(max_examples=120, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=250, deadline=None, database=None, derandomize=True)
     @given(vcf_text())
     def look(data):
         cohort = read_vcf_text(data)
