@@ -109,7 +109,7 @@ TABLES: dict[str, dict[str, str]] = {
         "most_similar_population": "population of the reference that this person's components fit "
         "best; null outside the reference",
         "population_probability": "how probable it is among the reference's populations, 0 to 1",
-        "genetic_distance": "see TABLES[\"ancestry\"]",
+        "genetic_distance": 'see TABLES["ancestry"]',
         "adjusted_coverage": "share of sum(weight^2 x 2p(1-p)) found in the cohort and in the "
         "reference: what the columns that follow rest on",
         "z_norm1": "score, less what the components predict, over the standard deviation of the "
@@ -272,7 +272,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sample": "sample name",
         "most_similar_population": "population of the reference that fits best; null outside it",
         "population_probability": "its probability, 0 to 1",
-        "most_similar_superpopulation": "superpopulation that fits best; null outside the reference",
+        "most_similar_superpopulation": "superpopulation that fits best; null outside it",
         "superpopulation_probability": "its probability, 0 to 1",
         "genetic_distance": "distance from the nearest reference people, in units of how far they "
         "are apart",

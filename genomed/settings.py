@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["ConvertSettings", "OUTLIER_COLUMNS", "QcSettings", "RiskSettings", "RohSettings", "StructureSettings"]
+__all__ = [
+    "OUTLIER_COLUMNS",
+    "ConvertSettings",
+    "QcSettings",
+    "RiskSettings",
+    "RohSettings",
+    "StructureSettings",
+]
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ class QcSettings:
     max_variant_mendel: float = 0.1
     max_sample_mendel: float = 0.05
     # F on X below which a sample is female, above which it is male, and the least number of
-    # genotypes behind it (plink 1.9 --check-sex; the number is ours: F is too uncertain with fewer).
+    # genotypes behind it (plink 1.9 --check-sex; the number is ours: F varies too much below).
     max_female_f: float = 0.2
     min_male_f: float = 0.8
     min_x_variants: int = 50

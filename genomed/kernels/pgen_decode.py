@@ -213,7 +213,7 @@ def decode_records(file, start, stop, kind, base, rows, n_samples, id_bytes, scr
         words = out[i]
         if kind[r] & 6 != 2:
             at = _alone(file, start[r], stop[r], kind[r], n_samples, id_bytes, words)
-            latest = i
+            latest = np.int64(i)
         else:
             b = base[r]
             if b < 0:

@@ -17,7 +17,7 @@ __all__ = ["NO_ENTRY", "encode_rows", "pack_rows", "round_dosages"]
 
 ODD = np.uint64(0x5555555555555555)  # the lower bit of every sample
 U1, U2, U3 = np.uint64(1), np.uint64(2), np.uint64(3)
-NO_ENTRY = 65535  # of a row's dosages: the call says it all, or nothing is known
+NO_ENTRY = np.int64(65535)  # of a row's dosages: the call says it all, or nothing is known
 COPY = 16384  # dosage of one copy of ALT
 PHASE, DOSAGE_LIST, DOSAGE_ALL, DOSAGE_BITS = 16, 32, 64, 96  # bits of a record's type
 PHASED_ALT_FIRST = 2  # ARRAYS["call_phase"]: 1|0
@@ -90,20 +90,20 @@ def round_dosages(alt_count, ploidy, dosage, threshold, calls, entries):
     """
     for v in range(len(alt_count)):
         for s in range(alt_count.shape[1]):
-            call = alt_count[v, s]
+            call = np.int64(alt_count[v, s])
             d = dosage[v, s]
             entry = NO_ENTRY
             twice = False
             if ploidy is not None:
                 twice = ploidy[v, s] == 1
             if twice and call > 0:
-                call = 2
+                call = np.int64(2)
             if d == d:
                 d = min(max(2 * d if twice else d, np.float32(0)), np.float32(2))
                 fine = np.int64(d * COPY + np.float32(0.5))
                 nearest = (fine + COPY // 2) // COPY
                 off = fine - nearest * COPY
-                call = nearest if -threshold <= off <= threshold else -9
+                call = nearest if -threshold <= off <= threshold else np.int64(-9)
                 if off != 0:
                     entry = fine
             calls[v, s] = call

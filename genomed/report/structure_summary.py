@@ -101,7 +101,7 @@ def _others(
         said = [f"{name or 'outside the reference'} {n:,}" for name, n in counts.iter_rows()]
         yield _text(f"Most similar population: {', '.join(said[:N_GROUPS])}")
     if "roh" in steps:
-        share = tables["roh_samples"]["f_roh"].mean()
+        [share] = tables["roh_samples"].select(pl.col("f_roh").mean()).row(0)
         mean = "" if share is None else f"; mean F_ROH {share:.4f}"
         yield _text(f"Runs of homozygosity: {steps['roh']['runs']:,}{mean}")
     if "diversity" in tables:

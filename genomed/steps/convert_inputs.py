@@ -163,7 +163,11 @@ def open_sources(
 def _check_options(path: str, settings: ConvertSettings) -> None:
     """Refuse options that a format cannot honour."""
     kind = cohort_format(path)
-    asked: dict[str, object] = {"--min-gq": settings.min_gq, "--min-dp": settings.min_dp, "--gvcf": settings.gvcf}
+    asked: dict[str, object] = {
+        "--min-gq": settings.min_gq,
+        "--min-dp": settings.min_dp,
+        "--gvcf": settings.gvcf,
+    }
     if kind in ("bed", "bgen"):
         asked |= {"--filter": settings.filters, "--info": settings.info}
     for option, value in asked.items():
