@@ -21,6 +21,8 @@ from genomed.steps.qc_source import Source
 
 __all__ = ["QcFacts", "passing_ids", "variants_metadata", "write_outputs"]
 
+MANY_OFF = 0.01  # of the variants: off Hardy-Weinberg equilibrium for another reason than errors
+
 
 @dataclass(frozen=True)
 class QcFacts:
@@ -89,6 +91,12 @@ def _warnings(source: Source, people: People, sums: Sums, samples: pl.DataFrame)
         said.append(
             "Nobody's sex is declared: calls on X count as diploid, and Y is left out; --psam or "
             "--fam tells."
+        )
+    off = sums.reasons["hwe"]
+    if people.group is None and off > MANY_OFF * sums.n_rows:
+        said.append(
+            f"{off:,} variants are off Hardy-Weinberg equilibrium, more than errors explain: "
+            "people of several ancestries together look like this; --groups tests within each."
         )
     ambiguous = samples.filter(pl.col("sex_status") == "ambiguous")["sample"].to_list()
     if ambiguous:

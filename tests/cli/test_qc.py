@@ -28,6 +28,7 @@ def test_the_example_is_measured_and_judged(tmp_path) -> None:
     for said in ("AFR064", "call rate 0.85", "EUR071", "declared female, calls say male"):
         assert said in done.stdout
     assert "outlier" not in done.stdout
+    assert "people of several ancestries together look like this" in done.stdout + done.stderr
 
 
 def test_json_is_for_programs(tmp_path) -> None:

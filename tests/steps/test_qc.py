@@ -59,6 +59,7 @@ def test_the_planted_samples_fail_and_nobody_else(example) -> None:
 
 def test_the_same_samples_fail_when_outliers_are_looked_for_within_populations(tmp_path) -> None:
     summary = run(tmp_path, COHORT, QcSettings(), people=PSAM, groups="population")
+    assert not summary.facts.warnings
 
     failed = summary.samples.filter(~pl.col("pass"))["sample"].to_list()
     assert sorted(failed) == sorted(planted("low_call_rate") + planted("sex_mismatch"))
