@@ -168,6 +168,11 @@ def _check_options(path: str, settings: ConvertSettings) -> None:
         "--min-dp": settings.min_dp,
         "--gvcf": settings.gvcf,
     }
+    if settings.gvcf and kind == "bcf" and (settings.min_block_depth or settings.min_block_quality):
+        raise UsageError(
+            f"{path}: depth and quality of reference blocks are not read from BCF; make it VCF.gz "
+            "with `bcftools view -Oz`, or give --min-block-depth 0 --min-block-quality 0"
+        )
     if kind in ("bed", "bgen"):
         asked |= {"--filter": settings.filters, "--info": settings.info}
     for option, value in asked.items():

@@ -184,3 +184,19 @@ def test_calls_equal_the_definition(tmp_path_factory: pytest.TempPathFactory, ev
     found = stored(folder, **given_records)
     assert found == expected
     assert np.array(list(found.values())).shape == (len(sites), len(everybody))
+
+
+def test_a_bcf_is_refused_where_blocks_must_be_judged(tmp_path: Path) -> None:
+    pysam = pytest.importorskip("pysam")
+    a = write(tmp_path / "a.vcf", "a", variant(5, "A", "C", "0/1"))
+    with (
+        pysam.VariantFile(a) as source,
+        pysam.VariantFile(str(tmp_path / "a.bcf"), "wb", header=source.header) as out,
+    ):
+        for record in source:
+            out.write(record)
+    with pytest.raises(UsageError, match="not read from BCF"):
+        convert(str(tmp_path / "a.bcf"), out=tmp_path / "s", gvcf=True)
+    options = {"min_block_depth": 0, "min_block_quality": 0}
+    convert(str(tmp_path / "a.bcf"), out=tmp_path / "s", gvcf=True, **options)
+    assert calls(tmp_path / "s", 1) == [[1]]
