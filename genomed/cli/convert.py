@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomed.cli.given import command_line, one_of, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -24,7 +24,6 @@ from genomed.cli.options import (
 from genomed.settings import ConvertSettings
 
 if TYPE_CHECKING:
-    from genomed.io.bgzf import TextStream
     from genomed.steps.convert import ConvertSummary
 
 __all__ = ["convert"]
@@ -151,14 +150,14 @@ def convert(
         info=_words(info),
         min_gq=min_gq,
         min_dp=min_dp,
-        half_calls=_one_of("--half-calls", half_calls, ("missing", "error")),
+        half_calls=one_of("--half-calls", half_calls, "missing", "error"),
         max_missing=max_missing,
         min_ac=min_ac,
         max_alleles=max_alleles,
-        ref_mismatch=_one_of("--ref-mismatch", ref_mismatch, ("error", "warn", "drop", "swap")),
+        ref_mismatch=one_of("--ref-mismatch", ref_mismatch, "error", "warn", "drop", "swap"),
         phase=phase,
-        dosage=_one_of("--dosage", dosage, ("DS", "GP")) if dosage else None,
-        bgen_ref=_one_of("--bgen-ref", bgen_ref, ("first", "last")),
+        dosage=one_of("--dosage", dosage, "DS", "GP") if dosage else None,
+        bgen_ref=one_of("--bgen-ref", bgen_ref, "first", "last"),
         gvcf=gvcf,
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,
@@ -166,14 +165,14 @@ def convert(
     )
     configure_logging(verbosity(verbose, quiet), log_file)
     seeking = region is not None or variants is not None or gvcf
-    stream = None if seeking or len(cohorts) > 1 else _start_inflating(cohorts[0])
+    stream = None if seeking or len(cohorts) > 1 else start_inflating(cohorts[0])
     with no_collection():
         from genomed.cli.progress import reading
         from genomed.steps.convert import ConvertInputs, run_convert
 
     inputs = ConvertInputs(
         paths=tuple(cohorts),
-        samples=_sample_names(samples),
+        samples=sample_names(samples),
         region=region,
         variants=variants,
         reference=reference,
@@ -183,49 +182,13 @@ def convert(
     with reading(cohorts[0], quiet or json_output, ("pgen_encode.encode_rows",)) as progress:
         summary = run_convert(
             inputs, out, settings, threads=threads, resume=resume, stream=stream,
-            progress=progress, command=_command_line(),
+            progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
 
 
-def _one_of(option: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
-    return value
-
-
 def _words(text: str | None) -> tuple[str, ...]:
     return tuple(word for word in (text or "").split(",") if word)
-
-
-def _start_inflating(cohort: str) -> TextStream | None:
-    """Open a VCF and inflate in the background while Python still imports numba and polars."""
-    from genomed.io.bgzf import TextStream
-    from genomed.io.formats import cohort_format
-
-    if cohort_format(cohort) != "vcf":
-        return None
-    stream = TextStream(cohort)
-    if cohort != "-" and not stream.starts_with_bcf():
-        stream.prefetch()
-    return stream
-
-
-def _sample_names(text: str | None) -> list[str] | None:
-    """Names from a file with one a line, or from a comma-separated list."""
-    if text is None:
-        return None
-    path = Path(text)
-    if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [line.split("\t")[0].strip() for line in lines if line.strip() and line[0] != "#"]
-    return [name for name in text.split(",") if name]
-
-
-def _command_line() -> str:
-    import shlex
-
-    return shlex.join(["genomed", *sys.argv[1:]])
 
 
 def _report(summary: ConvertSummary, as_json: bool, quiet: bool, timings: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomed.cli.given import command_line, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -23,7 +24,6 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
-from genomed.cli.risk import _command_line, _sample_names, _start_inflating
 from genomed.settings import QcSettings
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def qc(
         min_group=min_group,
     )
     configure_logging(verbosity(verbose, quiet), log_file)
-    stream = None if region is not None else _start_inflating(cohort)
+    stream = None if region is not None else start_inflating(cohort)
     with no_collection():
         from genomed.cli.progress import reading
         from genomed.regions import Region
@@ -153,7 +153,7 @@ def qc(
 
     inputs = QcInputs(
         cohort=cohort,
-        samples=_sample_names(samples),
+        samples=sample_names(samples),
         region=None if region is None else Region.parse(region),
         people=psam or fam,
         pheno=pheno,
@@ -164,7 +164,7 @@ def qc(
     with reading(cohort, quiet or json_output, kernels) as progress:
         summary = run_qc(
             inputs, out, settings, threads=threads, max_memory=max_memory, stream=stream,
-            progress=progress, command=_command_line(),
+            progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomed.cli.given import command_line, one_of, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -27,7 +27,6 @@ from genomed.cli.options import (
 from genomed.settings import RiskSettings
 
 if TYPE_CHECKING:
-    from genomed.io.bgzf import TextStream
     from genomed.steps.risk import RiskSummary
 
 __all__ = ["risk"]
@@ -136,17 +135,17 @@ def risk(
     """Score every person of a cohort for disease risk, with every variant accounted for."""
     settings = RiskSettings(
         min_weighted_coverage=min_weighted_coverage,
-        ambiguous=_one_of("--ambiguous", ambiguous, ("drop", "keep", "by-frequency")),
-        missing=_one_of("--missing", missing, ("mean", "reference-mean", "drop", "zero-dosage")),
+        ambiguous=one_of("--ambiguous", ambiguous, "drop", "keep", "by-frequency"),
+        missing=one_of("--missing", missing, "mean", "reference-mean", "drop", "zero-dosage"),
         assume_hom_ref=assume_hom_ref,
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,
         min_projection_coverage=min_projection_coverage,
-        dosage_field=_one_of("--dosage-field", dosage_field, ("GT", "DS", "GP")),
+        dosage_field=one_of("--dosage-field", dosage_field, "GT", "DS", "GP"),
     )
     configure_logging(verbosity(verbose, quiet), log_file)
     few_places = reference is None and (region is not None or _few_places(model or []))
-    stream = None if few_places and _has_index(cohort) else _start_inflating(cohort)
+    stream = None if few_places and _has_index(cohort) else start_inflating(cohort)
     with no_collection():
         from genomed.cli.progress import reading
         from genomed.steps.risk import RiskInputs, run_risk
@@ -156,7 +155,7 @@ def risk(
         models=tuple(model or ()),
         library=library,
         region=region,
-        samples=_sample_names(samples),
+        samples=sample_names(samples),
         fasta=fasta,
         reference=reference,
         reference_frequencies=reference_frequencies,
@@ -166,31 +165,12 @@ def risk(
     with reading(cohort, quiet or json_output) as progress:
         summary = run_risk(
             inputs, out, settings, threads=threads, max_memory=max_memory, stream=stream,
-            progress=progress, command=_command_line(),
+            progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
     n_null = int(summary.page.models["n_null"].sum())
     if summary.unusable or (strict and n_null):
         raise typer.Exit(4)
-
-
-def _one_of(option: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
-    return value
-
-
-def _start_inflating(cohort: str) -> TextStream | None:
-    """Open a VCF and inflate in the background while Python still imports numba and polars."""
-    from genomed.io.bgzf import TextStream
-    from genomed.io.formats import cohort_format
-
-    if cohort_format(cohort) != "vcf":
-        return None
-    stream = TextStream(cohort)
-    if cohort != "-" and not stream.starts_with_bcf():
-        stream.prefetch()
-    return stream
 
 
 def _few_places(models: list[str]) -> bool:
@@ -203,23 +183,6 @@ def _few_places(models: list[str]) -> bool:
 
 def _has_index(cohort: str) -> bool:
     return any(Path(cohort + ending).is_file() for ending in (".csi", ".tbi"))
-
-
-def _sample_names(text: str | None) -> list[str] | None:
-    """Names from a file with one a line, or from a comma-separated list."""
-    if text is None:
-        return None
-    path = Path(text)
-    if path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [line.split("\t")[0].strip() for line in lines if line.strip() and line[0] != "#"]
-    return [name for name in text.split(",") if name]
-
-
-def _command_line() -> str:
-    import shlex
-
-    return shlex.join(["genomed", *sys.argv[1:]])
 
 
 def _report(summary: RiskSummary, as_json: bool, quiet: bool, timings: bool) -> None:

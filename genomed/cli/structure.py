@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from genomed.cli.given import command_line, one_of, sample_names
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -22,7 +23,6 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
-from genomed.cli.risk import _command_line, _sample_names
 from genomed.errors import UnfitError
 from genomed.settings import RohSettings, StructureSettings
 
@@ -135,12 +135,6 @@ def _chosen_steps(text: str) -> tuple[str, ...]:
             f"{text!r}: choose from {', '.join(_DEFAULTS.steps)}", param_hint="--steps"
         )
     return tuple(step for step in _DEFAULTS.steps if step in asked)
-
-
-def _one_of(option: str, value: str, *choices: str) -> str:
-    if value not in choices:
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
-    return value
 
 
 def _device(name: str) -> str:
@@ -262,7 +256,7 @@ def structure(
         min_kinship=min_kinship,
         max_kinship=max_kinship,
         n_components=components,
-        pca_method=_one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
+        pca_method=one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
         seed=seed,
         min_projection_coverage=min_projection_coverage,
         diversity_kb=diversity_window,
@@ -275,9 +269,9 @@ def structure(
     with no_collection():
         from genomed.steps.structure import StructureInputs, run_structure
 
-    inputs = StructureInputs(store, _sample_names(samples), reference, groups, library)
+    inputs = StructureInputs(store, sample_names(samples), reference, groups, library)
     summary = run_structure(
-        inputs, out, settings, threads=threads, device=_device(device), command=_command_line()
+        inputs, out, settings, threads=threads, device=_device(device), command=command_line()
     )
     _report(summary, json_output, quiet, timings)
 
@@ -334,7 +328,7 @@ def reference_(
         prune_r2=prune_r2,
         max_kinship=max_kinship,
         n_components=components,
-        pca_method=_one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
+        pca_method=one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
         seed=seed,
     )
     configure_logging(verbosity(verbose, quiet), log_file)
@@ -342,7 +336,7 @@ def reference_(
         from genomed.steps.structure_reference import build_reference
 
     made = build_reference(
-        store, labels, out, settings, name=name, samples=_sample_names(samples), threads=threads,
+        store, labels, out, settings, name=name, samples=sample_names(samples), threads=threads,
         device=_device(device),
     )  # fmt: skip
     check = made.check

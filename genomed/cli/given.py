@@ -1,0 +1,51 @@
+"""What commands make of their arguments before a step is called."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from genomed.io.bgzf import TextStream
+
+__all__ = ["command_line", "one_of", "sample_names", "start_inflating"]
+
+
+def one_of(option: str, value: str, *choices: str) -> str:
+    """The value, when it is one of the choices; else a usage error that names them."""
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
+    return value
+
+
+def start_inflating(cohort: str) -> TextStream | None:
+    """Open a VCF and inflate in the background while Python still imports polars."""
+    from genomed.io.bgzf import TextStream
+    from genomed.io.formats import cohort_format
+
+    if cohort_format(cohort) != "vcf":
+        return None
+    stream = TextStream(cohort)
+    if cohort != "-" and not stream.starts_with_bcf():
+        stream.prefetch()
+    return stream
+
+
+def sample_names(text: str | None) -> list[str] | None:
+    """Names from a file with one a line, or from a comma-separated list."""
+    if text is None:
+        return None
+    path = Path(text)
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line.split("\t")[0].strip() for line in lines if line.strip() and line[0] != "#"]
+    return [name for name in text.split(",") if name]
+
+
+def command_line() -> str:
+    """The command as it was typed, quoted for a shell."""
+    return shlex.join(["genomed", *sys.argv[1:]])
