@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from genomed.stats.kinship import king_table, unrelated
 
 from genomed.errors import InputError, UsageError
 from genomed.io.labels import read_labels
 from genomed.io.packed import PackedStore
 from genomed.settings import StructureSettings
+from genomed.stats.kinship import king_table, unrelated
 from genomed.stats.kinship_error import kinship_error, least_kinship
 from genomed.stats.pca import Pca, pca
 from genomed.stats.pedigree import compare_relations, declared_relations
