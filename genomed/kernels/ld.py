@@ -12,7 +12,7 @@ import numpy as np
 from genomed.kernels.bits import LOW_BITS, count_ones
 from genomed.kernels.native import inner, kernel
 
-__all__ = ["correlate_pairs", "prune_windows", "split_planes"]
+__all__ = ["called_in_both", "correlate_pairs", "prune_windows", "split_planes"]
 
 HOMOZYGOUS, ALT, CALLED, NOT_COMMON = 0, 1, 2, 3  # planes, and totals of the first three
 COPIES, SQUARES, RARE_HOMOZYGOUS = 3, 4, 5  # more totals, of the rarer allele
@@ -87,7 +87,7 @@ def _common(x, y):
 
 
 @inner
-def _called_in_both(x, y):
+def called_in_both(x, y):
     """Samples called in x and y; x's homozygotes and ALT homozygotes among them, then y's."""
     xh, xa, xc = x[0], x[1], x[2]
     yh, ya, yc = y[0], y[1], y[2]
@@ -116,7 +116,7 @@ def _moments(x, y, x_totals, y_totals, n_kept):
         n, xh, xa = np.int64(n_kept), x_totals[HOMOZYGOUS], x_totals[ALT]
         yh, ya = y_totals[HOMOZYGOUS], y_totals[ALT]
     else:
-        n, xh, xa, yh, ya = _called_in_both(x, y)
+        n, xh, xa, yh, ya = called_in_both(x, y)
     x_sum = 2 * xa - xh
     y_sum = 2 * ya - yh
     covariance = np.float64(n * product - x_sum * y_sum)

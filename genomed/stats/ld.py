@@ -21,6 +21,7 @@ from genomed.kernels.ld import (
     prune_windows,
     split_planes,
 )
+from genomed.kernels.ld_haplotypes import correlate_haplotypes
 from genomed.kernels.packed import count_rows, keep_bits, take_samples
 from genomed.schema import Packed
 
@@ -28,6 +29,7 @@ __all__ = ["founder_mask", "prune", "r2_pairs"]
 
 BLOCK_BYTES = 2 << 20  # planes loaded at a time
 BLOCK_ROWS = 2048
+PAIRS = 1 << 18  # pairs correlated at a time
 TIE = 1 + 2.0**-44  # plink2's factor: what differs by less is equal
 MALE = 1
 
@@ -87,7 +89,7 @@ def prune(
             if window_kb and (np.diff(place) < 0).any():
                 raise ValueError(f"positions of contig {contig} are not ascending; sort them")
             sight = _Sight(store, contig, used)
-            reach = int(window * 1000) if window_kb else -1
+            reach = round(window * 1000) if window_kb else -1
             rule = (reach, 0 if window_kb else int(window), step, r2 * TIE)
             jobs.append((where, pool.submit(_prune_contig, store, rows[where], sight, place, rule)))
         for where, job in jobs:
@@ -236,19 +238,24 @@ def r2_pairs(
     store: Packed,
     rows: np.ndarray,
     *,
-    window: int,
+    window: int | None = None,
     window_kb: float | None = None,
     min_r2: float = 0.2,
     founders: np.ndarray | None = None,
+    haplotypes: bool = False,
+    anchors: np.ndarray | None = None,
     threads: int = 1,
 ) -> pl.DataFrame:
     """Pairs of variants with r2 of at least min_r2, of one contig and near each other.
 
-    rows      : int64, ascending, positions ascending within a contig
-    window    : variants further apart than this many places are not looked at
-    window_kb : nor those further apart than so many thousand bases
-    returns   : row1 Int64 · row2 Int64 (of the store) · r Float64 (of the ALT counts) · r2 Float64,
-                in the order of row1, then row2
+    rows       : int64, ascending, positions ascending within a contig
+    window     : variants further apart than this many places are not looked at; None for no limit
+    window_kb  : nor those further apart than so many thousand bases
+    haplotypes : whether r is that of alleles on haplotypes, whose frequencies are estimated by
+                 maximum likelihood, rather than that of ALT counts
+    anchors    : bool (rows,); pairs without any of these are not looked at
+    returns    : row1 Int64 · row2 Int64 (of the store) · r Float64 (of ALTs) · r2 Float64, in the
+                 order of row1, then row2
     """
     used = founder_mask(store.people) if founders is None else np.asarray(founders, np.bool_)
     rows = np.ascontiguousarray(rows, np.int64)
@@ -260,9 +267,11 @@ def r2_pairs(
         sight = _Sight(store, contig, used)
         if not sight.n_samples:
             continue
-        reach = None if window_kb is None else int(window_kb * 1000)
-        blocks = _near_pairs(positions[where], window, reach)
-        found.append(_correlate_contig(store, rows[where], sight, blocks, min_r2, threads))
+        reach = None if window_kb is None else round(window_kb * 1000)
+        chosen = None if anchors is None else np.asarray(anchors, np.bool_)[where]
+        blocks = _near_pairs(positions[where], window, reach, chosen)
+        measure = (min_r2, haplotypes)
+        found.append(_correlate_contig(store, rows[where], sight, blocks, measure, threads))
     return pl.concat([_NO_PAIRS, *found])
 
 
@@ -280,19 +289,30 @@ class _Near(NamedTuple):
     right: np.ndarray
 
 
-def _near_pairs(position: np.ndarray, window: int, reach: int | None) -> Iterator[_Near]:
-    """All pairs within the window, some hundred first members at a time."""
+def _near_pairs(
+    position: np.ndarray, window: int | None, reach: int | None, anchors: np.ndarray | None
+) -> Iterator[_Near]:
+    """All pairs within the window with an anchor, some hundred thousand at a time."""
     n = len(position)
-    last = np.minimum(np.arange(n) + window, n - 1)
+    last = np.full(n, n - 1) if window is None else np.minimum(np.arange(n) + window, n - 1)
     if reach is not None:
         last = np.minimum(last, np.searchsorted(position, position + reach, "right") - 1)
-    size = max(16, 200_000 // max(1, window))
-    for first in range(0, n, size):
-        here = np.arange(first, min(first + size, n))
+    before = np.concatenate([[0], np.cumsum(last - np.arange(n))])
+    first = 0
+    while first < n:
+        room = before[first] + PAIRS
+        stop = max(first + 1, int(np.searchsorted(before, room, "right")) - 1)
+        here = np.arange(first, min(stop, n))
         n_right = last[here] - here
         left = np.repeat(here, n_right)
         offset = np.arange(len(left)) - np.repeat(np.cumsum(n_right) - n_right, n_right)
-        yield _Near(first, int(last[here].max()) + 1, left, left + 1 + offset)
+        right = left + 1 + offset
+        if anchors is not None:
+            wanted = anchors[left] | anchors[right]
+            left, right = left[wanted], right[wanted]
+        if len(left):
+            yield _Near(first, int(last[here].max()) + 1, left, right)
+        first = stop
 
 
 def _correlate_contig(
@@ -300,9 +320,11 @@ def _correlate_contig(
     rows: np.ndarray,
     sight: _Sight,
     blocks: Iterator[_Near],
-    min_r2: float,
+    measure: tuple[float, bool],
     threads: int,
 ) -> pl.DataFrame:
+    min_r2, haplotypes = measure
+
     def one(near: _Near) -> pl.DataFrame:
         some = rows[near.first : near.stop]
         words = sight.without_haploid_hets(sight.read(store, some))
@@ -311,7 +333,10 @@ def _correlate_contig(
         split_planes(words, sight.keep, planes, totals)
         r = np.empty(len(near.left))
         left, right = near.left - near.first, near.right - near.first
-        correlate_pairs(planes, totals, sight.n_samples, left, right, r)
+        if haplotypes:
+            correlate_haplotypes(planes, left, right, min_r2, r)
+        else:
+            correlate_pairs(planes, totals, sight.n_samples, left, right, r)
         good = np.flatnonzero(r * r >= min_r2)
         columns = (rows[near.left[good]], rows[near.right[good]], r[good], r[good] ** 2)
         return pl.DataFrame(columns, schema=_NO_PAIRS.schema)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,3 +205,42 @@ def test_pairs_near_enough_in_bases_only_and_signed():
     assert pairs.select("row1", "row2").rows() == [(0, 1), (1, 2), (1, 3), (2, 3)]
     assert pairs["r"][3] == pytest.approx(-1)
     assert pairs["r"][0] == pytest.approx(np.corrcoef(counts[0], counts[1])[0, 1])
+
+
+def naive_haplotype_r2(x: np.ndarray, y: np.ndarray) -> float:
+    """r2 of the likeliest haplotype frequencies, among many that are tried."""
+    good = (x >= 0) & (y >= 0)
+    a, b = x[good].astype(int), y[good].astype(int)
+    p, q = a.mean() / 2, b.mean() / 2
+    n = np.array([[((a == i) & (b == j)).sum() for j in range(3)] for i in range(3)])
+    f = np.linspace(max(0, p + q - 1), min(p, q), 20_001)
+    h = np.stack([f, p - f, q - f, 1 - p - q + f]).clip(0)  # AB Ab aB ab
+    likely = [
+        [h[3] ** 2, 2 * h[2] * h[3], h[2] ** 2],
+        [2 * h[1] * h[3], 2 * (h[0] * h[3] + h[1] * h[2]), 2 * h[0] * h[2]],
+        [h[1] ** 2, 2 * h[0] * h[1], h[0] ** 2],
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = sum(n[i, j] * np.log(likely[i][j]) for i in range(3) for j in range(3) if n[i, j])
+    best = f[np.argmax(np.nan_to_num(total, nan=-np.inf))]
+    return (best - p * q) ** 2 / (p * (1 - p) * q * (1 - q))
+
+
+@settings(max_examples=60)
+@given(linked())
+def test_haplotype_r2_is_that_of_the_likeliest_frequencies(counts):
+    store = array_store(counts[:6])
+    pairs = r2_pairs(store, np.arange(len(counts[:6])), min_r2=0, haplotypes=True)
+    for i, j, _, r2 in pairs.iter_rows():
+        expected = naive_haplotype_r2(counts[i], counts[j])
+        double = ((counts[i] == 1) & (counts[j] == 1)).sum()
+        assert r2 == pytest.approx(expected, abs=2e-3) or double  # two maxima may be as high
+
+
+def test_pairs_without_an_anchor_are_not_looked_at():
+    store = long_store(6, 40)
+    anchors = np.arange(40) % 7 == 3
+    whole = r2_pairs(store, np.arange(40), min_r2=0)
+    some = r2_pairs(store, np.arange(40), min_r2=0, anchors=anchors)
+    chosen = [anchors[i] or anchors[j] for i, j, _, _ in whole.iter_rows()]
+    assert some.equals(whole.filter(pl.Series(chosen)))

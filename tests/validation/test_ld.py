@@ -1,4 +1,4 @@
-"""Pruning beside plink2 --indep-pairwise; r2 beside bigsnpr's published table."""
+"""Pruning beside plink2; r2 and clumps beside plink 1.9 and what bigsnpr publishes."""
 
 import gzip
 from pathlib import Path
@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 from datafiles import shared_data
 from packed_cohorts import array_store, write_fileset
-from real_stores import make_store, plink2
+from real_stores import make_store, plink2, run
 
 from genomed.io.packed import PackedStore, open_store
+from genomed.stats.clump import clump
 from genomed.stats.ld import prune, r2_pairs
 
 SETTINGS = [(50, 5, 0.2, False), (40, 1, 0.2, True), (1000, 100, 0.05, False)]
@@ -113,3 +114,80 @@ def test_r2_equals_the_table_published_with_bigsnpr():
     assert set(found) >= set(published)
     for pair, r2 in published.items():
         assert found[pair] == pytest.approx(r2, rel=6e-6)
+
+
+def plink_table(path: Path) -> list[list[str]]:
+    """Rows behind the head of a table of plink 1.9."""
+    return [line.split() for line in path.read_text().splitlines()[1:] if line.strip()]
+
+
+@pytest.mark.parametrize("flag", ["--r2", "--r2 dprime"])
+def test_every_r2_near_by_equals_plink(flag: str, tmp_path: Path):
+    bed = shared_data("cohort/hapmap_snprelate/hapmap279.bed")
+    out = tmp_path / "judge"
+    run(
+        "plink1.9", "--bfile", bed.with_suffix(""), *flag.split(), "--autosome",
+        "--ld-window", 6, "--ld-window-kb", 100_000, "--ld-window-r2", 0, "--out", out,
+    )  # fmt: skip
+    store = open_store(bed)
+    rows = store.variants.filter(pl.col("contig") != "23")["row"].to_numpy()
+    pairs = r2_pairs(
+        store, rows, window=5, window_kb=100_000, min_r2=0, haplotypes="dprime" in flag, threads=2
+    )
+    place = store.variants.select(pl.concat_str("contig", "position", "id", separator=":"))
+    place = place.to_series().to_list()
+    told = {
+        (":".join(c[:3]), ":".join(c[3:6])): float(c[6]) for c in plink_table(Path(f"{out}.ld"))
+    }
+    found = {(place[i], place[j]): r2 for i, j, _, r2 in pairs.iter_rows()}
+    varying = {pair: r2 for pair, r2 in told.items() if not np.isnan(r2)}
+    assert len(varying) > 30_000
+    assert found.keys() == varying.keys()
+    for pair, r2 in varying.items():
+        assert found[pair] == pytest.approx(r2, rel=6e-6, abs=1e-9)
+
+
+def index_variants(store: PackedStore, p_value: np.ndarray, **limits: float) -> list[str]:
+    clumps = clump(store, np.arange(store.n_variants), p_value, threads=2, **limits)
+    index = clumps.filter(pl.col("row") == pl.col("index_row"))["row"]
+    return store.variants["id"].gather(index).to_list()
+
+
+def p_values(store: PackedStore, table: pl.DataFrame, name: str, p: str) -> np.ndarray:
+    named = table.unique(name, keep="first").select(name, p)
+    joined = store.variants.join(named, left_on="id", right_on=name, how="left")
+    return joined.sort("row")[p].fill_null(np.nan).to_numpy()
+
+
+def test_clumps_equal_the_list_published_with_bigsnpr():
+    folder = shared_data("cohort/bigsnpr")
+    store = open_store(folder / "example.bed")
+    table = pl.read_csv(folder / "expected_gwas_pval.tsv", separator="\t")
+    found = index_variants(
+        store, p_values(store, table, "snp", "p"), r2=0.2, max_index_p=1, max_p=1
+    )
+    published = pl.read_csv(folder / "expected_clumped_snps.tsv", separator="\t")
+    assert found == published["snp"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("r2", "kb", "index_p", "max_p"), [(0.5, 250, 1e-4, 0.01), (0.1, 100, 0.01, 1), (0.2, 20, 1, 1)]
+)
+def test_clumps_equal_plink(r2: float, kb: float, index_p: float, max_p: float, tmp_path: Path):
+    make_store(tmp_path, "polypred")
+    store = open_store(tmp_path / "merged.bed")
+    sumstats = shared_data("prs/polypred_1kg_eur/bolt.sumstats.txt.gz")
+    table = pl.read_csv(sumstats, separator="\t", columns=["SNP", "P_LINREG"])
+    p_value = p_values(store, table, "SNP", "P_LINREG")
+    pl.DataFrame({"SNP": store.variants["id"], "P": p_value}).drop_nans().write_csv(
+        tmp_path / "p.txt", separator=" "
+    )
+    out = tmp_path / "judge"
+    run(
+        "plink1.9", "--bfile", tmp_path / "merged", "--clump", tmp_path / "p.txt", "--clump-p1",
+        index_p, "--clump-p2", max_p, "--clump-r2", r2, "--clump-kb", kb, "--out", out,
+    )  # fmt: skip
+    told = [row[2] for row in plink_table(Path(f"{out}.clumped"))]
+    limits = {"r2": r2, "window_kb": kb, "max_index_p": index_p, "max_p": max_p}
+    assert index_variants(store, p_value, **limits) == told
+    assert len(told) > 100
