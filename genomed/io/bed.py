@@ -19,7 +19,7 @@ from genomed.kernels.bed_decode import count_alts, count_kept_alts
 from genomed.regions import Region
 from genomed.schema import ReadCounts, VariantBatch, Wanted
 
-__all__ = ["BedReader", "bed_variants", "without_zeros"]
+__all__ = ["BedReader", "bed_variants"]
 
 MAGIC = b"\x6c\x1b\x01"
 INDIVIDUAL_MAJOR = b"\x6c\x1b\x00"
@@ -106,7 +106,7 @@ class BedReader:
             )
         dosage = None if self._dosage is None else called_dosage(alt_count)
         ploidy = split_ploidy(frame["contig"], self._male, alt_count, dosage)
-        return VariantBatch(without_zeros(frame), alt_count, ploidy, dosage)
+        return VariantBatch(_without_zeros(frame), alt_count, ploidy, dosage)
 
 
 def bed_variants(path: Path, fam: Path, stride: int) -> int:
@@ -129,7 +129,7 @@ def bed_variants(path: Path, fam: Path, stride: int) -> int:
     return n_variants
 
 
-def without_zeros(frame: pl.DataFrame) -> pl.DataFrame:
+def _without_zeros(frame: pl.DataFrame) -> pl.DataFrame:
     """PLINK 1 writes 0 for an allele it has not seen, where VCF has a dot."""
     if not ((frame["alt"] == "0").any() or (frame["ref"] == "0").any()):
         return frame

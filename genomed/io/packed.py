@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.bed import bed_variants, without_zeros
+from genomed.io.bed import bed_variants
 from genomed.io.people import read_people
 from genomed.io.pgen_index import read_index
 from genomed.io.plink_tables import VariantTable, companion_paths, read_samples
@@ -255,9 +255,8 @@ def _read_variants(
     if not_utf8:
         counts.notes["not_utf8"] = 1
     if genotypes.suffix == ".bed":
-        frame = without_zeros(frame)
-    row = pl.int_range(len(frame), dtype=pl.Int64).alias("row")
-    return frame.select(row, "contig", "position", "id", "ref", "alt")
+        frame = frame.with_columns(pl.col("ref", "alt").replace("0", "."))
+    return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
 
 
 def _no_records() -> Records:

@@ -71,13 +71,26 @@ def build_frame(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame
     three fields per record.
     """
     frame, not_utf8 = build_records(records, contig_names)
+    n_alts = (
+        pl.when(pl.col("alt") == ".").then(0).otherwise(pl.col("alt").str.count_matches(",") + 1)
+    )
+    block_end = pl.Series(records.reference_end)
+    last = pl.col("position") + pl.col("ref").str.len_bytes().cast(pl.Int64) - 1
+    frame = frame.with_columns(
+        pl.Series("line", records.number),
+        n_alts.cast(pl.Int64).alias("n_alts"),
+        pl.when(block_end > 0).then(block_end).otherwise(last).alias("end_position"),
+    )
     if records.n_rows != len(frame):
         frame = frame.with_columns(pl.col("alt").str.split(",")).explode("alt")
     return frame.select(_COLUMNS), not_utf8
 
 
 def build_records(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame, bool]:
-    """As build_frame, but one row per record, whose ALTs keep their commas."""
+    """One row per record, ALTs with their commas; and whether some text was not UTF-8.
+
+    Columns: contig, position, id, ref, alt. Raises ValueError as build_frame does.
+    """
     text, not_utf8 = _as_utf8(records.text)
     if len(records.number):
         fields = pl.read_csv(
@@ -92,19 +105,12 @@ def build_records(records: Records, contig_names: list[str]) -> tuple[pl.DataFra
         fields = pl.DataFrame(schema=dict.fromkeys(["id", "ref", "alt"], pl.String))
     if fields.shape != (len(records.number), 3):
         raise ValueError("an ID or allele holds a tab or a line feed")
-    n_alts = (
-        pl.when(pl.col("alt") == ".").then(0).otherwise(pl.col("alt").str.count_matches(",") + 1)
-    )
-    block_end = pl.Series(records.reference_end)
-    last = pl.col("position") + pl.col("ref").str.len_bytes().cast(pl.Int64) - 1
-    frame = fields.with_columns(
+    frame = fields.select(
         pl.Series(contig_names, dtype=pl.String).gather(records.contig).alias("contig"),
         pl.Series("position", records.position),
-        pl.Series("line", records.number),
         pl.when(pl.col("id") == ".").then(None).otherwise(pl.col("id")).alias("id"),
-        n_alts.cast(pl.Int64).alias("n_alts"),
-    ).with_columns(
-        pl.when(block_end > 0).then(block_end).otherwise(last).alias("end_position"),
+        "ref",
+        "alt",
     )
     return frame, not_utf8
 
