@@ -254,7 +254,9 @@ class _Sums:
         return Diversity(self._groups(windows), self._fst(), windows)
 
     def _groups(self, windows: pl.DataFrame) -> pl.DataFrame:
-        mean_d = dict(windows.group_by("group").agg(pl.mean("tajima_d")).iter_rows())
+        # polars would add up in an order of its own, another one in every run
+        d = {key[0]: part["tajima_d"].drop_nulls().to_numpy()
+             for key, part in windows.partition_by("group", as_dict=True).items()}  # fmt: skip
         sums = {name: values.tolist() for name, values in self.sums.items()}
         table = []
         for g, (name, members) in enumerate(self.groups.items()):
@@ -272,7 +274,7 @@ class _Sums:
                     "f_is": 1 - observed / expected if expected else None,
                     "pi": sums["pi"][g] / self.bases if n else None,
                     "theta_w": sums["w"][g] / self.bases if n else None,
-                    "tajima_d": mean_d.get(name),
+                    "tajima_d": float(d[name].mean()) if len(d.get(name, ())) else None,
                 }
             )
         return pl.DataFrame(table, schema=_GROUPS)
