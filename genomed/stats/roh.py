@@ -63,7 +63,7 @@ def summarise_runs(runs: pl.DataFrame, samples: list[str], covered: int) -> pl.D
               runs (McQuillan 2008, doi:10.1016/j.ajhg.2008.08.007), null where nothing is covered
     """
     order = pl.DataFrame({"sample": pl.Series(samples, dtype=pl.Utf8)})
-    sums = runs.group_by("sample").agg(
+    sums = runs.group_by("sample", maintain_order=True).agg(
         n_runs=pl.len().cast(pl.Int64),
         length_kb=pl.sum("length_kb"),
         longest_kb=pl.max("length_kb"),
