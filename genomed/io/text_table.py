@@ -94,7 +94,7 @@ def read_plain_bytes(path: Path) -> bytes:
 
 
 def _gunzip(path: Path, raw: bytes) -> bytes:
-    is_bgzf = raw[3] & 4 and raw[12:14] == b"BC"
+    is_bgzf = raw[12:14] == b"BC" and raw[3] & 4
     try:
         plain = gzip_ng.decompress(raw)
     except (EOFError, OSError, ZLIB_ERROR) as error:

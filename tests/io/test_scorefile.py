@@ -463,6 +463,13 @@ def test_a_missing_file_is_an_input_error(tmp_path):
         read_models(tmp_path)
 
 
+@pytest.mark.parametrize("n", range(2, 18))
+def test_a_gzip_file_cut_in_its_header_is_refused(tmp_path, n):
+    (tmp_path / "model").write_bytes(gzip.compress(b"some text")[:n])
+    with pytest.raises(InputError, match="truncated or damaged"):
+        read_models(tmp_path / "model")
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_end_in_a_traceback(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("bytes") / "model"
