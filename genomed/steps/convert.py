@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
@@ -22,6 +21,7 @@ from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.schema import VariantBatch, Wanted
 from genomed.settings import ConvertSettings
+from genomed.steps.clock import Clock
 from genomed.steps.convert_gvcf import GvcfSet
 from genomed.steps.convert_info import InfoFields
 from genomed.steps.convert_inputs import (
@@ -49,19 +49,6 @@ __all__ = ["ConvertInputs", "ConvertSummary", "run_convert"]
 BATCH_BYTES = 16 << 20  # calls that go from the reader to the writer at a time
 
 
-class _Clock:
-    """Seconds spent in each phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.phases[name] = self.phases.get(name, 0.0) + now - self._last
-        self._last = now
-
-
 def run_convert(
     inputs: ConvertInputs,
     out: Path,
@@ -81,7 +68,7 @@ def run_convert(
     progress : called with (compressed bytes read, bytes in all or None)
     Raises InputError, UsageError and OutputError; an old store at `out` is untouched then.
     """
-    clock, started = _Clock(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    clock, started = Clock(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     with ExitStack() as open_things:
         sources = open_sources(inputs, settings, threads, BATCH_BYTES, stream)
         for source in sources:

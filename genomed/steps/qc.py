@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from genomed.provenance import Fingerprints, file_fingerprint
 from genomed.regions import Region
 from genomed.settings import QcSettings
 from genomed.stats.variants import Strata
+from genomed.steps.clock import Clock
 from genomed.steps.qc_measure import VARIANT_SCHEMA, Sums, measure_block
 from genomed.steps.qc_outputs import QcFacts, passing_ids, variants_metadata, write_outputs
 from genomed.steps.qc_people import People, gather_people
@@ -80,7 +80,7 @@ def run_qc(
     progress : called with (read, in all or None)
     Raises InputError, UsageError, BuildError and OutputError; nothing is left in `out` then.
     """
-    clock, started = _Clock(), datetime.now(UTC)
+    clock, started = Clock(), datetime.now(UTC)
     with ExitStack() as opened:
         directory = opened.enter_context(OutputDirectory(out))
         fingerprints = opened.enter_context(Fingerprints())
@@ -202,16 +202,3 @@ class _Run:
             sums,
         )  # fmt: skip
         return rows, words[rows["pass"].to_numpy()] if keep else None
-
-
-class _Clock:
-    """Seconds spent in each phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.phases[name] = self.phases.get(name, 0.0) + now - self._last
-        self._last = now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -37,6 +36,7 @@ from genomed.scores.results import (
     variance_shares,
 )
 from genomed.settings import RiskSettings
+from genomed.steps.clock import Clock
 from genomed.steps.risk_builds import Candidates, Outcome, choose_candidates
 from genomed.steps.risk_explain import Explainer
 from genomed.steps.risk_inputs import (
@@ -75,19 +75,6 @@ class RiskSummary:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-class _Clock:
-    """Seconds spent in each phase."""
-
-    def __init__(self) -> None:
-        self.phases: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.phases[name] = self.phases.get(name, 0.0) + now - self._last
-        self._last = now
-
-
 def run_risk(
     inputs: RiskInputs,
     out: Path,
@@ -116,7 +103,7 @@ def run_risk(
             f"--max-memory of {max_memory / 2**20:.0f} MiB is too little: Python and its libraries "
             f"take most of {LEAST_MEMORY >> 20} MiB"
         )
-    clock, started = _Clock(), datetime.now(UTC)
+    clock, started = Clock(), datetime.now(UTC)
     with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
         if stream is None:  # else it is being read already, and digested as it is read
             fingerprints.begin(Path(inputs.cohort))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from genomed.provenance import Fingerprints
 from genomed.settings import StructureSettings
 from genomed.stats.ld import founder_mask
 from genomed.stats.long_range_ld import LONG_RANGE_LD
+from genomed.steps.clock import Clock
 from genomed.steps.structure_outputs import StructureResults, write_structure
 from genomed.steps.structure_parts import (
     THIRD_DEGREE,
@@ -101,8 +101,8 @@ def run_structure(
         run.do()
         read = {str(path): fingerprints.of(path) for path in run.files if path.is_file()}
         write_structure(directory, run.results, settings, read, command, started)
-        run.lap("write")
-    return StructureSummary(run.results, directory.files(), run.timings)
+        run.clock.lap("write")
+    return StructureSummary(run.results, directory.files(), run.clock.phases)
 
 
 class _Run:
@@ -113,14 +113,7 @@ class _Run:
     ) -> None:
         self.inputs, self.settings = inputs, settings
         self.threads, self.device = threads, device
-        self.timings: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """Note the seconds since the last call."""
-        now = time.perf_counter()
-        self.timings[phase] = self.timings.get(phase, 0.0) + now - self._last
-        self._last = now
+        self.clock = Clock()
 
     def open(self, fingerprints: Fingerprints) -> None:
         """Open the store, and begin to digest all that is read."""
@@ -136,7 +129,7 @@ class _Run:
         self.results = StructureResults(
             Path(self.inputs.store).name, store.samples, None, {}, notes=dict(store.notes)
         )
-        self.lap("open")
+        self.clock.lap("open")
 
     def do(self) -> None:
         """All steps that were asked for, in the order in which they need each other."""
@@ -145,7 +138,7 @@ class _Run:
         self.variants = choose_variants(
             self.store, self.settings, self.founders, threads=self.threads
         )
-        self.lap("variants")
+        self.clock.lap("variants")
         self._warn_of_few()
         if "kinship" in steps:
             self._relations()
@@ -214,7 +207,7 @@ class _Run:
                 f"below {relations.least:.3f} cannot be told from chance and are not listed; "
                 "--min-kinship lists them."
             )
-        self.lap("kinship")
+        self.clock.lap("kinship")
 
     def _names_of_people(self, kept: np.ndarray) -> list[str]:
         """Lines that plink2 --keep reads: IID, or FID and IID where families are known."""
@@ -250,7 +243,7 @@ class _Run:
         self.results.lists["prune.in"] = names[: len(kept)]
         self.results.lists["prune.out"] = names[len(kept) :]
         self.results.steps["prune"] = {"variants": candidates, "kept": len(kept)}
-        self.lap("prune")
+        self.clock.lap("prune")
 
     def _components(self) -> None:
         rows = self.variants.rows("kept")
@@ -263,7 +256,7 @@ class _Run:
             self._warn(f"No components: {error}.")
             return
         finally:
-            self.lap("pca")
+            self.clock.lap("pca")
         self.components = found
         self.results.tables |= {
             "pcs": found.table(self.store.samples),
@@ -291,14 +284,14 @@ class _Run:
         self.results.tables["ancestry"] = table
         self.results.steps["ancestry"] = facts
         self.results.warnings += warnings
-        self.lap("ancestry")
+        self.clock.lap("ancestry")
 
     def _runs(self) -> None:
         rows = self.variants.common
         runs, sums = runs_of_homozygosity(self.store, rows, self.settings, threads=self.threads)
         self.results.tables |= {"roh": runs, "roh_samples": sums}
         self.results.steps["roh"] = {"variants": len(rows), "runs": runs.height}
-        self.lap("roh")
+        self.clock.lap("roh")
 
     def _groups(self) -> None:
         """Groups that were given, else the most similar populations, else everybody."""
@@ -327,4 +320,4 @@ class _Run:
             "variants": len(rows),
             "groups": {name: int(members.sum()) for name, members in groups.items()},
         }
-        self.lap("diversity")
+        self.clock.lap("diversity")
