@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,36 +109,17 @@ class OutputDirectory:
         for name in self._names:
             os.replace(self._temporary / name, self.path / name)  # noqa: PTH105 - pathlib's hides which
 
-    def explained(self) -> _Explained:
+    @contextmanager
+    def explained(self) -> Iterator[None]:
         """A `with` block in which what the file system says becomes an OutputError."""
-        return _Explained(self.path)
-
-
-class _Explained:
-    """Turns what the file system says into one sentence."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            why = error.strerror or str(error)
-        elif isinstance(error, pl.exceptions.ComputeError):
-            why = str(error)
-        else:
-            return
-        raise OutputError(
-            f"{self._path}: results cannot be written ({why}); nothing was left there, "
-            "choose another --out or make room"
-        ) from None
+        try:
+            yield
+        except (OSError, pl.exceptions.ComputeError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise OutputError(
+                f"{self.path}: results cannot be written ({why}); nothing was left there, "
+                "choose another --out or make room"
+            ) from None
 
 
 def _without_breaks(table: pl.DataFrame) -> pl.DataFrame:

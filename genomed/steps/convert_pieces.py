@@ -6,7 +6,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -226,23 +227,13 @@ def file_states(paths: Iterable[Path]) -> list[list[Any]]:
     return states
 
 
-class file_errors:  # noqa: N801 - reads as a phrase
-    """Turns what the file system says into one sentence."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            raise OutputError(
-                f"{self._out}: the store cannot be written ({error.strerror or error}); what was "
-                "there is untouched, choose another --out or make room"
-            ) from None
+@contextmanager
+def file_errors(out: Path) -> Iterator[None]:
+    """Turn what the file system says into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{out}: the store cannot be written ({error.strerror or error}); what was "
+            "there is untouched, choose another --out or make room"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +38,7 @@ class Block(NamedTuple):
     words: Callable[[], np.ndarray]
 
 
-class Source:
+class Source(ABC):
     """An open cohort.
 
     people : what it says of its samples, one row each
@@ -61,20 +62,20 @@ class Source:
         self.files = files
         self.samples: list[str] = people["sample"].to_list()
 
+    @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """All rows."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def counts(self) -> ReadCounts:
         """What was read, once the blocks are exhausted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def progress(self) -> tuple[int, int | None]:
         """Bytes or rows read, and in all."""
-        raise NotImplementedError
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a store has nothing to let go of
         """Let go of the file."""
 
     def sha256(self) -> str | None:
