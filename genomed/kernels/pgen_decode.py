@@ -278,6 +278,8 @@ def _recount(file, at, stop, n_samples, id_bytes, common, words, keep, counts):
     """Move the samples of a list from the code they had to the one that comes with it.
 
     common : the code that all samples had, or -1 when `words` says which
+
+    The list is walked as in _patch; one function for both makes counting 1.6 times as slow.
     """
     n, firsts, sizes, codes, at = _list_layout(file, at, stop, n_samples, id_bytes)
     if n < 0:
