@@ -20,7 +20,7 @@ LAYERS = [
     {"io", "stats"},
     {"assemblies"},
     {"regions", "ledger", "provenance", "plugins", "kernels"},
-    {"errors", "settings", "schema", "panel"},
+    {"errors", "settings", "schema", "tables", "panel"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 

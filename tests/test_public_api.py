@@ -37,7 +37,6 @@ PUBLIC = {
         "ARRAYS",
         "BUILDS",
         "MISSING",
-        "TABLES",
         "AncestryModel",
         "ArraySpec",
         "Gaussians",
@@ -50,6 +49,7 @@ PUBLIC = {
         "VariantBatch",
         "Wanted",
     ],
+    "genomed.tables": ["TABLES"],
 }
 
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from genomed.errors import InputError
 from genomed.io.selection import RowSelector
-from genomed.schema import MISSING, TABLES, ReadCounts
+from genomed.schema import MISSING, ReadCounts
+from genomed.tables import TABLES
 
 __all__ = [
     "MAX_BATCH_ROWS",

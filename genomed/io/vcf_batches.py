@@ -11,7 +11,8 @@ from genomed.errors import UsageError
 from genomed.io.vcf_header import decode_text
 from genomed.io.vcf_scan import Piece
 from genomed.kernels import vcf_codes as codes
-from genomed.schema import TABLES, VariantBatch
+from genomed.schema import VariantBatch
+from genomed.tables import TABLES
 
 __all__ = ["FIELDS", "BatchBuilder", "n_head"]
 

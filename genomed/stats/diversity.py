@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 
 from genomed.kernels.packed import count_rows, keep_bits
-from genomed.schema import TABLES, Packed
+from genomed.schema import Packed
 from genomed.stats.roh import contig_stretches
+from genomed.tables import TABLES
 
 __all__ = ["MOST_PAIRS", "Diversity", "group_counts", "measure_diversity", "weir_cockerham"]
 

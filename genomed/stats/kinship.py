@@ -29,7 +29,8 @@ from genomed.kernels.kinship import (
 )
 from genomed.kernels.kinship_rare import add_rare_pairs, list_by_sample, list_odd
 from genomed.kernels.packed import count_rows, keep_bits
-from genomed.schema import TABLES, Packed
+from genomed.schema import Packed
+from genomed.tables import TABLES
 
 __all__ = ["king_table", "relations", "unrelated"]
 

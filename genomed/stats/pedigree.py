@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
-from genomed.schema import TABLES
+from genomed.tables import TABLES
 
 __all__ = ["DEGREES", "compare_relations", "declared_relations"]
 

@@ -18,10 +18,10 @@ from genomed.io.pvar import contig_rank, pvar_contig
 from genomed.ledger import CONVERTED
 from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.regions import canonical_contig
-from genomed.schema import TABLES
 from genomed.settings import ConvertSettings
 from genomed.steps.convert_inputs import ConvertInputs
 from genomed.steps.convert_pieces import Account, Piece
+from genomed.tables import TABLES
 
 __all__ = [
     "ConvertSummary",

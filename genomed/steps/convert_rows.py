@@ -15,11 +15,12 @@ from genomed.io.formats import cohort_format
 from genomed.io.pvar import pvar_contig
 from genomed.kernels import normalise as codes
 from genomed.regions import canonical_contig
-from genomed.schema import MISSING, TABLES, VariantBatch
+from genomed.schema import MISSING, VariantBatch
 from genomed.settings import ConvertSettings
 from genomed.stats.normalise import WINDOW, align_alleles, reference_bases, sort_window
 from genomed.steps.convert_inputs import Listed
 from genomed.steps.convert_pieces import Account
+from genomed.tables import TABLES
 
 __all__ = ["Passage", "Rows", "join_batches", "take_rows"]
 

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from genomed.regions import Region, canonical_contig
-from genomed.schema import TABLES, Reader, VariantBatch, Wanted
+from genomed.schema import Reader, VariantBatch, Wanted
+from genomed.tables import TABLES
 
 MakeReader = Callable[..., Reader]
 

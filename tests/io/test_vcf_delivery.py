@@ -20,7 +20,8 @@ from test_bcf import bcftools, converted, made_fit_for_bcftools
 
 from genomed.errors import UsageError
 from genomed.io.cohort import open_cohort
-from genomed.schema import TABLES, Reader, VariantBatch
+from genomed.schema import Reader, VariantBatch
+from genomed.tables import TABLES
 
 FIELDS = ("qual", "filter", "info")
 HEADER = """\

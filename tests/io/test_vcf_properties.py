@@ -28,7 +28,8 @@ from strategies import (
 from genomed.errors import InputError
 from genomed.ledger import LENIENCIES
 from genomed.regions import canonical_contig
-from genomed.schema import TABLES, ReadCounts, Wanted
+from genomed.schema import ReadCounts, Wanted
+from genomed.tables import TABLES
 
 VcfReader = pytest.importorskip(
     "genomed.io.vcf", reason="the VCF reader is not there", exc_type=ModuleNotFoundError

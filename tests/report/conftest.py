@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from genomed.report.page import RiskPage
-from genomed.schema import TABLES
+from genomed.tables import TABLES
 
 PANEL = [
     ("PGS000001", "Breast cancer", 77, "log(OR)", "European"),

@@ -6,7 +6,7 @@ import pytest
 from small_cohorts import Record, row, score, write_model, write_vcf
 
 from genomed.ledger import REASONS, USED
-from genomed.schema import TABLES
+from genomed.tables import TABLES
 
 CALLS = ["0/0 0/1 1/1 0/1 0/0", "0/0 ./. 0/1 0/0 0/1", "0/0 0/0 0/0 0/0 0/0"]
 RECORDS = [Record("1", 100 * (i + 1), "A", "G", c) for i, c in enumerate(CALLS)]

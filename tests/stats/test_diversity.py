@@ -7,8 +7,8 @@ from array_store import ArrayStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomed.schema import TABLES
 from genomed.stats.diversity import group_counts, measure_diversity, weir_cockerham
+from genomed.tables import TABLES
 
 
 def simulated(n_variants: int, sizes: list[int], missing: float, seed: int) -> np.ndarray:

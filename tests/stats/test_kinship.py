@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed_cohorts import array_store
 
-from genomed.schema import TABLES
 from genomed.stats import kinship
 from genomed.stats.kinship import king_table, relations, unrelated
+from genomed.tables import TABLES
 
 COUNTS = ["n_snps", "n_het_het", "n_ibs0", "n_het1_hom2", "n_hom1_het2"]
 

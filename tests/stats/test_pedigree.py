@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from genomed.schema import TABLES
 from genomed.stats.pedigree import compare_relations, declared_relations
+from genomed.tables import TABLES
 
 
 def pedigree(*people: tuple[str, str | None, str | None]) -> pl.DataFrame:

@@ -9,9 +9,9 @@ from array_store import ArrayStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomed.schema import TABLES
 from genomed.settings import RohSettings
 from genomed.stats.roh import find_runs, summarise_runs
+from genomed.tables import TABLES
 
 LOOSE = RohSettings(
     snp=3, kb=0.0, density=1e6, gap=1e6, het=None, window_snp=4, window_het=0, window_missing=0

@@ -13,9 +13,9 @@ from small_cohorts import Record, write_vcf
 
 from genomed.errors import BuildError, InputError, OutputError, UsageError
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
-from genomed.schema import TABLES
 from genomed.settings import QcSettings
 from genomed.steps.qc import QcInputs, QcSummary, run_qc
+from genomed.tables import TABLES
 
 COHORT = REPOSITORY / "examples/data/cohort.vcf.gz"
 PSAM = REPOSITORY / "examples/data/cohort.psam"

@@ -15,10 +15,10 @@ from small_cohorts import Scored, score, write_model
 from genomed.errors import BuildError, CoverageError, UsageError
 from genomed.io.bundle import open_bundle
 from genomed.kernels.packed import unpack_rows
-from genomed.schema import TABLES
 from genomed.stats.adjustment import fit_adjustment, z_norm1, z_norm2
 from genomed.stats.projection import project
 from genomed.steps import risk as step
+from genomed.tables import TABLES
 
 SIZES = (400, 400, 400)  # reference people of each population
 OURS = (150, 150, 150)

@@ -13,10 +13,10 @@ from datafiles import REPOSITORY
 
 from genomed.errors import GenomedError, InputError, OutputError, UsageError
 from genomed.ledger import STRUCTURE
-from genomed.schema import TABLES
 from genomed.settings import ConvertSettings, StructureSettings
 from genomed.steps.convert import ConvertInputs, run_convert
 from genomed.steps.structure import StructureInputs, run_structure
+from genomed.tables import TABLES
 
 EXAMPLE = REPOSITORY / "examples" / "data"
 DEFAULTS = StructureSettings()

@@ -10,11 +10,11 @@ from datafiles import REPOSITORY
 
 from genomed.errors import BuildError, CoverageError, InputError, UsageError
 from genomed.io.bundle import open_bundle
-from genomed.schema import TABLES
 from genomed.settings import ConvertSettings, StructureSettings
 from genomed.steps.convert import ConvertInputs, run_convert
 from genomed.steps.structure import StructureInputs, run_structure
 from genomed.steps.structure_reference import build_reference
+from genomed.tables import TABLES
 
 EXAMPLE = REPOSITORY / "examples" / "data"
 DEFAULTS = StructureSettings()
