@@ -16,13 +16,6 @@ Nothing is pickled. Opening checks every digest, and refuses what it does not kn
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
-import weakref
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,30 +24,33 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from genomed.errors import BuildError, InputError, OutputError
-from genomed.io.model_pack import zip_bundle
+from genomed.errors import BuildError, InputError
 from genomed.io.outputs import OutputDirectory
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.pgen_writer import PgenWriter
 from genomed.io.psam import psam_text
 from genomed.io.pvar import PvarPart, write_pvar
+from genomed.io.sealed import Seal, Sealed, open_sealed, write_sealed
 from genomed.schema import BUILDS, AncestryModel, Gaussians, Pca
 
-__all__ = ["FORMAT_VERSION", "ReferenceBundle", "open_bundle", "write_bundle"]
+__all__ = ["ReferenceBundle", "open_bundle", "write_bundle"]
 
-FORMAT_VERSION = 1
-
-CARD = "bundle.json"
-FILES = (
-    "reference.pgen",
-    "reference.pvar",
-    "reference.psam",
-    "labels.tsv",
-    "pcs.parquet",
-    "loadings.parquet",
-    "gaussians.parquet",
+SEAL = Seal(
+    kind="reference",
+    what="a reference bundle",
+    remedy="make one with `genomed structure reference`",
+    card="bundle.json",
+    version=1,
+    files=(
+        "reference.pgen",
+        "reference.pvar",
+        "reference.psam",
+        "labels.tsv",
+        "pcs.parquet",
+        "loadings.parquet",
+        "gaussians.parquet",
+    ),
 )
-_MAX_CARD_BYTES = 1 << 24
 _LABELS = ("sample", "population", "superpopulation")
 _LOCUS = ("row", "contig", "position", "id", "ref", "alt")
 
@@ -85,7 +81,7 @@ class ReferenceBundle:
     components: Pca
     ancestry: AncestryModel
     facts: Mapping[str, Any]
-    _files: _Files = field(repr=False)
+    _sealed: Sealed = field(repr=False)
 
     @property
     def loadings(self) -> pl.DataFrame:
@@ -96,7 +92,7 @@ class ReferenceBundle:
 
     def store(self) -> PackedStore:
         """The reference people's calls."""
-        return open_store(self._files.directory / "reference.pgen")
+        return open_store(self._sealed.directory / "reference.pgen")
 
 
 def write_bundle(
@@ -139,19 +135,50 @@ def write_bundle(
     if not _same_standards(components, ancestry):
         raise ValueError("components and ancestry are not standardised by the same people")
     components = replace(components, centre=ancestry.centre, scale=ancestry.scale)
-    if out.suffix == ".zip":
-        with tempfile.TemporaryDirectory(prefix=".genomed-", dir=_parent(out)) as scratch:
-            directory = Path(scratch) / "bundle"
-            _write_directory(
-                directory, name, build, store, rows, labels, pcs, used, components, ancestry,
-                facts or {}, threads,
-            )  # fmt: skip
-            zip_bundle(directory, out)
-    else:
-        _write_directory(
-            out, name, build, store, rows, labels, pcs, used, components, ancestry, facts or {},
-            threads,
-        )  # fmt: skip
+    people = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
+    scores = {f"PC{i + 1}": column for i, column in enumerate(pcs.T)}
+
+    def fill(directory: OutputDirectory) -> dict[str, Any]:
+        _write_store(directory, store, threads)
+        named = labels.select(_LABELS)
+        directory.write_tsv(
+            "labels.tsv", people.join(named, on="sample", how="left", maintain_order="left")
+        )
+        table = people.with_columns(
+            pl.Series("used", used), **{k: pl.Series(v) for k, v in scores.items()}
+        )
+        directory.write_parquet("pcs.parquet", table, {})
+        loci = _loadings(store, rows, components, ancestry)
+        directory.write_parquet("loadings.parquet", loci, {})
+        directory.write_parquet("gaussians.parquet", _gaussians(ancestry), {})
+        return {**(facts or {}), **_card(name, build, store, len(rows), components, ancestry)}
+
+    write_sealed(out, SEAL, fill)
+
+
+def _card(
+    name: str,
+    build: str,
+    store: PackedStore,
+    n_loci: int,
+    components: Pca,
+    ancestry: AncestryModel,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "build": build,
+        "n_people": len(store.samples),
+        "n_variants": len(store.variants),
+        "n_loci": n_loci,
+        "components": {
+            "eigenvalues": components.eigenvalues.tolist(),
+            "shrinkage": components.shrinkage.tolist(),
+            "n_variants": components.n_variants,
+            "method": components.method,
+            "angle": components.angle,
+        },
+        "temperature": ancestry.gaussians.temperature,
+    }
 
 
 def _spread(components: Pca, rows: np.ndarray, onto: np.ndarray) -> Pca:
@@ -180,80 +207,10 @@ def _same_standards(components: Pca, ancestry: AncestryModel) -> bool:
     )
 
 
-def _parent(out: Path) -> Path:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}); try another --out") from (
-            None
-        )
-    return out.parent
-
-
-def _write_directory(
-    out: Path,
-    name: str,
-    build: str,
-    store: PackedStore,
-    rows: np.ndarray,
-    labels: pl.DataFrame,
-    pcs: np.ndarray,
-    used: np.ndarray,
-    components: Pca,
-    ancestry: AncestryModel,
-    facts: Mapping[str, Any],
-    threads: int,
-) -> None:
-    people = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
-    labels = people.join(labels.select(_LABELS), on="sample", how="left", maintain_order="left")
-    scores = {f"PC{i + 1}": column for i, column in enumerate(pcs.T)}
-    with OutputDirectory(out) as directory:
-        made = _write_store(directory, store, threads)
-        directory.write_tsv("labels.tsv", labels)
-        table = people.with_columns(pl.Series("used", used), **{k: pl.Series(v) for k, v in
-                                    scores.items()})  # fmt: skip
-        directory.write_parquet("pcs.parquet", table, {})
-        directory.write_parquet(
-            "loadings.parquet", _loadings(store, rows, components, ancestry), {}
-        )
-        directory.write_parquet("gaussians.parquet", _gaussians(ancestry), {})
-        digests = {
-            file: {"bytes": path.stat().st_size, "sha256": _digest(path)}
-            for file, path in ((file, made / file) for file in FILES)
-        }
-        card = {
-            "kind": "reference",
-            "format": FORMAT_VERSION,
-            "name": name,
-            "build": build,
-            "n_people": len(store.samples),
-            "n_variants": len(store.variants),
-            "n_loci": len(rows),
-            "components": {
-                "eigenvalues": components.eigenvalues.tolist(),
-                "shrinkage": components.shrinkage.tolist(),
-                "n_variants": components.n_variants,
-                "method": components.method,
-                "angle": components.angle,
-            },
-            "temperature": ancestry.gaussians.temperature,
-            "files": digests,
-            **{key: value for key, value in facts.items() if key not in _RESERVED},
-        }
-        directory.write_text(CARD, json.dumps(card, indent=1) + "\n")
-
-
-_RESERVED = {
-    "kind", "format", "name", "build", "n_people", "n_variants", "n_loci", "components",
-    "temperature", "files",
-}  # fmt: skip
-
-
-def _write_store(directory: OutputDirectory, store: PackedStore, threads: int) -> Path:
-    """Write the three files of the store; returns the directory they are made in."""
+def _write_store(directory: OutputDirectory, store: PackedStore, threads: int) -> None:
+    """Write the three files of the store."""
     with directory.explained():
-        path = directory.place("reference.pgen")
-        writer = PgenWriter(path, len(store.samples), threads=threads)
+        writer = PgenWriter(directory.place("reference.pgen"), len(store.samples), threads=threads)
         for block in store.blocks(threads=threads):
             writer.write_packed(block.words)
         writer.close()
@@ -261,7 +218,6 @@ def _write_store(directory: OutputDirectory, store: PackedStore, threads: int) -
         part.append(store.variants.with_columns(pl.col("id").fill_null(".")).drop("row"))
         write_pvar(directory.place("reference.pvar"), [part], [])
     directory.write_text("reference.psam", psam_text(store.people))
-    return path.parent
 
 
 def _loadings(
@@ -289,40 +245,22 @@ def _gaussians(ancestry: AncestryModel) -> pl.DataFrame:
     )
 
 
-class _Files:
-    """The files of a bundle in a directory; one from a .zip lasts as long as this object."""
-
-    def __init__(self, path: Path) -> None:
-        self.directory = path
-        if not path.is_dir():
-            self.directory = Path(tempfile.mkdtemp(prefix="genomed-bundle-"))
-            weakref.finalize(self, shutil.rmtree, self.directory, True)
-
-
 def open_bundle(path: Path, *, build: str | None = None) -> ReferenceBundle:
     """Open a bundle, having checked all of its files.
 
     build : raise a BuildError unless it is on this one
     Raises InputError, with the remedy, for a bundle that is damaged, changed or of another format.
     """
-    files = _Files(path)
-    if path.is_dir():
-        card = _card(path, _read(path / CARD, path))
-        for file in FILES:
-            if not (path / file).is_file():
-                raise InputError(f"{path}: {file} is missing; copy the whole bundle again")
-    else:
-        card = _unzip(path, files.directory)
-    for file, promised in card["files"].items():
-        if _digest(files.directory / file) != promised["sha256"]:
-            raise InputError(f"{path}: {file} was changed or damaged; copy the bundle again")
-    if build not in (None, card["build"]):
+    sealed = open_sealed(path, SEAL)
+    if sealed.card.get("build") not in BUILDS:
+        raise InputError(f"{path}: {SEAL.card} names no genome build; make the bundle again")
+    if build not in (None, sealed.card["build"]):
         raise BuildError(
-            f"{path} is on {card['build']}, but {build} is needed; make one on {build} with "
+            f"{path} is on {sealed.card['build']}, but {build} is needed; make one on {build} with "
             "`genomed structure reference`"
         )
     try:
-        return _loaded(path, files, card)
+        return _loaded(sealed)
     except (KeyError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: does not hold what a bundle must ({why}); make it again") from (
@@ -330,77 +268,8 @@ def open_bundle(path: Path, *, build: str | None = None) -> ReferenceBundle:
         )
 
 
-def _read(file: Path, bundle: Path) -> bytes:
-    try:
-        if file.stat().st_size > _MAX_CARD_BYTES:
-            raise InputError(f"{bundle}: {CARD} is too large for one; make the bundle again")
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{bundle}: is no reference bundle, {CARD} cannot be read ({error.strerror}); make one "
-            "with `genomed structure reference`"
-        ) from None
-
-
-def _card(path: Path, text: bytes) -> dict[str, Any]:
-    """What bundle.json says, if this version can read such a bundle."""
-    try:
-        card = json.loads(text)
-        kind, version = card["kind"], card["format"]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: {CARD} is damaged; copy the bundle again") from None
-    if kind != "reference":
-        raise InputError(f"{path}: is a bundle of kind {kind!r}, and a reference is needed")
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"{path}: is of format {version!r}, and this genomed reads {FORMAT_VERSION}; use the "
-            "genomed that made it, or make it again"
-        )
-    files = card.get("files")
-    if (
-        card.get("build") not in BUILDS
-        or not isinstance(files, dict)
-        or set(files) != set(FILES)
-        or not all(isinstance(f, dict) and {"bytes", "sha256"} <= f.keys() for f in files.values())
-    ):
-        raise InputError(f"{path}: {CARD} does not list a bundle's files; make the bundle again")
-    return dict(card)
-
-
-def _unzip(path: Path, target: Path) -> dict[str, Any]:
-    """Copy the files that a bundle has, and refuse an archive with any others."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist()]
-            odd = sorted(set(names) - {CARD, *FILES}) or [n for n in names if names.count(n) > 1]
-            if odd:
-                raise InputError(f"{path}: {odd[0][:200]!r} has no place in a reference bundle")
-            if set(names) != {CARD, *FILES}:
-                absent = sorted({CARD, *FILES} - set(names))[0]
-                raise InputError(f"{path}: is no whole reference bundle, {absent} is missing")
-            if archive.getinfo(CARD).file_size > _MAX_CARD_BYTES:
-                raise InputError(f"{path}: {CARD} is too large for one; make the bundle again")
-            card = _card(path, archive.read(CARD))
-            for file in FILES:
-                if archive.getinfo(file).file_size != card["files"][file]["bytes"]:
-                    raise InputError(f"{path}: {file} was changed or damaged; copy it again")
-                with archive.open(file) as source, (target / file).open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
-            return card
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a reference bundle ({error}); copy it again, or make one "
-            "with `genomed structure reference`"
-        ) from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _loaded(path: Path, files: _Files, card: dict[str, Any]) -> ReferenceBundle:
-    directory = files.directory
+def _loaded(sealed: Sealed) -> ReferenceBundle:
+    directory, card = sealed.directory, sealed.card
     schema = dict.fromkeys(_LABELS, pl.Utf8)
     labels = pl.read_csv(directory / "labels.tsv", separator="\t", schema=schema)
     table = pl.read_parquet(directory / "pcs.parquet")
@@ -424,8 +293,8 @@ def _loaded(path: Path, files: _Files, card: dict[str, Any]) -> ReferenceBundle:
         angle=float(facts["angle"]),
     )
     return ReferenceBundle(
-        path, str(card["name"]), card["build"], labels, pcs, used,
-        loadings.select(_LOCUS), components, ancestry, card, files,
+        sealed.path, str(card["name"]), card["build"], labels, pcs, used,
+        loadings.select(_LOCUS), components, ancestry, card, sealed,
     )  # fmt: skip
 
 

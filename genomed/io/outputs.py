@@ -94,6 +94,11 @@ class OutputDirectory:
         self._names.append(name)
         return self._temporary / name
 
+    def made(self, name: str) -> Path:
+        """Where a file that was written lies for now."""
+        assert self._temporary is not None
+        return self._temporary / name
+
     def scratch(self, name: str) -> Path:
         """A new directory that is gone when the files are moved."""
         assert self._temporary is not None

@@ -141,12 +141,12 @@ def edited(folder: Path, **changes: object) -> None:
     [
         (changed_byte, "reference.pgen was changed or damaged"),
         (lambda f: (f / "pcs.parquet").unlink(), "pcs.parquet is missing"),
-        (lambda f: (f / "bundle.json").unlink(), "is no reference bundle"),
+        (lambda f: (f / "bundle.json").unlink(), "is not a reference bundle"),
         (lambda f: (f / "bundle.json").write_text("{"), "bundle.json is damaged"),
         (lambda f: (f / "bundle.json").write_text("[]"), "bundle.json is damaged"),
         (lambda f: edited(f, kind="model"), "of kind 'model'"),
         (lambda f: edited(f, format=2), "of format 2, and this genomed reads 1"),
-        (lambda f: edited(f, build="hg12"), "does not list a bundle's files"),
+        (lambda f: edited(f, build="hg12"), "names no genome build"),
         (lambda f: edited(f, files={"../x": {}}), "does not list a bundle's files"),
         (lambda f: edited(f, components={}), "does not hold what a bundle must"),
         (lambda f: edited(f, n_people=3), "labels and scores are of different people"),
@@ -206,7 +206,7 @@ def test_what_is_no_bundle_is_refused(made: Path, tmp_path: Path) -> None:
         open_bundle(cut)
     with pytest.raises(InputError, match="cannot be read as a reference bundle"):
         open_bundle(tmp_path / "absent.zip")
-    with pytest.raises(InputError, match="is no reference bundle"):
+    with pytest.raises(InputError, match="is not a reference bundle"):
         open_bundle(tmp_path)
 
 
