@@ -37,7 +37,7 @@ demo: $(VENV)/.installed
 	$(BIN)/genomed risk examples/data/cohort.vcf.gz --out demo-out
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -26,7 +26,6 @@ IMPORT_NAMES = {"scikit-allel": "allel", "scikit-learn": "sklearn", "zlib-ng": "
 AHEAD_OF_USE = {
     "plotly",
     "pydantic",
-    "safetensors",
     "scikit-allel",
     "scikit-learn",
     "scipy",
