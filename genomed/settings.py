@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 __all__ = [
     "OUTLIER_COLUMNS",
     "ConvertSettings",
+    "DesignSettings",
     "QcSettings",
     "RiskSettings",
     "RohSettings",
+    "SplitSettings",
     "StructureSettings",
+    "TraitSettings",
 ]
 
 
@@ -179,3 +182,85 @@ class QcSettings:
     outlier_columns: tuple[str, ...] = ()
     # Least samples of a group in which there can be outliers (ours).
     min_group: int = 20
+
+
+@dataclass(frozen=True)
+class TraitSettings:
+    """What a trait must have to be learned from."""
+
+    # Number that says that a value is missing (plink's); None for none.
+    missing_code: float | None = -9.0
+    # Folds of cross-validation, and the least cases and controls, events, or values in each.
+    n_folds: int = 5
+    min_per_fold: int = 4
+    # Fewer cases, controls or events than this are warned of.
+    few: int = 100
+
+
+@dataclass(frozen=True)
+class DesignSettings:
+    """How covariates become numbers."""
+
+    # Categories with more levels than this become numbers of levels, for embeddings.
+    max_one_hot: int = 12
+    # Levels of fewer people than this are pooled; so few missing values get no column.
+    min_level: int = 10
+    # Standardised values end here, in standard deviations.
+    max_sd: float = 10.0
+    # A column goes where the others leave less than this share of its standard deviation.
+    collinear: float = 1e-3
+    # A covariate that tells a trait with a larger AUROC or r2 is warned of.
+    leak: float = 0.98
+    # Least people with a dated code for it to have a number of its own.
+    min_code: int = 10
+    # Most dated codes of a person; the latest stay.
+    max_codes: int = 256
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Who is set aside for the test, and who is held out together."""
+
+    n_folds: int = 5
+    # Share of people set aside, 0 to 1, where no table says who.
+    test_fraction: float = 0.2
+    # People with at least this kinship are held out together (the border of the third degree).
+    min_kinship: float = 0.0442
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What decides a model, apart from the people and their traits."""
+
+    # Genome build of the store; None tells it from the contigs' lengths.
+    build: str | None = None
+    # Least minor allele frequency among those learned from, 0 to 0.5, and least share of samples
+    # with a call.
+    min_maf: float = 0.01
+    min_call_rate: float = 0.95
+    # Share of the people set aside for the test, 0 to below 1, where no split is given.
+    test_fraction: float = 0.2
+    # Folds of cross-validation: every stage is judged on people it was not fitted to.
+    n_folds: int = 5
+    seed: int = 1
+    # Kinship above which two people are never on both sides of a fold (the second degree).
+    max_kinship: float = 0.0884
+    # Stages beyond the linear one that may be tried.
+    stages: tuple[str, ...] = ("dominance", "pairs", "covariates", "net")
+    # A stage is kept when its gain out of fold is this many standard errors.
+    accept_z: float = 2.0
+    # Near pairs: at most so far apart, in base pairs and in variants.
+    pair_window_bp: int = 1_000_000
+    pair_window_variants: int = 50
+    # Variants above which distant pairs are not screened; the work grows with their square.
+    max_screened_variants: int = 60_000
+    # Most pairs in a model, and most variants that the net reads as hubs.
+    max_pairs: int = 256
+    max_hubs: int = 64
+    # Intervals hold this share of people, 0 to 1.
+    interval: float = 0.9
+    # Prevalence of a binary trait in those who will be scored; None is that of the cohort.
+    prevalence: float | None = None
+    traits: TraitSettings = field(default_factory=TraitSettings)
+    design: DesignSettings = field(default_factory=DesignSettings)

@@ -46,14 +46,21 @@ class TextTable:
     source_line: np.ndarray
 
 
-def read_text_table(path: Path, known_columns: frozenset[str] = frozenset()) -> TextTable:
+def read_text_table(
+    path: Path,
+    known_columns: frozenset[str] = frozenset(),
+    column_names: list[str] | None = None,
+) -> TextTable:
     """Read a tab, comma or blank separated table; raise InputError where it is not one.
 
     known_columns : lower-case column names; a line that starts with ``#`` is the line of column
                     names, not a comment, when its first word is one of these
+    column_names  : of a file that has no line of them
     """
     body = _one_kind_of_line_end(_checked_text(path, read_plain_bytes(path)))
     header, header_line, names_text, start = _read_header(path, body, known_columns)
+    if column_names is not None:  # what was taken for column names is the first row
+        header_line, start = header_line - 1, body.rfind(b"\n", 0, start - 1) + 1
     stop = len(body)
     while body.endswith(b"\n", start, stop):
         stop -= 1
@@ -63,7 +70,8 @@ def read_text_table(path: Path, known_columns: frozenset[str] = frozenset()) -> 
     separator = _separator(names_text)
     if separator == b" ":
         names_text, rows = " ".join(names_text.split()), _single_blanks(rows)
-    names = _column_names(path, header_line, names_text.split(separator.decode()))
+    names = column_names or names_text.split(separator.decode())
+    names = _column_names(path, header_line, names)
     source_line = header_line + 1 + np.arange(rows.count(b"\n") + 1, dtype=np.int64)
     if b"\n\n" in rows or rows.startswith(b"\n"):
         rows, source_line = _without_empty_lines(rows, source_line)
