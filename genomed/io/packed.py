@@ -17,8 +17,7 @@ from genomed.io.bed import bed_variants
 from genomed.io.people import read_people
 from genomed.io.pgen_index import read_index
 from genomed.io.plink_tables import VariantTable, companion_paths, read_samples
-from genomed.io.selection import RowSelector, keep_samples
-from genomed.io.variant_frame import Records, build_records
+from genomed.io.selection import keep_samples
 from genomed.kernels.packed import count_rows, keep_bits, take_samples
 from genomed.kernels.pgen_decode import count_records, decode_bed, decode_records
 from genomed.schema import PackedBlock, ReadCounts
@@ -29,14 +28,16 @@ CALLS_PER_PART = 1 << 22  # fewer are not worth another thread
 BED_MAGIC = 3  # bytes before the first row of a .bed
 
 
-def open_store(path: str | Path, *, samples: Sequence[str] | None = None) -> PackedStore:
+def open_store(
+    path: str | Path, *, samples: Sequence[str] | None = None, threads: int = 1
+) -> PackedStore:
     """Open a .pgen or .bed, or the prefix that its three files share.
 
     samples : names to keep, in the order of the file; all by default
 
     An InputError names the file that is absent, damaged, or belongs to another fileset.
     """
-    return PackedStore(Path(path), samples=samples)
+    return PackedStore(Path(path), samples=samples, threads=threads)
 
 
 class PackedStore:
@@ -51,11 +52,14 @@ class PackedStore:
     people   : one row per sample: sample, family, father, mother, sex, phenotypes; see
                genomed.io.people
     variants : row Int64, contig (as spelt), position, id (null for "."), ref, alt ("C,G" for two)
+    several_alts : bool (variants,), whether a record has more than one ALT
     contigs  : name -> length or None, as the ##contig lines of a .pvar declare them
     notes    : what was read leniently, by code, as in ReadCounts.notes
     """
 
-    def __init__(self, path: Path, *, samples: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, samples: Sequence[str] | None = None, threads: int = 1
+    ) -> None:
         self.path, variants, people = companion_paths(path)
         table = read_samples(people)
         self._n_stored = len(table.names)
@@ -80,7 +84,8 @@ class PackedStore:
             raise InputError(f"{self.path}: no samples are left; check --samples")
         counts = ReadCounts(notes={"iid_repeated": self._n_stored} if table.renamed else {})
         listed = VariantTable(variants)
-        self.variants = _read_variants(listed, self.path, self.n_variants, counts)
+        self.variants = _read_variants(listed, self.path, self.n_variants, counts, threads)
+        self.several_alts = self.variants.drop_in_place("n_alts").to_numpy() > 1
         self.contigs = listed.contigs
         self.notes = counts.notes
 
@@ -237,28 +242,15 @@ def _parts(n_rows: int, n_samples: int, threads: int) -> list[slice]:
 
 
 def _read_variants(
-    table: VariantTable, genotypes: Path, n: int, counts: ReadCounts
+    table: VariantTable, genotypes: Path, n: int, counts: ReadCounts, threads: int
 ) -> pl.DataFrame:
     """The variant table, one row per record; it must list as many as the genotype file holds."""
-    path = table.path
-    selector = RowSelector(None, None)
-    records = Records.join([_no_records(), *table.iter_records(selector, counts, n)])
+    frame = table.read_all(counts, n, threads=threads)
     if counts.refused:
         raise InputError(
-            f"{path}: has {sum(counts.refused.values())} variants at a negative position; leave "
-            f"them out of {genotypes} with `plink2 --make-pgen`"
+            f"{table.path}: has {sum(counts.refused.values())} variants at a negative position; "
+            f"leave them out of {genotypes} with `plink2 --make-pgen`"
         )
-    try:
-        frame, not_utf8 = build_records(records, selector.contigs)
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{path}: {error}; the file is damaged, make it again") from None
-    if not_utf8:
-        counts.notes["not_utf8"] = 1
     if genotypes.suffix == ".bed":
         frame = frame.with_columns(pl.col("ref", "alt").replace("0", "."))
-    return frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-
-
-def _no_records() -> Records:
-    none = np.zeros(0, np.int64)
-    return Records(none, np.zeros(0, np.int32), none, none, b"", 0)
+    return frame.insert_column(0, pl.Series("row", np.arange(n)))

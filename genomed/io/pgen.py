@@ -93,7 +93,9 @@ class PgenReader:
         if not self.samples:
             raise InputError(f"{self.path}: no samples are left; check --samples")
         selector = RowSelector(region, wanted)
-        records = self._table.iter_records(selector, self.counts, self._header.n_variants)
+        records = self._table.iter_records(
+            selector, self.counts, self._header.n_variants, threads=self._threads
+        )
         frames = iter_frames(records, selector, self.counts, self._max_rows, self._table.path)
         offsets = self._offsets()
         with _Genotypes(self.path, self._header, offsets, self._kept, self._threads) as calls:

@@ -7,20 +7,24 @@ A .bim's column 5 (A1) is read as ALT and column 6 (A2) as REF, as plink2 does.
 from __future__ import annotations
 
 import io
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import polars as pl
 
 from genomed.errors import InputError
 from genomed.io.selection import OrderWatch, RowSelector
-from genomed.io.variant_frame import Records
+from genomed.io.variant_frame import Cells, Records, find_cells, text_columns
 from genomed.kernels import variant_rows
 from genomed.schema import ReadCounts
 
 __all__ = ["Companions", "SampleTable", "VariantTable", "companion_paths", "read_samples"]
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 1 << 20  # read at a time: it stays in the cache between the kernels
 
@@ -145,23 +149,77 @@ class VariantTable:
         self._field_of_column = self._read_layout()
 
     def iter_records(
-        self, selector: RowSelector, counts: ReadCounts, most: int
+        self, selector: RowSelector, counts: ReadCounts, most: int, *, threads: int = 1
     ) -> Iterator[Records]:
         """Yield the selected records of each block; count all of them.
 
         most : variants the genotype file has; one more, or one less at the end, is an InputError
         """
         scan = _Scan(self, selector, counts, most)
-        for block in self._iter_blocks():
-            yield scan.take(block)
+        for rows in self._in_threads(self._split, threads):
+            yield scan.take(rows)
         scan.finish()
+
+    def read_all(self, counts: ReadCounts, most: int, *, threads: int = 1) -> pl.DataFrame:
+        """All variants: contig, position, id (null for "."), ref, alt (with its commas), n_alts.
+
+        most : variants the genotype file has; any other number is an InputError
+        """
+        selector = RowSelector(None, None)
+        scan = _Scan(self, selector, counts, most)
+        codes, positions, cells = [], [], []
+        for rows, own in self._in_threads(self._split_and_join, threads):
+            codes.append(scan.see(rows))
+            positions.append(rows.position)
+            cells.append(own)
+        scan.finish()
+        if any(own.not_utf8 for own in cells):
+            counts.notes["not_utf8"] = 1
+        code = np.concatenate([np.zeros(0, np.int32), *codes])
+        position = np.concatenate([np.zeros(0, np.int64), *positions])
+        contig = pl.Series("contig", selector.contigs, dtype=pl.String).gather(code)
+        n_alts = np.concatenate([np.zeros(0, np.int64), *(own.n_alts for own in cells)])
+        numbers = pl.Series("position", position), pl.Series("n_alts", n_alts)
+        return pl.DataFrame([contig, numbers[0], *text_columns(cells), numbers[1]])
 
     def survey(self) -> tuple[list[str], np.ndarray]:
         """Contig names in order of appearance, and the number of ALTs of every variant (int32)."""
         selector = RowSelector(None, None)
         scan = _Scan(self, selector, ReadCounts(), 2**62)
-        alts = [scan.split(block).row_alts.copy() for block in self._iter_blocks()]
-        return selector.contigs, np.concatenate(alts) if alts else np.zeros(0, np.int32)
+        alts = [np.zeros(0, np.int32)]
+        for rows in self._in_threads(self._split, 1):
+            scan.number(rows)
+            alts.append(rows.row_alts)
+        return selector.contigs, np.concatenate(alts)
+
+    def _in_threads(self, work: Callable[[np.ndarray], T], threads: int) -> Iterator[T]:
+        """Do something with each block, and yield what comes of it in the order of the file."""
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            ahead: deque[Future[T]] = deque()
+            for block in self._iter_blocks():
+                ahead.append(pool.submit(work, block.copy()))
+                if len(ahead) > threads + 1:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _split(self, text: np.ndarray) -> _Rows:
+        """Find the fields of a block's rows."""
+        n = int(np.count_nonzero(text == variant_rows.NEWLINE))
+        start = np.empty((n, variant_rows.N_FIELDS), np.int32)
+        stop = np.empty_like(start)
+        position, new_contig = np.empty(n, np.int64), np.empty(n, np.bool_)
+        alts = np.empty(n, np.int32)
+        n, faulty, n_crlf = variant_rows.split_rows(
+            text, self._field_of_column, start, stop, position, new_contig, alts
+        )
+        return _Rows(
+            text, start[:n], stop[:n], position[:n], new_contig[:n], alts[:n], faulty, n_crlf
+        )
+
+    def _split_and_join(self, text: np.ndarray) -> tuple[_Rows, Cells]:
+        rows = self._split(text)
+        return rows, find_cells(_join(rows, np.arange(len(rows.position))), len(rows.position))
 
     def _iter_blocks(self) -> Iterator[np.ndarray]:
         """Whole lines after the header, uint8, each ending with a line feed; buffers are reused."""
@@ -224,18 +282,20 @@ class VariantTable:
 
 
 class _Rows(NamedTuple):
-    """What split_rows found in one block; views of reused arrays."""
+    """What split_rows found in one block."""
 
     text: np.ndarray
     field_start: np.ndarray
     field_stop: np.ndarray
     position: np.ndarray
-    contig_code: np.ndarray
+    new_contig: np.ndarray
     row_alts: np.ndarray
+    faulty: int
+    n_crlf: int
 
 
 class _Scan:
-    """One pass over a variant table: reused arrays, and what must be carried between blocks."""
+    """One pass over a variant table: what must be carried between blocks."""
 
     def __init__(
         self, table: VariantTable, selector: RowSelector, counts: ReadCounts, most: int
@@ -244,91 +304,74 @@ class _Scan:
         self._selector = selector
         self._counts = counts
         self._most = most
-        self._capacity = 0
         self._n_rows = 0
         self._order = OrderWatch()
 
-    def split(self, text: np.ndarray) -> _Rows:
-        """Find the fields of a block's rows and number their contigs."""
-        self._reserve(len(text) // 10 + 1)
-        n, faulty, n_crlf = variant_rows.split_rows(
-            text,
-            self._table._field_of_column,
-            self._start,
-            self._stop,
-            self._position,
-            self._new_contig,
-            self._row_alts,
-        )
-        if faulty >= 0:
-            self._refuse(faulty)
-        _note(self._counts, "crlf", n_crlf)
-        codes = np.empty(n, np.int32)
-        changes = np.flatnonzero(self._new_contig[:n])
-        for first, stop in zip(changes, [*changes[1:], n], strict=True):
-            name = bytes(text[self._start[first, 0] : self._stop[first, 0]])
-            codes[first:stop] = self._selector.code(name.decode(errors="backslashreplace"))
-        rows = _Rows(
-            text,
-            self._start[:n],
-            self._stop[:n],
-            self._position[:n],
-            codes,
-            self._row_alts[:n],
-        )
-        self._n_rows += n
-        return rows
-
-    def take(self, text: np.ndarray) -> Records:
-        """Select and count the rows of a block."""
-        before = self._n_rows
-        rows = self.split(text)
+    def number(self, rows: _Rows) -> np.ndarray:
+        """The contigs of the next rows: int32 codes of the selector."""
+        if rows.faulty >= 0:
+            self._refuse(rows.faulty)
+        _note(self._counts, "crlf", rows.n_crlf)
         n = len(rows.position)
-        if self._n_rows > self._most:
-            self._disagree(f"more than the {self._most}")
+        codes = np.empty(n, np.int32)
+        changes = np.flatnonzero(rows.new_contig)
+        for first, stop in zip(changes, [*changes[1:], n], strict=True):
+            name = bytes(rows.text[rows.field_start[first, 0] : rows.field_stop[first, 0]])
+            codes[first:stop] = self._selector.code(name.decode(errors="backslashreplace"))
+        self._n_rows += n
+        return codes
+
+    def take(self, rows: _Rows) -> Records:
+        """Select and count the next rows."""
+        before = self._n_rows
+        codes = self.number(rows)
+        self._check_number()
+        n = len(codes)
         ref_length = rows.field_stop[:, variant_rows.REF] - rows.field_start[:, variant_rows.REF]
         chosen = self._selector.select(
-            text,
-            rows.contig_code,
+            rows.text,
+            codes,
             rows.position,
             rows.position + ref_length - 1,
             rows.field_start[:, variant_rows.ID],
             rows.field_stop[:, variant_rows.ID],
         )
         placed = chosen[rows.position[chosen] >= 0]
-        self._count(rows, len(chosen) - len(placed), n - len(chosen))
+        self._count(rows, codes, len(chosen) - len(placed), n - len(chosen))
         return Records(
             placed + before + 1,
-            rows.contig_code[placed],
-            rows.position[placed].copy(),
+            codes[placed],
+            rows.position[placed],
             np.zeros(len(placed), np.int64),
             _join(rows, placed),
             int(rows.row_alts[placed].sum()),
         )
+
+    def see(self, rows: _Rows) -> np.ndarray:
+        """Count the next rows, all of which are wanted; their contigs: int32 codes."""
+        codes = self.number(rows)
+        self._check_number()
+        self._count(rows, codes, int(np.count_nonzero(rows.position < 0)), 0)
+        return codes
 
     def finish(self) -> None:
         """Check the number of variants against the genotype file."""
         if self._n_rows != self._most:
             self._disagree(f"{self._n_rows}, not the {self._most}")
 
-    def _count(self, rows: _Rows, n_unplaced: int, n_passed_over: int) -> None:
+    def _check_number(self) -> None:
+        if self._n_rows > self._most:
+            self._disagree(f"more than the {self._most}")
+
+    def _count(self, rows: _Rows, codes: np.ndarray, n_unplaced: int, n_passed_over: int) -> None:
         counts = self._counts
-        n = len(rows.position)
+        n = len(codes)
         counts.n_records += n
         counts.n_passed_over += n_passed_over
         counts.n_emitted += n - n_passed_over - n_unplaced
         if n_unplaced:
             counts.refused["no_position"] = counts.refused.get("no_position", 0) + n_unplaced
-        self._order.see(counts, rows.contig_code, rows.position)
-
-    def _reserve(self, rows: int) -> None:
-        if rows > self._capacity:
-            self._capacity = rows
-            self._start = np.empty((rows, variant_rows.N_FIELDS), np.int32)
-            self._stop = np.empty_like(self._start)
-            self._position = np.empty(rows, np.int64)
-            self._new_contig = np.empty(rows, np.bool_)
-            self._row_alts = np.empty(rows, np.int32)
+        self._order.see(counts, codes, rows.position)
 
     def _refuse(self, row: int) -> None:
         raise InputError(
@@ -344,8 +387,12 @@ class _Scan:
 
 
 def _join(rows: _Rows, chosen: np.ndarray) -> bytes:
-    lengths = rows.field_stop[chosen, 2:] - rows.field_start[chosen, 2:]
-    out = np.empty(int(lengths.sum()) + 3 * len(chosen), np.uint8)
+    if len(chosen) == len(rows.position):
+        room = len(rows.text)  # a cell and what follows it were there already
+    else:
+        lengths = rows.field_stop[chosen, 2:] - rows.field_start[chosen, 2:]
+        room = int(lengths.sum()) + 3 * len(chosen)
+    out = np.empty(room, np.uint8)
     n = variant_rows.join_fields(rows.text, rows.field_start, rows.field_stop, chosen, out)
     return out[:n].tobytes()
 

@@ -1,6 +1,6 @@
 """The `variants` frame of a batch, from the joined text of its records and arrays beside it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -9,22 +9,28 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
+from genomed.io.arrow_text import text_column
 from genomed.io.selection import RowSelector
+from genomed.kernels.variant_rows import INLINE, view_cells
 from genomed.schema import MISSING, ReadCounts
 from genomed.tables import TABLES
 
 __all__ = [
     "MAX_BATCH_ROWS",
+    "Cells",
     "Records",
     "batch_rows",
     "build_frame",
-    "build_records",
     "called_dosage",
+    "find_cells",
     "iter_frames",
+    "text_columns",
     "whole_records",
 ]
 
 MAX_BATCH_ROWS = 1 << 16  # a batch has no more rows than this, however few samples there are
+
+MOST_BYTES = 1 << 31  # of text whose places fit a view
 
 _COLUMNS = tuple(TABLES["variants"])
 
@@ -65,55 +71,75 @@ def batch_rows(n_samples: int, max_batch_bytes: int) -> int:
     return min(MAX_BATCH_ROWS, max(1, max_batch_bytes // max(n_samples, 1)))
 
 
+class Cells(NamedTuple):
+    """ID, REF and ALT of some records, as a kernel has found them in one text.
+
+    text     : bytes, UTF-8; undecodable bytes of the source appear as \\xNN
+    views    : uint32 (3, records, 4), Arrow views of the three cells
+    valid    : bool (3, records), False for an empty cell, and for an ID "."
+    n_alts   : int64 (records,), 0 where ALT is "."
+    not_utf8 : whether the source was not UTF-8
+    """
+
+    text: bytes
+    views: np.ndarray
+    valid: np.ndarray
+    n_alts: np.ndarray
+    not_utf8: bool
+
+
+def find_cells(text: bytes, n: int) -> Cells:
+    """Find the cells of n records in their joined text (Records.text).
+
+    Raises ValueError when the text does not have one line with three cells per record.
+    """
+    text, not_utf8 = _as_utf8(text)
+    if len(text) >= MOST_BYTES:
+        raise ValueError(f"{len(text)} bytes of IDs and alleles are too many to be held at once")
+    views, valid = np.empty((3, n, 4), np.uint32), np.empty((3, n), np.bool_)
+    n_alts = np.empty(n, np.int64)
+    if view_cells(np.frombuffer(text, np.uint8), views, valid, n_alts) != n:
+        raise ValueError("an ID or allele holds a tab or a line feed")
+    return Cells(text, views, valid, n_alts, not_utf8)
+
+
+def text_columns(parts: Sequence[Cells]) -> list[pl.Series]:
+    """Columns id (null for "."), ref and alt (with its commas) of cells that follow each other."""
+    texts = [part.text for part in parts]
+    views = np.empty((3, sum(len(part.n_alts) for part in parts), 4), np.uint32)
+    valid = np.empty(views.shape[:2], np.bool_)
+    first = 0
+    for number, part in enumerate(parts):
+        rows = slice(first, first + len(part.n_alts))
+        views[:, rows] = part.views
+        views[:, rows, 2][part.views[:, :, 0] > INLINE] = number
+        valid[:, rows] = part.valid
+        first = rows.stop
+    names = ("id", "ref", "alt")
+    return [text_column(name, views[i], texts, valid[i]) for i, name in enumerate(names)]
+
+
 def build_frame(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame, bool]:
     """Columns of TABLES["variants"], one row per ALT; and whether some text was not UTF-8.
 
     Undecodable bytes appear as \\xNN. Raises ValueError when the text does not have one line with
     three fields per record.
     """
-    frame, not_utf8 = build_records(records, contig_names)
-    n_alts = (
-        pl.when(pl.col("alt") == ".").then(0).otherwise(pl.col("alt").str.count_matches(",") + 1)
-    )
+    cells = find_cells(records.text, len(records.number))
     block_end = pl.Series(records.reference_end)
     last = pl.col("position") + pl.col("ref").str.len_bytes().cast(pl.Int64) - 1
-    frame = frame.with_columns(
-        pl.Series("line", records.number),
-        n_alts.cast(pl.Int64).alias("n_alts"),
-        pl.when(block_end > 0).then(block_end).otherwise(last).alias("end_position"),
-    )
+    frame = pl.DataFrame(
+        [
+            pl.Series("contig", contig_names, dtype=pl.String).gather(records.contig),
+            pl.Series("position", records.position),
+            *text_columns([cells]),
+            pl.Series("line", records.number),
+            pl.Series("n_alts", cells.n_alts),
+        ]
+    ).with_columns(pl.when(block_end > 0).then(block_end).otherwise(last).alias("end_position"))
     if records.n_rows != len(frame):
         frame = frame.with_columns(pl.col("alt").str.split(",")).explode("alt")
-    return frame.select(_COLUMNS), not_utf8
-
-
-def build_records(records: Records, contig_names: list[str]) -> tuple[pl.DataFrame, bool]:
-    """One row per record, ALTs with their commas; and whether some text was not UTF-8.
-
-    Columns: contig, position, id, ref, alt. Raises ValueError as build_frame does.
-    """
-    text, not_utf8 = _as_utf8(records.text)
-    if len(records.number):
-        fields = pl.read_csv(
-            text,
-            separator="\t",
-            has_header=False,
-            new_columns=["id", "ref", "alt"],
-            infer_schema=False,
-            quote_char=None,
-        )
-    else:
-        fields = pl.DataFrame(schema=dict.fromkeys(["id", "ref", "alt"], pl.String))
-    if fields.shape != (len(records.number), 3):
-        raise ValueError("an ID or allele holds a tab or a line feed")
-    frame = fields.select(
-        pl.Series(contig_names, dtype=pl.String).gather(records.contig).alias("contig"),
-        pl.Series("position", records.position),
-        pl.when(pl.col("id") == ".").then(None).otherwise(pl.col("id")).alias("id"),
-        "ref",
-        "alt",
-    )
-    return frame, not_utf8
+    return frame.select(_COLUMNS), cells.not_utf8
 
 
 def _as_utf8(text: bytes) -> tuple[bytes, bool]:

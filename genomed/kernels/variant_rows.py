@@ -4,12 +4,13 @@ import numpy as np
 
 from genomed.kernels.native import inner, kernel, memchr
 
-__all__ = ["N_FIELDS", "join_fields", "split_rows"]
+__all__ = ["INLINE", "NEWLINE", "N_FIELDS", "join_fields", "split_rows", "view_cells"]
 
 CONTIG, POSITION, ID, REF, ALT = range(5)
 N_FIELDS = 5
 
-NEWLINE, SPACE, COMMA = np.uint8(10), np.uint8(32), np.uint8(44)
+TAB, NEWLINE, SPACE, COMMA, DOT = (np.uint8(c) for c in b"\t\n ,.")
+INLINE = 12  # bytes of a string that lies within its view
 MINUS, ZERO, NINE = np.uint8(45), np.uint8(48), np.uint8(57)
 
 
@@ -148,3 +149,58 @@ def join_fields(text, field_start, field_stop, rows, out):
             n += 1
             start = stop + 1
     return n
+
+
+@inner
+def _view(text, start, stop, view):
+    """Fill an Arrow view of one string: its length, then itself, or its first four bytes, the
+    number of its text (0) and its place there."""
+    length = stop - start
+    view[0] = length
+    n = length if length <= INLINE else 4
+    word = np.uint32(0)
+    for i in range(INLINE):
+        if i < n:
+            word |= np.uint32(text[start + i]) << np.uint32(8 * (i & 3))
+        if i & 3 == 3:
+            view[1 + (i >> 2)] = word
+            word = np.uint32(0)
+    if length > INLINE:
+        view[3] = start
+
+
+@kernel
+def view_cells(text, views, valid, n_alts):
+    """Find the three cells of every line that join_fields and its like have written.
+
+    text    : uint8, below 2**31 bytes; lines of ``ID <tab> REF <tab> ALT <line feed>``
+    views   : uint32 (3, rows, 4), filled: Arrow views of the cells, as little-endian machines have
+              them
+    valid   : bool (3, rows), filled: the cell is not empty, and an ID not "."
+    n_alts  : int64 (rows,), filled: ALTs, 0 where it is "."
+    returns : lines found, or -1 when there are more than rows, or one without exactly two tabs
+    """
+    rows = len(n_alts)
+    row = 0
+    cell = 0
+    start = 0
+    commas = 0
+    for i in range(len(text)):
+        c = text[i]
+        if c != TAB and c != NEWLINE:
+            commas += c == COMMA
+            continue
+        if row == rows or (c == NEWLINE) != (cell == 2):
+            return -1
+        _view(text, start, i, views[cell, row])
+        alone = i - start == 1 and text[start] == DOT
+        valid[cell, row] = i > start and not (cell == 0 and alone)
+        if cell < 2:
+            cell += 1
+        else:
+            n_alts[row] = 0 if alone else commas + 1
+            cell = 0
+            row += 1
+        commas = 0
+        start = i + 1
+    return row if start == len(text) else -1

@@ -16,7 +16,7 @@ from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
 from genomed.io.formats import cohort_format
 from genomed.io.packed import PackedStore, open_store
-from genomed.io.plink_tables import VariantTable, companion_paths
+from genomed.io.plink_tables import companion_paths
 from genomed.io.psam import unknown_people
 from genomed.kernels.packed import pack_rows
 from genomed.regions import Region, canonical_contig
@@ -87,9 +87,8 @@ class _Store(Source):
     def __init__(
         self, store: PackedStore, path: str, build: str | None, region: Region | None, threads: int
     ) -> None:
-        companions = companion_paths(store.path)
-        contigs = VariantTable(companions.variants).contigs
-        super().__init__(path, store.people, contigs, build, list(companions))
+        files = list(companion_paths(store.path))
+        super().__init__(path, store.people, store.contigs, build, files)
         self._store, self._threads = store, threads
         self._rows = _rows_in(store.variants, region)
         self._done = 0
@@ -161,8 +160,8 @@ def open_source(
     people = None
     files = [Path(path)]
     if cohort_format(path) in ("pgen", "bed"):
-        store = open_store(path, samples=samples)
-        if not store.variants["alt"].str.contains(",", literal=True).any():
+        store = open_store(path, samples=samples, threads=threads)
+        if not store.several_alts.any():
             return _Store(store, path, build, region, threads)
         people, files = store.people, list(companion_paths(store.path))
     reader = open_cohort(

@@ -67,7 +67,9 @@ class StructureSummary:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-def open_structure_store(path: str, samples: list[str] | None = None) -> PackedStore:
+def open_structure_store(
+    path: str, samples: list[str] | None = None, *, threads: int = 1
+) -> PackedStore:
     """Open a fileset by any of its files; an InputError where it is another format."""
     for ending, name in COMPANIONS.items():
         if path.endswith(ending):
@@ -77,7 +79,7 @@ def open_structure_store(path: str, samples: list[str] | None = None) -> PackedS
             f"{path}: not a genotype store, which can be read many times; make one with "
             f"`genomed convert {path} --out PREFIX` and give PREFIX"
         )
-    return open_store(path, samples=samples)
+    return open_store(path, samples=samples, threads=threads)
 
 
 def run_structure(
@@ -117,7 +119,9 @@ class _Run:
 
     def open(self, fingerprints: Fingerprints) -> None:
         """Open the store, and begin to digest all that is read."""
-        self.store = store = open_structure_store(self.inputs.store, self.inputs.samples)
+        self.store = store = open_structure_store(
+            self.inputs.store, self.inputs.samples, threads=self.threads
+        )
         self.files = [*companion_paths(store.path)]
         if self.inputs.groups and Path(self.inputs.groups).is_file():
             self.files.append(Path(self.inputs.groups))

@@ -108,8 +108,7 @@ def choose_variants(
     table = store.variants
     autosomal = table["contig"].is_in(_autosomes(table["contig"])).to_numpy()
     chosen.drop(np.flatnonzero(~autosomal), "not_autosomal")
-    several = table["alt"].str.contains(",", literal=True).fill_null(False).to_numpy()
-    chosen.drop(np.flatnonzero(several), "several_alts")
+    chosen.drop(np.flatnonzero(store.several_alts), "several_alts")
     _check_order(store, chosen.rows("kept"))
     chosen.drop(_repeated(table), "repeated")
     rows = chosen.rows("kept")
