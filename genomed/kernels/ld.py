@@ -181,9 +181,29 @@ def _next_over(planes, totals, removed, first, i, j, end, n_kept, limit):
     return end
 
 
+@inner
+def _next_marked(marks, removed, row, i, j, end):
+    """The first variant from j to end - 1, not removed, that is marked as over the limit; or end.
+
+    marks : uint64 (rows, words), bit k of row `row` stands for variant i + 1 + k
+    """
+    while j < end:
+        place = j - i - 1
+        left = marks[row, place >> 6] >> np.uint64(place & 63)
+        if left == 0:
+            j += 64 - (place & 63)
+            continue
+        lowest = left & (~left + ONE)
+        j += count_ones(lowest - ONE)
+        if j < end and not removed[j]:
+            return j
+        j += 1
+    return end
+
+
 @kernel
 def prune_windows(
-    planes, totals, n_kept, first, loaded, position, reach, window, step, limit,
+    planes, totals, marks, n_kept, first, loaded, position, reach, window, step, limit,
     major_frequency, removed, unchecked, start, tie,
 ):  # fmt: skip
     """Slide the window over a contig until it is done, or a variant is needed that is not loaded.
@@ -193,6 +213,9 @@ def prune_windows(
     until one removes nothing (what plink2 does, to the letter).
 
     planes, totals  : of the variants first .. loaded - 1 of the contig
+    marks           : uint64 (loaded - first, words): bit k of a variant's words tells whether it
+                      and the one k + 1 further on are over the limit. Without words, planes and
+                      totals tell; with words, those two are not looked at
     n_kept          : samples looked at
     position        : int64 (variants,), ascending where `reach` is used
     reach           : bases that a window spans behind its first variant, or -1 to use `window`
@@ -222,9 +245,11 @@ def prune_windows(
             for i in range(start, end):
                 if removed[i]:
                     continue
-                j = _next_over(
-                    planes, totals, removed, first, i, max(unchecked[i], i + 1), end, n_kept, limit
-                )
+                j = max(unchecked[i], i + 1)
+                if marks.shape[1] > 0:
+                    j = _next_marked(marks, removed, i - first, i, j, end)
+                else:
+                    j = _next_over(planes, totals, removed, first, i, j, end, n_kept, limit)
                 if j < end:
                     again = True
                     if major_frequency[i] > major_frequency[j] * tie:

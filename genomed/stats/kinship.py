@@ -6,7 +6,7 @@ called in both samples:
     1/2 - (4 IBS0 + het1 hom2 + hom1 het2) / (4 min(het1, het2))
 
 where IBS0 is opposite homozygotes and het1 all heterozygous calls of sample 1: what plink2
---make-king-table prints. Counts are whole numbers and do not depend on threads or blocks.
+--make-king-table prints. Counts are whole numbers and do not depend on threads, blocks or device.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -55,6 +55,7 @@ def king_table(
     *,
     threads: int = 1,
     min_kinship: float | None = None,
+    device: str = "cpu",
 ) -> pl.DataFrame:
     """Counts, kinship and relation of pairs of samples.
 
@@ -62,6 +63,8 @@ def king_table(
                   (plink2's choice). Where a record has several ALTs, they count as one
     min_kinship : pairs below it, and pairs without a kinship, are left out; None for all pairs.
                   Only the pairs that stay take memory
+    device      : "cpu"; "cuda", "cuda:1" count on that device; "torch" with torch on the CPU. The
+                  table is the same, to the last bit
     returns     : TABLES["kinship"], in the order of the store: sample2, for which sample1 comes
                   before
     """
@@ -69,12 +72,19 @@ def king_table(
         rows = autosomal_rows(store.variants)
     rows = np.ascontiguousarray(rows, np.int64)
     least = np.nan if min_kinship is None else float(min_kinship)
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        source = _Source(store, rows, pool, max(1, threads))
-        parts = [part for tile in _tiles(source) for part in _pairs_of_tile(source, tile, least)]
+    if device == "cpu":
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            source = _Source(store, rows, pool, max(1, threads))
+            tiles = tiles_of(source.n_samples, source.tile)
+            parts = [part for tile in tiles for part in _pairs_of_tile(source, tile, least)]
+            expected_ibs0 = source.expected_ibs0
+    else:
+        from genomed.stats.kinship_device import device_pairs  # noqa: PLC0415 - torch takes seconds
+
+        parts, expected_ibs0 = device_pairs(store, rows, least, device, threads)
     pair, counts, kinship = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((pair[:, 0], pair[:, 1]))
-    return _table(store.samples, pair[order], counts[order], kinship[order], source.expected_ibs0)
+    return _table(store.samples, pair[order], counts[order], kinship[order], expected_ibs0)
 
 
 def autosomal_rows(variants: pl.DataFrame) -> np.ndarray:
@@ -198,7 +208,7 @@ class _Source:
     tile                  : samples a side of the tiles that pairs are counted in
     n_het, n_missing      : int64 (samples,), of all variants, once all blocks were seen
     n_rare                : int64 (samples,), rare homozygotes at variants where few are odd
-    expected_ibs0         : opposite homozygotes expected per variant between unrelated people
+    expected_ibs0         : see mean_opposites, once all blocks were seen
     """
 
     def __init__(
@@ -220,7 +230,7 @@ class _Source:
         self.n_missing = np.zeros(self.n_samples, np.int64)
         self.n_rare = np.zeros(self.n_samples, np.int64)
         self.expected_ibs0 = np.nan
-        self._ibs0_sum = 0.0
+        self._opposites: list[np.ndarray] = []
 
     def blocks(self) -> Iterator[_Block]:
         """All variants, some at a time."""
@@ -235,8 +245,8 @@ class _Source:
             if self._keeps:
                 self._kept.append(block)
             yield block
-        if self.n_variants:
-            self.expected_ibs0 = self._ibs0_sum / self.n_variants
+        if not self._seen:
+            self.expected_ibs0 = mean_opposites(self._opposites)
         self._seen = True
 
     def _turn(self, words: np.ndarray) -> _Block:
@@ -248,9 +258,7 @@ class _Source:
         if self._seen:
             totals = (np.zeros_like(self.n_het),) * 3
         else:
-            n_called = counts[:, :3].sum(axis=1)
-            frequency = (counts[:, 1] + 2 * counts[:, 2]) / np.maximum(2 * n_called, 1)
-            self._ibs0_sum += float((2 * frequency**2 * (1 - frequency) ** 2).sum())
+            self._opposites.append(opposites(counts))
         common = np.where(counts[:, 2] > counts[:, 0], 2, 0)
         chosen = np.flatnonzero(is_rare)
         rare = self._list_rare(words, chosen, common[chosen], n_odd[chosen], totals)
@@ -291,7 +299,26 @@ class _Source:
             pass
 
 
-class _Tile(NamedTuple):
+def opposites(counts: np.ndarray) -> np.ndarray:
+    """Probability that two unrelated people are opposite homozygotes: float64 (variants,).
+
+    counts : int64 (variants, 4), people with 0, 1, 2 copies of ALT, and not called
+    """
+    n_called = counts[:, :3].sum(axis=1)
+    frequency = (counts[:, 1] + 2 * counts[:, 2]) / np.maximum(2 * n_called, 1)
+    return np.asarray(2 * frequency**2 * (1 - frequency) ** 2)
+
+
+def mean_opposites(parts: list[np.ndarray]) -> float:
+    """Opposite homozygotes expected per variant, from `opposites` of all; NaN without variants.
+
+    One sum over all variants: how they were cut into parts does not change a bit of it.
+    """
+    whole = np.concatenate([np.zeros(0), *parts])
+    return float(whole.sum() / len(whole)) if len(whole) else np.nan
+
+
+class Tile(NamedTuple):
     """Pairs of a sample from `first` .. `stop` - 1 and an earlier one from `others` on."""
 
     first: int
@@ -305,16 +332,16 @@ class _Tile(NamedTuple):
         return self.first == self.others
 
 
-def _tiles(source: _Source) -> list[_Tile]:
-    n, size = source.n_samples, source.tile
+def tiles_of(n: int, size: int) -> list[Tile]:
+    """Tiles that hold every pair of n samples once, with so many samples a side at most."""
     return [
-        _Tile(first, min(first + size, n), others, min(others + size, n))
+        Tile(first, min(first + size, n), others, min(others + size, n))
         for first in range(0, n, size)
         for others in range(0, first + 1, size)
     ]
 
 
-_Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]  # pairs, counts, kinship: see select_pairs
 
 
 class _Sums(NamedTuple):
@@ -327,7 +354,7 @@ class _Sums(NamedTuple):
     pending: np.ndarray
 
 
-def _pairs_of_tile(source: _Source, tile: _Tile, least: float) -> list[_Part]:
+def _pairs_of_tile(source: _Source, tile: Tile, least: float) -> list[Part]:
     """Pairs, counts and kinship of the pairs of a tile that are wanted."""
     n, m = tile.stop - tile.first, tile.others_stop - tile.others
     here = np.zeros((n, -(-m // 32) * 32, 2), np.int32)
@@ -337,7 +364,7 @@ def _pairs_of_tile(source: _Source, tile: _Tile, least: float) -> list[_Part]:
     for block in source.blocks():
         _add_block(source, block, tile, sums)
 
-    def select(first: int) -> _Part:
+    def select(first: int) -> Part:
         stop = min(first + step, tile.stop)
         room = (stop - first) * m
         pair = np.empty((room, 2), np.int32)
@@ -354,7 +381,7 @@ def _pairs_of_tile(source: _Source, tile: _Tile, least: float) -> list[_Part]:
     return list(source.pool.map(select, range(tile.first, tile.stop, step)))
 
 
-def _add_block(source: _Source, block: _Block, tile: _Tile, sums: _Sums) -> None:
+def _add_block(source: _Source, block: _Block, tile: Tile, sums: _Sums) -> None:
     """Count the pairs of a tile in one block of variants."""
     span = (tile.others, tile.others_stop)
 

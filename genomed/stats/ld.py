@@ -1,12 +1,12 @@
 """Linkage disequilibrium: pruning as plink2 does it, and correlations of pairs of variants.
 
 r2 is the squared correlation of ALT counts over the samples called at both variants, from whole
-numbers, so that a comparison with a limit never hangs on rounding.
+numbers, so that a comparison with a limit never hangs on rounding, nor on the device.
 """
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -54,6 +54,7 @@ def prune(
     window_kb: bool = False,
     founders: np.ndarray | None = None,
     threads: int = 1,
+    device: str = "cpu",
 ) -> np.ndarray:
     """Choose variants no two of which, within a window, have r2 above a limit.
 
@@ -68,6 +69,8 @@ def prune(
     window    : variants, or thousands of bases with window_kb
     step      : variants from one window to the next
     founders  : bool (samples,), whom to measure r2 on; by default those without parents
+    device    : "cpu"; "cuda", "cuda:1" measure r2 on that device; "torch" with torch on the CPU.
+                The list is the same
     returns   : bool (rows,), True for those to keep
     raises    : ValueError for a window or step that is none, or positions that are not ascending
                 with window_kb
@@ -88,10 +91,11 @@ def prune(
             place = np.ascontiguousarray(positions[where], np.int64)
             if window_kb and (np.diff(place) < 0).any():
                 raise ValueError(f"positions of contig {contig} are not ascending; sort them")
-            sight = _Sight(store, contig, used)
+            sight = Sight(store, contig, used)
             reach = round(window * 1000) if window_kb else -1
             rule = (reach, 0 if window_kb else int(window), step, r2 * TIE)
-            jobs.append((where, pool.submit(_prune_contig, store, rows[where], sight, place, rule)))
+            job = pool.submit(_prune_contig, store, rows[where], sight, place, rule, device)
+            jobs.append((where, job))
         for where, job in jobs:
             kept[where] = job.result()
     return kept
@@ -100,13 +104,14 @@ def prune(
 def _prune_contig(
     store: Packed,
     rows: np.ndarray,
-    sight: "_Sight",
+    sight: "Sight",
     position: np.ndarray,
     rule: tuple[int, int, int, float],
+    device: str,
 ) -> np.ndarray:
     """Which variants of one contig to keep: bool (rows,)."""
     n = len(rows)
-    reach, window, _, _ = rule
+    reach, window, _, limit = rule
     removed = np.zeros(n, np.bool_)
     if not sight.n_samples:
         return _alone(position, reach)
@@ -116,20 +121,51 @@ def _prune_contig(
         most = int((np.searchsorted(position, position + reach, "right") - np.arange(n)).max())
     else:
         most = min(window, n)
-    planes = _Planes(sight, most)
+    pieces = _pieces(store, rows, sight, most, limit, device)
     first = loaded = start = 0
     while loaded < n:
-        first, loaded = planes.advance(min(max(first, start), loaded), loaded, n)
-        fresh = slice(loaded - planes.n_fresh, loaded)
-        frequency[fresh] = planes.load(store, rows[fresh], loaded - first)
-        removed[fresh] = ~planes.varies(loaded - first)
+        first, loaded = pieces.advance(min(max(first, start), loaded), loaded, n)
+        fresh = slice(loaded - pieces.n_fresh, loaded)
+        frequency[fresh], varies = pieces.load(fresh, loaded - first)
+        removed[fresh] = ~varies
         if start < n:
             start = prune_windows(
-                planes.bits, planes.totals, sight.n_samples, first, loaded, position, *rule,
-                frequency, removed, unchecked, start, TIE,
+                pieces.planes, pieces.totals, pieces.marks, sight.n_samples, first, loaded,
+                position, *rule, frequency, removed, unchecked, start, TIE,
             )  # fmt: skip
     removed[_alone(position, reach)] = False
     return ~removed
+
+
+class Pieces(Protocol):
+    """What pruning needs of the variants first .. loaded - 1 of a contig; see prune_windows."""
+
+    planes: np.ndarray
+    totals: np.ndarray
+    marks: np.ndarray
+    n_fresh: int
+
+    def advance(self, first: int, loaded: int, n: int) -> tuple[int, int]:
+        """Forget the variants before `first`, make room for more; the new first and loaded."""
+        ...
+
+    def load(self, fresh: slice, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Load variants into the places before `stop`.
+
+        returns : their major allele frequencies, and which of them have a variance: bool
+        """
+        ...
+
+
+def _pieces(
+    store: Packed, rows: np.ndarray, sight: "Sight", most: int, limit: float, device: str
+) -> Pieces:
+    """The variants of a contig, of which a window holds `most`, as the device has them."""
+    if device == "cpu":
+        return _Planes(store, rows, sight, most)
+    from genomed.stats.ld_device import Marks  # noqa: PLC0415 - torch takes seconds
+
+    return Marks(store, rows, sight, most, limit, device)
 
 
 def _alone(position: np.ndarray, reach: int) -> np.ndarray:
@@ -140,7 +176,7 @@ def _alone(position: np.ndarray, reach: int) -> np.ndarray:
     return far[:-1] & far[1:]
 
 
-class _Sight:
+class Sight:
     """Whose calls count on a contig, and how.
 
     n_samples : samples looked at; on X everybody but males twice, so that a male counts half
@@ -199,39 +235,39 @@ class _Sight:
 class _Planes:
     """Planes of the variants first .. loaded - 1 of a contig, in an array that is used again."""
 
-    def __init__(self, sight: _Sight, most: int) -> None:
-        self._sight = sight
+    def __init__(self, store: Packed, rows: np.ndarray, sight: Sight, most: int) -> None:
+        self._store, self._rows, self._sight = store, rows, sight
         n_words = -(-len(sight.keep) // 2)
         self._block = max(64, min(BLOCK_ROWS, BLOCK_BYTES // (8 * N_PLANES * n_words)))
-        self.bits = np.empty((most + self._block, N_PLANES, n_words), np.uint64)
+        self.planes = np.empty((most + self._block, N_PLANES, n_words), np.uint64)
         self.totals = np.empty((most + self._block, N_TOTALS), np.int64)
+        self.marks = np.empty((0, 0), np.uint64)
         self.n_fresh = 0
         self._first = 0
 
     def advance(self, first: int, loaded: int, n: int) -> tuple[int, int]:
-        """Forget the variants before `first`, make room for more; the new first and loaded."""
         left = slice(first - self._first, loaded - self._first)
         n_left = loaded - first
-        self.bits[:n_left] = self.bits[left].copy()
+        self.planes[:n_left] = self.planes[left].copy()
         self.totals[:n_left] = self.totals[left].copy()
         self.n_fresh = min(self._block, n - loaded)
         self._first = first
         return first, loaded + self.n_fresh
 
-    def load(self, store: Packed, rows: np.ndarray, stop: int) -> np.ndarray:
-        """Load rows into the places before `stop`; their major allele frequencies."""
-        words = self._sight.read(store, rows)
+    def load(self, fresh: slice, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        words = self._sight.read(self._store, self._rows[fresh])
         frequency = self._sight.major_frequency(words)
-        fresh = slice(stop - len(rows), stop)
         words = self._sight.without_haploid_hets(words)
-        split_planes(words, self._sight.keep, self.bits[fresh], self.totals[fresh])
-        return frequency
+        here = slice(stop - len(words), stop)
+        totals = self.totals[here]
+        split_planes(words, self._sight.keep, self.planes[here], totals)
+        return frequency, varies(totals[:, HOMOZYGOUS], totals[:, ALT], totals[:, CALLED])
 
-    def varies(self, stop: int) -> np.ndarray:
-        """Which of the rows loaded last have a variance: bool."""
-        totals = self.totals[stop - self.n_fresh : stop]
-        code_sum = 2 * totals[:, ALT] - totals[:, HOMOZYGOUS]
-        return totals[:, CALLED] * totals[:, HOMOZYGOUS] > code_sum * code_sum
+
+def varies(homozygous: np.ndarray, alt: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """Which variants have a variance, by their calls of three kinds: bool, from int64."""
+    code_sum = 2 * alt - homozygous
+    return np.asarray(called * homozygous > code_sum * code_sum)
 
 
 def r2_pairs(
@@ -245,6 +281,7 @@ def r2_pairs(
     haplotypes: bool = False,
     anchors: np.ndarray | None = None,
     threads: int = 1,
+    device: str = "cpu",
 ) -> pl.DataFrame:
     """Pairs of variants with r2 of at least min_r2, of one contig and near each other.
 
@@ -254,9 +291,13 @@ def r2_pairs(
     haplotypes : whether r is that of alleles on haplotypes, whose frequencies are estimated by
                  maximum likelihood, rather than that of ALT counts
     anchors    : bool (rows,); pairs without any of these are not looked at
+    device     : see `prune`; the pairs are the same, to the last bit. Haplotypes need the CPU
     returns    : row1 Int64 · row2 Int64 (of the store) · r Float64 (of ALTs) · r2 Float64, in the
                  order of row1, then row2
+    raises     : ValueError for haplotypes on another device
     """
+    if haplotypes and device != "cpu":
+        raise ValueError("correlations on haplotypes are computed on the CPU only")
     used = founder_mask(store.people) if founders is None else np.asarray(founders, np.bool_)
     rows = np.ascontiguousarray(rows, np.int64)
     contigs = store.variants["contig"].gather(rows)
@@ -264,15 +305,26 @@ def r2_pairs(
     found = []
     for contig in contigs.unique(maintain_order=True):
         where = (contigs == contig).arg_true().to_numpy().astype(np.int64)
-        sight = _Sight(store, contig, used)
+        sight = Sight(store, contig, used)
         if not sight.n_samples:
             continue
         reach = None if window_kb is None else round(window_kb * 1000)
         chosen = None if anchors is None else np.asarray(anchors, np.bool_)[where]
-        blocks = _near_pairs(positions[where], window, reach, chosen)
-        measure = (min_r2, haplotypes)
-        found.append(_correlate_contig(store, rows[where], sight, blocks, measure, threads))
+        last = _last_partner(positions[where], window, reach)
+        if device == "cpu":
+            measure = (min_r2, haplotypes)
+            blocks = _near_pairs(last, chosen)
+            parts = _correlate_contig(store, rows[where], sight, blocks, measure, threads)
+        else:
+            from genomed.stats.ld_device import correlate_contig  # noqa: PLC0415 - see above
+
+            parts = correlate_contig(store, rows[where], sight, last, chosen, min_r2, device)
+        found += [_frame(rows[where], *part) for part in parts]
     return pl.concat([_NO_PAIRS, *found])
+
+
+def _frame(rows: np.ndarray, left: np.ndarray, right: np.ndarray, r: np.ndarray) -> pl.DataFrame:
+    return pl.DataFrame((rows[left], rows[right], r, r**2), schema=_NO_PAIRS.schema)
 
 
 _NO_PAIRS = pl.DataFrame(
@@ -289,14 +341,18 @@ class _Near(NamedTuple):
     right: np.ndarray
 
 
-def _near_pairs(
-    position: np.ndarray, window: int | None, reach: int | None, anchors: np.ndarray | None
-) -> Iterator[_Near]:
-    """All pairs within the window with an anchor, some hundred thousand at a time."""
+def _last_partner(position: np.ndarray, window: int | None, reach: int | None) -> np.ndarray:
+    """The last place that is near enough to each: int64 (variants,); itself where there is none."""
     n = len(position)
     last = np.full(n, n - 1) if window is None else np.minimum(np.arange(n) + window, n - 1)
     if reach is not None:
         last = np.minimum(last, np.searchsorted(position, position + reach, "right") - 1)
+    return last
+
+
+def _near_pairs(last: np.ndarray, anchors: np.ndarray | None) -> Iterator[_Near]:
+    """All pairs within the window with an anchor, some hundred thousand at a time."""
+    n = len(last)
     before = np.concatenate([[0], np.cumsum(last - np.arange(n))])
     first = 0
     while first < n:
@@ -318,14 +374,15 @@ def _near_pairs(
 def _correlate_contig(
     store: Packed,
     rows: np.ndarray,
-    sight: _Sight,
+    sight: Sight,
     blocks: Iterator[_Near],
     measure: tuple[float, bool],
     threads: int,
-) -> pl.DataFrame:
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pairs above the least r2: their places, and r."""
     min_r2, haplotypes = measure
 
-    def one(near: _Near) -> pl.DataFrame:
+    def one(near: _Near) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         some = rows[near.first : near.stop]
         words = sight.without_haploid_hets(sight.read(store, some))
         planes = np.empty((len(some), N_PLANES, -(-words.shape[1] // 2)), np.uint64)
@@ -338,8 +395,7 @@ def _correlate_contig(
         else:
             correlate_pairs(planes, totals, sight.n_samples, left, right, r)
         good = np.flatnonzero(r * r >= min_r2)
-        columns = (rows[near.left[good]], rows[near.right[good]], r[good], r[good] ** 2)
-        return pl.DataFrame(columns, schema=_NO_PAIRS.schema)
+        return near.left[good], near.right[good], r[good]
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return pl.concat([_NO_PAIRS, *pool.map(one, blocks)])
+        return list(pool.map(one, blocks))

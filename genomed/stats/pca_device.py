@@ -1,14 +1,19 @@
 """The products of PCA on a device: packed calls are sent there as they are and decoded on it.
 
-Two bits a call cross the bus, sixteen times less than float32. Products are float32 (TF32 stays
-off) and are added up in float64, as on the CPU; only the order of additions within a block differs.
+Products are float32 (TF32 stays off) and are added up in float64, as on the CPU; only the order of
+additions within a block differs. Eigenvalues are within 2e-5 of the CPU's, relatively, and unit
+eigenvectors within 1e-4 where eigenvalues are apart. Memory on the device is, beside the packed
+calls (see genomed.stats.packed_device.Calls), 12 bytes for each call of 2,048 variants and, for the
+exact method, 12 bytes for each entry of the relationship matrix.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
+from genomed.stats.packed_device import MISSING, Calls, decode, open_device
 from genomed.stats.pca import Engine, Genotypes
 
 __all__ = ["DeviceEngine"]
@@ -30,44 +35,44 @@ class DeviceEngine(Engine):
         device: str,
     ) -> None:
         super().__init__(source, centre, scale, pool)
-        self.device = torch.device("cpu" if device == "torch" else device)
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError("torch finds no CUDA device here")
-        self._shift = 2 * torch.arange(32, device=self.device)
-
-    def _decoded(self, place: slice, words: np.ndarray) -> torch.Tensor:
-        """Standardised genotypes, float32 (variants, samples), on the device."""
-        packed = torch.from_numpy(words.view(np.int64)).to(self.device)
-        code = (packed[:, :, None] >> self._shift) & 3
-        code = code.reshape(len(words), -1)[:, : self.source.n_samples]
-        centre, scale = (
-            torch.from_numpy(part[place]).to(self.device)[:, None]
-            for part in (self.centre, self.scale)
+        self.device = open_device(device)
+        self._centre, self._scale = (
+            torch.from_numpy(part).to(self.device)[:, None] for part in (self.centre, self.scale)
         )
-        return torch.where(code == 3, 0.0, (code - centre) * scale)
+        n_bytes = source.n_variants * -(-source.n_samples // 32) * 8
+        self._calls = Calls(self._words, n_bytes, Genotypes.BLOCK, self.device)
+
+    def _words(self) -> Iterator[np.ndarray]:
+        return (words for _, words in self.source.blocks())
+
+    def _decoded(self) -> Iterator[torch.Tensor]:
+        """Standardised genotypes, float32 (variants, samples), block after block."""
+        first = 0
+        for packed in self._calls.blocks():
+            stop = first + len(packed)
+            code = decode(packed)[:, : self.source.n_samples]
+            z = code.to(torch.float32).sub_(self._centre[first:stop])
+            yield z.mul_(self._scale[first:stop]).masked_fill_(code == MISSING, 0.0)
+            first = stop
 
     def product(self, block: np.ndarray) -> np.ndarray:
         """Z'Z / M times some columns: float64 (samples, columns)."""
         columns = torch.from_numpy(block.astype(np.float32)).to(self.device)
         total = torch.zeros(block.shape, dtype=torch.float64, device=self.device)
-        for place, words in self.source.blocks():
-            z = self._decoded(place, words)
+        for z in self._decoded():
             total += z.T @ (z @ columns)
         return np.asarray((total / self.source.n_variants).cpu())
 
     def loadings(self, vectors: np.ndarray) -> np.ndarray:
         """Z times some columns: float64 (variants, columns)."""
         columns = torch.from_numpy(vectors.astype(np.float32)).to(self.device)
-        out = np.empty((self.source.n_variants, vectors.shape[1]))
-        for place, words in self.source.blocks():
-            out[place] = (self._decoded(place, words) @ columns).cpu()
-        return out
+        parts = [z @ columns for z in self._decoded()]
+        return np.asarray(torch.cat(parts).to(torch.float64).cpu())
 
     def relationship(self) -> np.ndarray:
         """Z'Z: float64 (samples, samples)."""
         n = self.source.n_samples
         total = torch.zeros((n, n), dtype=torch.float64, device=self.device)
-        for place, words in self.source.blocks():
-            z = self._decoded(place, words)
+        for z in self._decoded():
             total += z.T @ z
         return np.asarray(total.cpu())

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed_cohorts import array_store
 
-from genomed.stats import kinship
+from genomed.stats import kinship, kinship_device, packed_device
 from genomed.stats.kinship import king_table, relations, unrelated
 from genomed.tables import TABLES
 
+DEVICES = ["cpu", "torch", pytest.param("cuda", marks=pytest.mark.gpu)]
 COUNTS = ["n_snps", "n_het_het", "n_ibs0", "n_het1_hom2", "n_hom1_het2"]
 
 
@@ -62,10 +63,14 @@ def cohorts(draw) -> np.ndarray:
     return counts
 
 
-@settings(max_examples=200)
+@pytest.mark.parametrize("device", DEVICES)
+@settings(max_examples=100)
 @given(cohorts(), st.sampled_from([None, -1.0, 0.0, 0.1, 0.5]))
-def test_counts_and_kinship_are_their_definition(counts: np.ndarray, least: float | None):
-    assert_is_definition(king_table(array_store(counts), min_kinship=least), counts, least)
+def test_counts_and_kinship_are_their_definition(
+    device: str, counts: np.ndarray, least: float | None
+):
+    table = king_table(array_store(counts), min_kinship=least, device=device)
+    assert_is_definition(table, counts, least)
 
 
 @pytest.fixture
@@ -96,6 +101,22 @@ def test_tiles_blocks_and_threads_change_nothing(
     monkeypatch.setattr(kinship, "KEPT_BYTES", kept_bytes)
     counts = mixed_counts(1, 400, 150)
     assert_is_definition(king_table(array_store(counts), threads=threads), counts, None)
+
+
+@pytest.mark.parametrize("device", DEVICES[1:])
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
+def test_a_device_finds_the_table_of_the_processor_to_the_last_bit(
+    device: str, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in (("READ_BYTES", 4096), ("TILES", {"cpu": 64, "cuda": 64})):
+        monkeypatch.setattr(kinship_device, name, value)
+    monkeypatch.setattr(kinship_device, "ROOM", {"cpu": 900, "cuda": 900})
+    monkeypatch.setattr(packed_device, "_room", lambda _: kept_bytes)
+    store = array_store(mixed_counts(6, 5000, 150))
+    for least in (None, -0.2, 0.0):
+        expected = king_table(store, min_kinship=least)
+        assert king_table(store, min_kinship=least, device=device).equals(expected)
+        assert 0 < expected.height <= 150 * 149 / 2
 
 
 def test_sums_of_many_rare_variants_do_not_overflow():

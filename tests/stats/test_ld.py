@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed_cohorts import ArrayStore, array_store
 
+from genomed.stats import ld_device
 from genomed.stats.ld import founder_mask, prune, r2_pairs
 
+DEVICES = ["cpu", "torch", pytest.param("cuda", marks=pytest.mark.gpu)]
 TIE = 1 + 2.0**-44
 
 
@@ -91,21 +93,24 @@ def linked(draw) -> np.ndarray:
     return counts
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @settings(max_examples=300)
 @given(linked(), st.integers(1, 12), st.integers(1, 5), st.sampled_from([0, 0.1, 0.2, 0.5, 0.99]))
-def test_pruning_by_count_is_its_definition(counts, window: int, step: int, r2: float):
+def test_pruning_by_count_is_its_definition(device: str, counts, window: int, step: int, r2: float):
     store = array_store(counts)
-    kept = prune(store, np.arange(len(counts)), window=window, step=step, r2=r2)
+    kept = prune(store, np.arange(len(counts)), window=window, step=step, r2=r2, device=device)
     expected = naive_prune(counts, range(len(counts)), window, False, step, r2)
     np.testing.assert_array_equal(kept, expected)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @given(linked(), st.integers(1, 20), st.sampled_from([0.1, 0.5]), st.data())
-def test_pruning_by_distance_is_its_definition(counts, window: int, r2: float, data):
+def test_pruning_by_distance_is_its_definition(device: str, counts, window: int, r2: float, data):
     places = st.lists(st.integers(1, 60_000), min_size=len(counts), max_size=len(counts))
     position = sorted(data.draw(places))
     store = array_store(counts, positions=position)
-    kept = prune(store, np.arange(len(counts)), window=window, window_kb=True, r2=r2)
+    rows = np.arange(len(counts))
+    kept = prune(store, rows, window=window, window_kb=True, r2=r2, device=device)
     expected = naive_prune(counts, position, window, True, 1, r2)
     np.testing.assert_array_equal(kept, expected)
 
@@ -131,6 +136,62 @@ def test_long_contigs_are_loaded_piece_by_piece_without_a_seam(monkeypatch: pyte
         np.testing.assert_array_equal(pieces, whole)
     expected = naive_prune(store.alt_count[:500], range(500), 20, False, 3, 0.2)
     np.testing.assert_array_equal(whole[:500], expected)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So little at a time on a device that a small store has many pieces of all kinds."""
+    for name, value in (("ROWS", (3, 40)), ("COLUMNS", 70), ("SAMPLES", 20)):
+        monkeypatch.setattr(ld_device, name, {"cpu": value, "cuda": value})
+    monkeypatch.setattr(ld_device, "READ_BYTES", 1)
+
+
+@pytest.mark.parametrize("device", DEVICES[1:])
+@pytest.mark.parametrize("missing", [0, 0.001, 0.05])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_device_finds_the_list_of_the_processor(device: str, missing: float):
+    store = long_store(7, 1000)
+    store.alt_count[np.random.default_rng(7).random(store.alt_count.shape) < missing] = -9
+    rows = np.flatnonzero(np.random.default_rng(8).random(1000) < 0.9)
+    founders = np.random.default_rng(9).random(60) < 0.8
+    for window, step, who in ((20, 3, None), (150, 1, founders), (1, 1, None), (2, 5, founders)):
+        rule = {"window": window, "step": step, "r2": 0.2, "founders": who}
+        expected = prune(store, rows, **rule)
+        np.testing.assert_array_equal(
+            prune(store, rows, **rule, device=device, threads=3), expected
+        )
+
+
+@pytest.mark.parametrize("device", DEVICES[1:])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_device_sees_males_and_haploid_calls_as_the_processor_does(device: str):
+    counts = long_store(10, 400).alt_count
+    sex = np.random.default_rng(10).integers(1, 3, 60)
+    for contig in ("X", "Y", "MT"):
+        store = array_store(counts, [contig] * 400, sex=sex.tolist())
+        expected = prune(store, np.arange(400), window=30, r2=0.1)
+        found = prune(store, np.arange(400), window=30, r2=0.1, device=device)
+        np.testing.assert_array_equal(found, expected)
+        assert 0 < expected.sum() < 400
+
+
+@pytest.mark.parametrize("device", DEVICES[1:])
+@pytest.mark.parametrize("missing", [0, 0.02])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_device_finds_the_pairs_of_the_processor_to_the_last_bit(device: str, missing: float):
+    store = long_store(11, 400)
+    store.alt_count[np.random.default_rng(11).random(store.alt_count.shape) < missing] = -9
+    anchors = np.arange(400) % 7 == 3
+    for window, who, least in ((None, anchors, 0.0), (60, None, 0.2), (1, None, 0.5)):
+        rule = {"window": window, "anchors": who, "min_r2": least}
+        expected = r2_pairs(store, np.arange(400), **rule)
+        assert r2_pairs(store, np.arange(400), **rule, device=device).equals(expected)
+        assert expected.height > 10
+
+
+def test_haplotypes_are_left_to_the_processor():
+    with pytest.raises(ValueError, match="on the CPU only"):
+        r2_pairs(long_store(12, 20), np.arange(20), haplotypes=True, device="torch")
 
 
 def test_steps_longer_than_a_window_skip_variants_but_not_monomorphic_ones(

@@ -1,7 +1,5 @@
 """PCA against its definition written out, and against what was planted."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from packed_cohorts import ArrayStore, array_store
@@ -56,16 +54,15 @@ def cohort() -> tuple[ArrayStore, np.ndarray]:
 @pytest.mark.parametrize(
     ("method", "missing", "device"),
     [
-        *product(["exact"], ["pairwise", "mean"], ["cpu", "torch"]),
-        *product(["randomised"], ["mean"], ["cpu", "torch"]),
+        pytest.param(method, missing, device, marks=[pytest.mark.gpu] * (device == "cuda"))
+        for method, missing in (("exact", "pairwise"), ("exact", "mean"), ("randomised", "mean"))
+        for device in ("cpu", "torch", "cuda")
     ],
 )
 def test_components_are_those_of_the_definition(
     cohort: tuple[ArrayStore, np.ndarray], method: str, missing: str, device: str
 ) -> None:
     store, _ = cohort
-    if device == "torch":
-        pytest.importorskip("torch")
     found = pca(
         store, np.arange(3000), k=4, method=method, missing=missing, device=device, tolerance=1e-6
     )
@@ -75,6 +72,19 @@ def test_components_are_those_of_the_definition(
     assert apart(found.eigenvectors, vectors) < (1e-4 if method == "exact" else 1e-3)
     assert found.method == method
     assert found.n_variants == 3000
+
+
+@pytest.mark.parametrize("device", ["torch", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("method", ["exact", "randomised"])
+def test_a_device_is_within_its_stated_tolerance_of_the_processor(
+    cohort: tuple[ArrayStore, np.ndarray], method: str, device: str
+) -> None:
+    store, _ = cohort
+    given = {"k": 2, "method": method, "missing": "mean"}  # two components stand well apart
+    here, there = (pca(store, np.arange(3000), **given, device=on) for on in ("cpu", device))
+    np.testing.assert_allclose(there.eigenvalues, here.eigenvalues, rtol=2e-5)
+    assert apart(there.eigenvectors, here.eigenvectors) < 1e-4
+    assert apart(there.loadings, here.loadings) < 1e-4
 
 
 def test_frequencies_are_those_of_the_founders(cohort: tuple[ArrayStore, np.ndarray]) -> None:
