@@ -6,6 +6,7 @@ __all__ = [
     "OUTLIER_COLUMNS",
     "ConvertSettings",
     "DesignSettings",
+    "PathSettings",
     "QcSettings",
     "RiskSettings",
     "RohSettings",
@@ -264,3 +265,30 @@ class TrainSettings:
     prevalence: float | None = None
     traits: TraitSettings = field(default_factory=TraitSettings)
     design: DesignSettings = field(default_factory=DesignSettings)
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """The linear trunk: which penalised fits are tried, and how far each is taken."""
+
+    # Shares of the absolute penalty, above 0 to 1; each is a candidate.
+    l1_ratios: tuple[float, ...] = (1.0, 0.5, 0.1)
+    # Whether ridge regression on all columns is a candidate too.
+    ridge: bool = True
+    # Penalties on a path, evenly in the logarithm, the last this share of the first.
+    n_penalties: int = 80
+    min_penalty_ratio: float = 0.01
+    # A path ends when so many penalties in a row were no better out of fold.
+    patience: int = 8
+    # A fit is done when no step lowers the deviance by more than this share of the deviance of
+    # the covariates alone.
+    tolerance: float = 1e-7
+    # Most cycles over the columns, and most quadratic approximations, for one penalty.
+    max_cycles: int = 1000
+    max_reweightings: int = 12
+    # Ridge penalties, as 1 / h2 - 1 of traits whose variance is explained by h2.
+    ridge_first: float = 300.0
+    ridge_last: float = 0.1
+    n_ridge_penalties: int = 24
+    # Products with all columns that ridge regression may take.
+    max_ridge_steps: int = 100
