@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,6 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
-from genomed.errors import UnfitError
 from genomed.settings import RohSettings, StructureSettings
 
 if TYPE_CHECKING:
@@ -108,7 +108,10 @@ MaxKinship = Annotated[
 Components = Annotated[int, typer.Option("--components", "-k", min=1, help="Components to find.")]
 PcaMethod = Annotated[str, typer.Option(metavar="auto|exact|randomised", help="How.")]
 Seed = Annotated[int, typer.Option(help="Of the randomised method.")]
-Device = Annotated[str, typer.Option(metavar="cpu|cuda", help="Where components are computed.")]
+Device = Annotated[
+    str,
+    typer.Option(metavar="cpu|cuda", help="Where kinship, LD and components are computed."),
+]
 
 
 def _window(text: str) -> tuple[float, bool]:
@@ -137,20 +140,28 @@ def _chosen_steps(text: str) -> tuple[str, ...]:
     return tuple(step for step in _DEFAULTS.steps if step in asked)
 
 
-def _device(name: str) -> str:
-    """A device that is there: an UnfitError where there is no GPU."""
-    if name == "cpu":
-        return name
-    if not re.fullmatch(r"cuda(:\d+)?", name):
-        raise typer.BadParameter(f"{name!r} is neither cpu nor cuda", param_hint="--device")
-    import torch
+# Settings that are options of both commands, by the same name.
+_SHARED = (
+    "build", "min_maf", "min_call_rate", "leave_long_range_ld", "prune_step", "prune_r2",
+    "max_kinship", "n_components", "seed",
+)  # fmt: skip
 
-    number = int(name.partition(":")[2] or 0)
-    if number >= torch.cuda.device_count():
-        raise UnfitError(
-            f"--device {name}: torch finds {torch.cuda.device_count()} CUDA devices here; see "
-            "`genomed doctor`, or leave --device away"
-        )
+
+def _settings(given: Mapping[str, Any], **more: Any) -> StructureSettings:
+    """Settings of a command: its arguments by name, and what only it has."""
+    window, is_kb = _window(given["prune_window"])
+    return StructureSettings(
+        prune_window=window,
+        prune_kb=is_kb,
+        pca_method=one_of("--pca-method", given["pca_method"], "auto", "exact", "randomised"),
+        **{name: given[name] for name in _SHARED},
+        **more,
+    )
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r} is neither cpu nor cuda", param_hint="--device")
     return name
 
 
@@ -188,7 +199,7 @@ def structure(
     build: Build = None,
     min_maf: MinMaf = _DEFAULTS.min_maf,
     min_call_rate: MinCallRate = _DEFAULTS.min_call_rate,
-    long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
+    leave_long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
     prune_window: PruneWindow = _PRUNE_WINDOW,
     prune_step: PruneStep = _DEFAULTS.prune_step,
     prune_r2: PruneR2 = _DEFAULTS.prune_r2,
@@ -201,7 +212,7 @@ def structure(
         ),
     ] = _DEFAULTS.min_kinship,
     max_kinship: MaxKinship = _DEFAULTS.max_kinship,
-    components: Components = _DEFAULTS.n_components,
+    n_components: Components = _DEFAULTS.n_components,
     pca_method: PcaMethod = _DEFAULTS.pca_method,
     seed: Seed = _DEFAULTS.seed,
     device: Device = "cpu",
@@ -242,22 +253,10 @@ def structure(
 
     `genomed structure reference --help` tells how a reference for --reference is made.
     """
-    window, is_kb = _window(prune_window)
-    settings = StructureSettings(
+    settings = _settings(
+        locals(),
         steps=_chosen_steps(steps),
-        build=build,
-        min_maf=min_maf,
-        min_call_rate=min_call_rate,
-        leave_long_range_ld=long_range_ld,
-        prune_window=window,
-        prune_kb=is_kb,
-        prune_step=prune_step,
-        prune_r2=prune_r2,
         min_kinship=min_kinship,
-        max_kinship=max_kinship,
-        n_components=components,
-        pca_method=one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
-        seed=seed,
         min_projection_coverage=min_projection_coverage,
         diversity_kb=diversity_window,
         roh=RohSettings(
@@ -300,12 +299,12 @@ def reference_(
     build: Build = None,
     min_maf: MinMaf = _DEFAULTS.min_maf,
     min_call_rate: MinCallRate = _DEFAULTS.min_call_rate,
-    long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
+    leave_long_range_ld: LongRangeLd = _DEFAULTS.leave_long_range_ld,
     prune_window: PruneWindow = _PRUNE_WINDOW,
     prune_step: PruneStep = _DEFAULTS.prune_step,
     prune_r2: PruneR2 = _DEFAULTS.prune_r2,
     max_kinship: MaxKinship = _DEFAULTS.max_kinship,
-    components: Components = _DEFAULTS.n_components,
+    n_components: Components = _DEFAULTS.n_components,
     pca_method: PcaMethod = _DEFAULTS.pca_method,
     seed: Seed = _DEFAULTS.seed,
     device: Device = "cpu",
@@ -316,21 +315,7 @@ def reference_(
     log_file: LogFile = None,
 ) -> None:
     """Make a reference of labelled people, for `structure` and `risk --reference`."""
-    window, is_kb = _window(prune_window)
-    settings = StructureSettings(
-        build=build,
-        min_maf=min_maf,
-        min_call_rate=min_call_rate,
-        leave_long_range_ld=long_range_ld,
-        prune_window=window,
-        prune_kb=is_kb,
-        prune_step=prune_step,
-        prune_r2=prune_r2,
-        max_kinship=max_kinship,
-        n_components=components,
-        pca_method=one_of("--pca-method", pca_method, "auto", "exact", "randomised"),
-        seed=seed,
-    )
+    settings = _settings(locals())
     configure_logging(verbosity(verbose, quiet), log_file)
     with no_collection():
         from genomed.steps.structure_reference import build_reference

@@ -347,6 +347,7 @@ def _numerics(settings: DoctorSettings) -> Iterator[Finding]:
         product = _product_on(torch, device)
         flaws = _flaws(product, left, right, expected, settings)
         yield _judge(f"torch numerics on {device}", label, flaws)
+        yield _exact_counts(device, label)
     if not devices:
         yield Finding("GPU", OK, "none; everything runs on the processor")
 
@@ -370,6 +371,19 @@ def _product_on(torch: object, device: str) -> Callable[[np.ndarray, np.ndarray]
         return (a @ b).cpu().numpy()
 
     return product
+
+
+def _exact_counts(device: str, label: str) -> Finding:
+    """Whether products of whole numbers are exact, as kinship and LD on a device need them."""
+    from genomed.stats.packed_device import Products, open_device  # noqa: PLC0415 - see above
+
+    name, where = f"whole numbers on {device}", f"{label}: " if label else ""
+    try:
+        Products(open_device(device))
+    except ValueError as error:
+        advice = "use --device cpu" if label else "install torch again, from another source"
+        return Finding(name, UNFIT, f"{where}{error}", advice)
+    return Finding(name, OK, f"{where}products are exact")
 
 
 def _flaws(

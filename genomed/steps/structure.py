@@ -26,6 +26,7 @@ from genomed.steps.structure_parts import (
     find_components,
     find_relations,
     read_groups,
+    require_device,
     runs_of_homozygosity,
 )
 from genomed.steps.structure_variants import (
@@ -93,9 +94,12 @@ def run_structure(
 ) -> StructureSummary:
     """Do the steps of the settings on one store, and write what they find.
 
-    device : where matrices are multiplied: "cpu" or "cuda"
-    Raises InputError, UsageError and OutputError; nothing is left in `out` then.
+    device : where kinship, LD and components are computed: "cpu", "cuda" or "cuda:1". Kinship and
+             pruned lists are the same on all; components, see genomed.stats.pca_device
+    Raises InputError, UsageError, OutputError, and UnfitError for a device that is not there or
+    calculates wrongly; nothing is left in `out` then.
     """
+    require_device(device)
     started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     run = _Run(inputs, settings, threads, device)
     with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
@@ -179,7 +183,9 @@ class _Run:
 
     def _relations(self) -> None:
         rows, results = self.variants.common, self.results
-        relations = find_relations(self.store, rows, self.settings, threads=self.threads)
+        relations = find_relations(
+            self.store, rows, self.settings, threads=self.threads, device=self.device
+        )
         self.unrelated = relations.unrelated
         results.tables["kinship"] = relations.pairs
         pedigree = check_pedigree(self.store, relations.pairs)
@@ -241,7 +247,7 @@ class _Run:
     def _prune(self) -> None:
         candidates = len(self.variants.rows("kept"))
         kept, dropped = prune_variants(
-            self.variants, self.settings, self.founders, threads=self.threads
+            self.variants, self.settings, self.founders, threads=self.threads, device=self.device
         )
         names = self.variants.names(np.concatenate([kept, dropped])).to_list()
         self.results.lists["prune.in"] = names[: len(kept)]

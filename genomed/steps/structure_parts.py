@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError, UnfitError, UsageError
 from genomed.io.labels import read_labels
 from genomed.io.packed import PackedStore
 from genomed.settings import StructureSettings
@@ -27,6 +27,7 @@ __all__ = [
     "find_components",
     "find_relations",
     "read_groups",
+    "require_device",
     "runs_of_homozygosity",
 ]
 
@@ -49,8 +50,27 @@ class Relations(NamedTuple):
     least: float
 
 
+def require_device(device: str) -> None:
+    """An UnfitError where a device is not there, or does not calculate as the processor does."""
+    if device == "cpu":
+        return
+    from genomed.stats.packed_device import check_device  # noqa: PLC0415 - torch takes seconds
+
+    try:
+        check_device(device)
+    except ValueError as error:
+        raise UnfitError(
+            f"--device {device}: {error}; see `genomed doctor`, or leave --device away"
+        ) from None
+
+
 def find_relations(
-    store: PackedStore, rows: np.ndarray, settings: StructureSettings, *, threads: int = 1
+    store: PackedStore,
+    rows: np.ndarray,
+    settings: StructureSettings,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
 ) -> Relations:
     """Kinship of all pairs, and a maximal set of unrelated people.
 
@@ -60,7 +80,7 @@ def find_relations(
     chance = least_kinship(error, store.n_samples)
     least = max(THIRD_DEGREE, chance) if settings.min_kinship is None else settings.min_kinship
     most = max(SECOND_DEGREE, chance) if settings.max_kinship is None else settings.max_kinship
-    pairs = king_table(store, rows, threads=threads, min_kinship=min(least, most))
+    pairs = king_table(store, rows, threads=threads, min_kinship=min(least, most), device=device)
     close = pairs.filter(pl.col("kinship") > most)
     place = {name: i for i, name in enumerate(store.samples)}
     edges = np.array(

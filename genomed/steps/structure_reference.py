@@ -22,7 +22,7 @@ from genomed.settings import StructureSettings
 from genomed.stats.ancestry import CrossValidation, fit_ancestry
 from genomed.stats.ld import founder_mask
 from genomed.steps.structure import open_structure_store
-from genomed.steps.structure_parts import find_components, find_relations
+from genomed.steps.structure_parts import find_components, find_relations, require_device
 from genomed.steps.structure_variants import (
     Variants,
     choose_build,
@@ -75,9 +75,11 @@ def build_reference(
     labels_path : table of samples with a population and perhaps a superpopulation; people without
                   are left out
     out         : a directory, or a file that ends in .zip
-    Raises InputError, UsageError and OutputError; nothing is left at `out` then.
+    device      : see run_structure
+    Raises InputError, UsageError, OutputError and UnfitError; nothing is left at `out` then.
     """
     began = time.perf_counter()
+    require_device(device)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already; give --out a new name")
     store, labels, warnings = _labelled(store_path, labels_path, samples)
@@ -91,7 +93,7 @@ def build_reference(
         files = [*companion_paths(store.path), labels_path]
         for file in files:
             fingerprints.begin(file)
-        variants, kept = _pruned(store, build, settings, threads)
+        variants, kept = _pruned(store, build, settings, threads, device)
         rows = variants.rows("kept")
         try:
             found = find_components(store, rows, kept, settings, threads=threads, device=device)
@@ -139,18 +141,18 @@ def _labelled(
 
 
 def _pruned(
-    store: PackedStore, build: str, settings: StructureSettings, threads: int
+    store: PackedStore, build: str, settings: StructureSettings, threads: int, device: str
 ) -> tuple[Variants, np.ndarray]:
     """The variants that a reference rests on, and who is unrelated: bool (samples,)."""
     founders = founder_mask(store.people)
     founders = founders if founders.any() else np.ones(store.n_samples, np.bool_)
     variants = choose_variants(store, settings, founders, threads=threads)
     variants.drop(_unclear(store.variants), "unclear_strand")
-    relations = find_relations(store, variants.common, settings, threads=threads)
+    relations = find_relations(store, variants.common, settings, threads=threads, device=device)
     if settings.leave_long_range_ld:
         leave_long_range_ld(variants, build)
     kept = relations.unrelated
-    prune_variants(variants, settings, founders & kept, threads=threads)
+    prune_variants(variants, settings, founders & kept, threads=threads, device=device)
     return variants, kept
 
 

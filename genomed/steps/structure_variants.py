@@ -144,13 +144,19 @@ def leave_long_range_ld(variants: Variants, build: str) -> None:
 
 
 def prune_variants(
-    variants: Variants, settings: StructureSettings, founders: np.ndarray, *, threads: int = 1
+    variants: Variants,
+    settings: StructureSettings,
+    founders: np.ndarray,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Prune by LD; rows kept and rows dropped."""
     rows = variants.rows("kept")
     kept = prune(
         variants.store, rows, window=settings.prune_window, step=settings.prune_step,
         r2=settings.prune_r2, window_kb=settings.prune_kb, founders=founders, threads=threads,
+        device=device,
     )  # fmt: skip
     variants.drop(rows[~kept], "in_ld")
     return rows[kept], rows[~kept]

@@ -28,7 +28,13 @@ def test_every_question_is_answered_once_and_known_by_its_status(findings):
     assert {finding.status for finding in findings.values()} <= {OK, NOTE, UNFIT}
     assert {"python", "genomed", "polars", "htslib", "processors", "memory"} < set(findings)
     assert {"scratch", "kernel cache", "text encoding", "bundled panel"} < set(findings)
-    assert {"numpy numerics", "torch numerics on cpu", "bcftools", "plink2"} < set(findings)
+    assert {
+        "numpy numerics",
+        "torch numerics on cpu",
+        "whole numbers on cpu",
+        "bcftools",
+        "plink2",
+    } < set(findings)
 
 
 def test_whatever_is_not_ok_comes_with_advice(findings):
@@ -255,6 +261,17 @@ def test_a_device_that_calculates_rightly_is_fit(matrices, device):
     error, flaws = doctor._flaws(doctor._product_on(torch, device), *matrices)
     assert flaws == []
     assert error < 1e-6
+
+
+def test_a_device_that_rounds_whole_numbers_is_unfit(monkeypatch):
+    from genomed.stats import packed_device
+
+    monkeypatch.setattr(packed_device, "_is_exact", lambda way, device: False)
+    packed_device._exact_way.cache_clear()
+    found = asked(doctor._numerics)["whole numbers on cpu"]
+    packed_device._exact_way.cache_clear()
+    assert found.status == UNFIT
+    assert found.value == "cpu multiplies whole numbers wrongly"
 
 
 def test_a_missing_torch_is_unfit_and_not_a_crash(monkeypatch):

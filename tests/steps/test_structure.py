@@ -11,7 +11,7 @@ import pytest
 from bed_files import write_bed_files
 from datafiles import REPOSITORY
 
-from genomed.errors import GenomedError, InputError, OutputError, UsageError
+from genomed.errors import GenomedError, InputError, OutputError, UnfitError, UsageError
 from genomed.ledger import STRUCTURE
 from genomed.settings import ConvertSettings, StructureSettings
 from genomed.steps.convert import ConvertInputs, run_convert
@@ -50,6 +50,29 @@ def planted_pairs(truth: pl.DataFrame) -> set[tuple[str, str, str]]:
             parents = [part.split()[-1] for part in detail.split(",")]
             pairs |= {(*sorted((sample, parent)), "parent_child") for parent in parents}
     return pairs
+
+
+@pytest.mark.parametrize("device", ["torch", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_device_finds_the_same_relatives_and_prunes_alike(
+    example_store, example, tmp_path, device
+):
+    steps = ("prune", "kinship", "pca")
+    inputs = StructureInputs(example_store)
+    found = run_structure(inputs, tmp_path / "out", replace(DEFAULTS, steps=steps), device=device)
+    for name in ("kinship.tsv", "unrelated.samples", "prune.in", "prune.out"):
+        there, here = found.outputs[name], example.outputs[name]
+        assert there.read_bytes() == here.read_bytes()
+    eigenvalues = (run.results.tables["eigenvalues"]["eigenvalue"] for run in (found, example))
+    np.testing.assert_allclose(*eigenvalues, rtol=2e-5)
+
+
+def test_a_device_that_calculates_wrongly_is_refused_before_it_is_used(
+    example_store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("genomed.stats.packed_device.FLOAT32_TOLERANCE", 1e-12)
+    with pytest.raises(UnfitError, match=r"--device torch: cpu has an error of .*genomed doctor"):
+        run_structure(StructureInputs(example_store), tmp_path / "out", DEFAULTS, device="torch")
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_planted_relation_is_found_and_nothing_else(example, truth):
