@@ -6,7 +6,6 @@ refused, since neither the day nor the year of a date is what was meant.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -31,7 +30,7 @@ __all__ = ["COVARIATE_KINDS", "Covariates", "DatedCodes", "read_covariates", "re
 
 COVARIATE_KINDS = ("numeric", "categorical")
 _NUMERIC_SHARE = 0.8  # of a column's fields; from here on, other text is an error in it
-_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}([T ].*)?|\d{1,2}([-/.])\d{1,2}\3\d{4}")
+_DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})$"
 _CODE_COLUMNS = ("code", "concept_id", "icd10", "icd", "read_code", "diagnosis", "event")
 _TIME_COLUMNS = ("date", "age", "time", "years", "event_dt", "start_date")
 _DAYS_A_YEAR = 365.25
@@ -151,25 +150,23 @@ def _covariate(
 
 def _refuse_dates(table: StoreTable, name: str) -> None:
     """Dates as such, or as numbers like 19700131."""
-    text = table.frame[name].drop_nulls()
-    cells = text.unique(maintain_order=True).to_list()
-    if not cells:
-        return
-    dates = [cell for cell in cells if _DATE.fullmatch(cell)]
-    if len(dates) < _NUMERIC_SHARE * len(cells):
-        dates = cells if all(map(_is_compact_date, cells)) else []
-    if not dates:
-        return
-    row = int(np.flatnonzero((table.frame[name] == dates[0]).fill_null(False).to_numpy())[0])
+    cells = table.frame[name].drop_nulls()
+    is_date = cells.str.contains(_DATE)
+    if not len(cells) or is_date.sum() < _NUMERIC_SHARE * len(cells):
+        compact = len(cells) > 0 and bool(cells.str.contains(r"^(18|19|20)\d{6}$").all())
+        if not compact or not all(map(_is_compact_date, cells.unique().to_list())):
+            return
+        is_date = cells.is_not_null()
+    first = cells.filter(is_date)[0]
+    row = int(np.flatnonzero((table.frame[name] == first).fill_null(False).to_numpy())[0])
     raise InputError(
-        f"{table.where(row)}: {dates[0]!r} in column {name} is a date; give an age, or years since "
+        f"{table.where(row)}: {first!r} in column {name} is a date; give an age, or years since "
         "a day that you choose, or leave the column out"
     )
 
 
 def _is_compact_date(cell: str) -> bool:
-    if len(cell) != 8 or not cell.isdigit() or not 1850 <= int(cell[:4]) <= 2100:
-        return False
+    """Whether eight digits are year, month and day."""
     try:
         date(int(cell[:4]), int(cell[4:6]), int(cell[6:]))
     except ValueError:

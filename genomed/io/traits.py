@@ -17,7 +17,15 @@ from genomed.errors import InputError, UnknownNameError
 from genomed.io.sample_table import ID_COLUMNS, StoreTable, read_numbers, read_store_table
 from genomed.settings import TraitSettings
 
-__all__ = ["KINDS", "SurvivalColumns", "Trait", "Traits", "is_missing_code", "read_traits"]
+__all__ = [
+    "KINDS",
+    "SurvivalColumns",
+    "Trait",
+    "Traits",
+    "check_trait",
+    "is_missing_code",
+    "read_traits",
+]
 
 KINDS = ("quantitative", "binary", "survival")
 _WORDS = (  # of controls, and of cases
@@ -127,7 +135,7 @@ def read_traits(
         else:
             columns.add(name)
             trait = _single(table, name, kinds.get(name), settings, warnings)
-        _check(table, trait, settings, warnings)
+        warnings += check_trait(path, trait, table.found, settings)
         traits.append(trait)
     return Traits(path, tuple(traits), table.found, frozenset(columns), warnings)
 
@@ -322,46 +330,55 @@ def _check_times(
         )
 
 
-def _check(table: StoreTable, trait: Trait, settings: TraitSettings, warnings: list[str]) -> None:
-    """Refuse what nothing can be learned from."""
-    known = trait.value[trait.observed]
-    where, name = table.path, trait.name
-    people = "sample" if len(known) == 1 else "samples"
+def check_trait(
+    path: Path, trait: Trait, used: np.ndarray, settings: TraitSettings | None = None
+) -> list[str]:
+    """Refuse what nothing can be learned from; return what is to be warned of.
+
+    path   : that the trait was read from
+    used   : bool (samples,), who is to be learned from
+    raises : InputError when all labels are missing or the same, or there are too few for the folds
+    """
+    settings = settings or TraitSettings()
+    known = trait.value[used & trait.observed]
+    where = f"{path}: {trait.name}"
     if not known.size:
         raise InputError(
-            f"{where}: {name} is missing for all {int(table.found.sum())} samples of the store in "
-            "it; fill the column, or ask for another trait"
+            f"{where} is missing for all {int(used.sum())} samples that are in the table and to be "
+            "learned from; fill the column, or ask for another trait"
         )
-    least = settings.n_folds * settings.min_per_fold
     if trait.kind == "quantitative":
         if (known == known[0]).all():
             raise InputError(
-                f"{where}: {name} is {known[0]:g} for all {len(known)} {people} of the store in "
-                "it; ask for a trait that varies"
+                f"{where} is {known[0]:g} for all {len(known)} samples to be learned from; ask for "
+                "a trait that varies"
             )
-        if len(known) < least:
-            raise InputError(
-                f"{where}: {name} is known of {len(known)} samples of the store, and {least} are "
-                f"needed for {settings.n_folds} folds; add samples, or use fewer folds"
-            )
-        return
-    words = ("events", "samples without the event")
+        _check_number(where, len(known), "known values", settings)
+        return []
+    words = ("events", "people without the event")
     words = words if trait.kind == "survival" else ("cases", "controls")
     counts = (int((known == 1).sum()), int((known == 0).sum()))
-    for word, n in zip(words, counts, strict=True):
-        needed = trait.kind == "binary" or word == "events"
-        if needed and n == 0:
+    # That everybody has the event in the end is no fault of a time to an event.
+    needed = words[: 1 if trait.kind == "survival" else 2]
+    for word, n in zip(needed, counts, strict=False):
+        if n == 0:
             raise InputError(
-                f"{where}: {name} has one class only, no {word} among {len(known)} {people} of "
-                f"the store; check its coding ({trait.coding})"
+                f"{where} has one class only, no {word} among {len(known)} samples to be learned "
+                f"from; check its coding ({trait.coding})"
             )
-        if needed and n < least:
-            raise InputError(
-                f"{where}: {name} has {n} {word} in the store, and {least} are needed for "
-                f"{settings.n_folds} folds; add samples, or use fewer folds"
-            )
-    if min(counts[0], counts[1] or counts[0]) < settings.few:
-        warnings.append(
-            f"{where}: {name} has only {counts[0]} {words[0]} and {counts[1]} {words[1]}; "
-            "expect wide intervals."
+        _check_number(where, n, word, settings)
+    if min(counts[: len(needed)]) < settings.few:
+        return [
+            f"{where} has only {counts[0]} {words[0]} and {counts[1]} {words[1]}; expect wide "
+            "intervals."
+        ]
+    return []
+
+
+def _check_number(where: str, n: int, what: str, settings: TraitSettings) -> None:
+    least = settings.n_folds * settings.min_per_fold
+    if n < least:
+        raise InputError(
+            f"{where} has {n} {what} to be learned from, and {least} are needed for "
+            f"{settings.n_folds} folds; add samples, or use fewer folds"
         )

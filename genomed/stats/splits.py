@@ -147,17 +147,20 @@ def _deal_families(
     returns : float64 (parts, strata), people given
     """
     given = np.zeros_like(goal)
-    open_parts = np.flatnonzero(goal.sum(axis=1) > 0)
+    open_parts = np.flatnonzero(goal.sum(axis=1) > 0).tolist()
     people = np.flatnonzero(member)
     people = people[np.lexsort((digest[people], family[people]))]
     groups = np.split(people, np.flatnonzero(np.diff(family[people])) + 1) if len(people) else []
     groups.sort(key=lambda group: (-len(group), int(digest[group[0]])))
+    lack = np.where(goal > 0, 1.0, 0.0).tolist()  # share of the goal still to be given
+    step = np.where(goal > 0, 1 / np.where(goal > 0, goal, 1), 0).tolist()
     for group in groups:
-        strata, n = np.unique(code[group], return_counts=True)
-        wanted = goal[np.ix_(open_parts, strata)]
-        behind = (wanted - given[np.ix_(open_parts, strata)]) / wanted
-        chosen = open_parts[np.argmax(np.round(behind @ n, 9))]
-        given[chosen, strata] += n
+        members = code[group].tolist()
+        scores = [round(sum(lack[p][stratum] for stratum in members), 9) for p in open_parts]
+        chosen = open_parts[scores.index(max(scores))]
+        for stratum in members:
+            lack[chosen][stratum] -= step[chosen][stratum]
+            given[chosen, stratum] += 1
         part[group] = chosen
     return given
 

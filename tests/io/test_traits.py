@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genomed.errors import InputError, UnknownNameError
-from genomed.io.traits import SurvivalColumns, is_missing_code, read_traits
+from genomed.io.traits import SurvivalColumns, check_trait, is_missing_code, read_traits
 from genomed.settings import TraitSettings
 
 SMALL = TraitSettings(n_folds=1, min_per_fold=1, few=0)
@@ -225,10 +225,20 @@ def test_too_few_cases_for_the_folds_are_refused(tmp_path):
     rows = "".join(f"s{i}\t{int(i < 19)}\n" for i in range(200))
     path = written(tmp_path, "IID\tT\n" + rows)
     samples = [f"s{i}" for i in range(200)]
-    with pytest.raises(InputError, match=r"T has 19 cases in the store, and 20 are needed"):
+    with pytest.raises(InputError, match=r"T has 19 cases to be learned from, and 20 are needed"):
         read_traits(path, samples)
     few = read_traits(path, samples, settings=TraitSettings(min_per_fold=3))
     assert "only 19 cases and 181 controls" in few.warnings[0]
+
+
+def test_a_trait_is_judged_by_those_who_are_learned_from(tmp_path):
+    trait, _ = one(tmp_path, ["0", "1", "1", "0", "1"])
+    path = tmp_path / "traits.tsv"
+    assert check_trait(path, trait, np.ones(5, np.bool_), SMALL) == []
+    with pytest.raises(InputError, match=r"no controls among 3 samples to be learned from"):
+        check_trait(path, trait, trait.value == 1, SMALL)
+    with pytest.raises(InputError, match=r"missing for all 0 samples"):
+        check_trait(path, trait, np.zeros(5, np.bool_), SMALL)
 
 
 @pytest.mark.parametrize(
