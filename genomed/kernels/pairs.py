@@ -20,6 +20,7 @@ N_CELLS = 16
 EMPTY = 1e-9  # of a regressor's own square: what is left of it then is rounding
 FOUND = ("beta", "information", "tolerance", "r", "parents", "pair")
 CHUNK = 64
+SIZE = np.int32(0x7FFFFFFF)  # all bits of a float32 but the sign
 
 
 @inner
@@ -48,7 +49,7 @@ def code_sums(words, keep, common, moments, total, out):
             word = words[v, w]
             bits = _uncommon(word, common[v], keep[w])
             while bits != np.uint64(0):
-                shift = np.uint64(count_ones((bits & (~bits + ONE)) - ONE))
+                shift = np.uint64(count_ones(~bits & (bits - ONE)))
                 bits &= bits - ONE
                 code = np.int64((word >> shift) & THREE)
                 s = 32 * w + (np.int64(shift) >> 1)
@@ -72,12 +73,16 @@ def _fill_cells(words, keep, common, moments, margins, total, i, j, cells):
         first, second = words[i, w], words[j, w]
         bits = _uncommon(first, ci, keep[w]) & _uncommon(second, cj, keep[w])
         while bits != np.uint64(0):
-            shift = np.uint64(count_ones((bits & (~bits + ONE)) - ONE))
+            shift = np.uint64(count_ones(~bits & (bits - ONE)))
             bits &= bits - ONE
             cell = 4 * np.int64((first >> shift) & THREE) + np.int64((second >> shift) & THREE)
             s = 32 * w + (np.int64(shift) >> 1)
-            for t in range(q):
-                cells[cell, t] += moments[s, t]
+            if q == 2:  # a loop would cost more than the additions
+                cells[cell, 0] += moments[s, 0]
+                cells[cell, 1] += moments[s, 1]
+            else:
+                for t in range(q):
+                    cells[cell, t] += moments[s, t]
     for t in range(q):
         rest = total[t]
         for a in range(4):
@@ -129,12 +134,13 @@ def test_pairs(
     """Regress on the product of two variants' codes, beside covariates and the variants themselves.
 
     words .. total : as in code_sums; the moments are weight, residual, and weight x each column of
-                     a basis that is orthonormal under the weights and holds the constant
+                     a basis that is orthonormal under the weights and holds the constant; without
+                     such columns the basis is the constant
     value          : float64 (variants, 4, 2), additive and dominance code of every call, centred
                      and scaled so that their squares add up to the total weight; 0 for 3
     n_parents      : 2, additive codes; 4, dominance codes too
     first, second  : int64 (pairs,), places of the variants
-    cells, shadow, gram : float64 (16, q), (5, q - 2), (5, 6): scratch
+    cells, shadow, gram : float64 (16, q), (5, max(1, q - 2)), (5, 6): scratch
     out            : float64 (pairs, 6), filled, as FOUND: coefficient of the product and its
                      information (NaN and 0 when it is a combination of the others), share of the
                      product's variance beside the covariates that its variants do not explain, the
@@ -161,12 +167,14 @@ def test_pairs(
                     gram[f, n] += x * cell[RESIDUAL]
                     for t in range(k):
                         shadow[f, t] += x * cell[BASIS + t]
+                    if k == 0:
+                        shadow[f, 0] += x * cell[WEIGHT]
         for f in range(n):
             for g in range(f, n):
                 inside = 0.0
-                for t in range(k):
+                for t in range(max(1, k)):
                     inside += shadow[f, t] * shadow[g, t]
-                gram[f, g] -= inside
+                gram[f, g] -= inside if k > 0 else inside / total[WEIGHT]
         r_scale = gram[0, 0] * gram[1, 1]
         r = gram[0, 1] / np.sqrt(r_scale) if r_scale > 0.0 else 0.0
         own = gram[n_parents, n_parents]
@@ -211,18 +219,21 @@ def pair_rows(words, n_samples, first, second, value, out):
 
 
 @kernel
-def find_large(tile, limit, diagonal, at, value):
+def find_large(tile, bits, limit, limit_bits, diagonal, at, value):
     """List the elements of a tile whose size is a limit or more, row by row.
 
+    Floats of one sign are in the order of their bits taken as integers, which compare faster.
+
     tile     : float32 (rows, columns)
-    limit    : elements of at least this size
+    bits     : the same as int32
+    limit    : elements of at least this size; a float32, and limit_bits its bits
     diagonal : only elements with column - row above this
     at       : int64 (room, 2), filled: row and column
     value    : float32 (room,), filled
     returns  : how many there are; beyond the room they are counted, but not listed
     """
     n_rows, n_columns = tile.shape
-    bound = np.float32(limit)
+    bound, bound_bits = np.float32(limit), np.int32(limit_bits - 1)
     room = len(value)
     n = 0
     for i in range(n_rows):
@@ -231,10 +242,10 @@ def find_large(tile, limit, diagonal, at, value):
         begin -= begin % CHUNK
         for start in range(begin, n_columns, CHUNK):
             stop = min(start + CHUNK, n_columns)
-            over = np.int32(0)
-            for j in range(start, stop):
-                over += np.int32(abs(row[j]) >= bound)
-            if over == 0:
+            short = np.int32(0)
+            for x in bits[i, start:stop]:
+                short |= np.int32(bound_bits - np.int32(x & SIZE))
+            if short >= 0:
                 continue
             for j in range(start, stop):
                 if abs(row[j]) >= bound and j - i > diagonal:

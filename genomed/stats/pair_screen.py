@@ -193,10 +193,11 @@ def _sums_without_each(products: list[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _large(tile: np.ndarray, limit: float, diagonal: int, step: int) -> Found:
-    room = ROOM
+    room, bits = ROOM, tile.view(np.int32)
+    bound = np.float32(limit)
     while True:
         at, value = np.empty((room, 2), np.int64), np.empty(room, np.float32)
-        n = find_large(tile, limit, diagonal, at, value)
+        n = find_large(tile, bits, bound, bound.view(np.int32), diagonal, at, value)
         if n <= room:
             return Found(at[:n], value[:n], tile[::step, ::step].copy())
         room = n

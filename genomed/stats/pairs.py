@@ -76,6 +76,8 @@ def exact_pairs(
     rows, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     if len(rows) and not (rows[0] >= 0 and rows[-1] < len(words)):
         raise ValueError(f"pairs name rows outside 0 .. {len(words) - 1}")
+    if target.basis.shape[1] == 1:
+        target = _without_covariates(target)
     cells = Cells(words[rows], n_samples, target, threads=threads)
     found = _test(cells, place[: len(first)], place[len(first) :], dominance, threads)
     return _frame(first, second, found, target, dominance)
@@ -94,7 +96,8 @@ def _test(
         test_pairs(
             cells.words, cells.keep, cells.common, cells.moments, cells.margins, cells.total,
             value, n_parents, first[some], second[some],
-            np.empty((16, n_moments)), np.empty((5, n_moments - 2)), np.empty((5, 6)), out[some],
+            np.empty((16, n_moments)), np.empty((5, max(1, n_moments - 2))), np.empty((5, 6)),
+            out[some],
         )  # fmt: skip
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -107,7 +110,7 @@ def _z_and_error(
 ) -> tuple[np.ndarray, np.ndarray]:
     """z and the coefficient's standard error, by the dispersion that the regression leaves."""
     beta, information, _, _, parents, pair = found.T
-    freedom = target.n_used - target.basis.shape[1]
+    freedom = _freedom(target)
     left = np.maximum(target.dispersion * freedom - parents - pair, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(left / (freedom - (5 if dominance else 3)) / information)
@@ -162,7 +165,7 @@ def local_pairs(
     residual is orthogonal anyway); whatever comes near the threshold is tested with them.
     """
     target = score_target(residual, weight, covariates)
-    plain = target._replace(basis=_constant(target.weight))
+    plain = _without_covariates(target)
     cells = Cells(words, n_samples, plain, threads=threads)
     carriers = cells.carriers()
     needed = needed_carriers(target, min_carriers) / target.n_used
@@ -187,9 +190,15 @@ def local_pairs(
     return PairHits(hits, n_tests, len(table), threshold_z, inflation(np.concatenate(squares)))
 
 
-def _constant(weight: np.ndarray) -> np.ndarray:
-    """A basis of the constant alone."""
-    return np.where(weight > 0, 1 / np.sqrt(weight.sum()), 0.0)[:, None]
+def _without_covariates(target: Target) -> Target:
+    """The same residual with nothing but the constant partialled out, for which the kernels need no
+    basis."""
+    return target._replace(basis=np.empty((len(target.weight), 0)))
+
+
+def _freedom(target: Target) -> int:
+    """People less the columns of the basis, of which the constant is always one."""
+    return target.n_used - max(1, target.basis.shape[1])
 
 
 def inflation(squares: np.ndarray) -> float:
@@ -340,8 +349,8 @@ def _screened(
 ) -> list[Candidates]:  # fmt: skip
     everybody = targets[-1]
     chosen = np.arange(len(words)) if rows is None else np.unique(np.asarray(rows, np.int64))
-    plain = everybody._replace(basis=_constant(everybody.weight))
-    cells = Cells(words if rows is None else words[chosen], n_samples, plain, threads=threads)
+    some = words if rows is None else words[chosen]
+    cells = Cells(some, n_samples, _without_covariates(everybody), threads=threads)
     carriers = cells.carriers()
     needed = [needed_carriers(t, min_carriers) / t.n_used for t in targets]
     # a variant too rare for any partner leaves before the screen

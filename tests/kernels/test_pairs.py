@@ -56,7 +56,9 @@ def test_large_elements_above_a_diagonal_are_found(shape: tuple[int, int], diago
     above = j - i > diagonal
     expected = np.stack([i[above], j[above]], axis=1)
     at, value = np.empty((len(expected), 2), np.int64), np.empty(len(expected), np.float32)
-    assert find_large(tile, 1.5, diagonal, at, value) == len(expected)
+    limit = np.float32(1.5)
+    given = (tile, tile.view(np.int32), limit, limit.view(np.int32), diagonal)
+    assert find_large(*given, at, value) == len(expected)
     np.testing.assert_array_equal(at, expected)
     np.testing.assert_array_equal(value, tile[tuple(expected.T)])
-    assert find_large(tile, 1.5, diagonal, at[:0], value[:0]) == len(expected)
+    assert find_large(*given, at[:0], value[:0]) == len(expected)
