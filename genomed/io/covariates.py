@@ -127,6 +127,7 @@ def _covariate(
     n_known = len(text) - text.null_count()
     n_numeric = len(text) - text.cast(pl.Float64, strict=False).null_count()
     if kind is None and n_numeric < _NUMERIC_SHARE * n_known:
+        _refuse_decimal_commas(table, name)
         return text
     value, other = read_numbers(table, name)
     if other.size:
@@ -146,6 +147,18 @@ def _covariate(
     if name.lower() == "sex" and (value == 2).any() and (value == 0).any():
         value[value == 0] = np.nan  # as in a .psam
     return pl.Series(name, value).fill_nan(None)
+
+
+def _refuse_decimal_commas(table: StoreTable, name: str) -> None:
+    cells = table.frame[name].drop_nulls()
+    with_comma = cells.str.contains(r"^[+-]?\d+,\d+$")
+    if with_comma.sum() and cells.str.contains(r"^[+-]?\d+(,\d+)?$").all():
+        first = cells.filter(with_comma)[0]
+        row = int(np.flatnonzero((table.frame[name] == first).fill_null(False).to_numpy())[0])
+        raise InputError(
+            f"{table.where(row)}: {first!r} in column {name} has a decimal comma; write a point, or "
+            "say that the column is categorical"
+        )
 
 
 def _refuse_dates(table: StoreTable, name: str) -> None:

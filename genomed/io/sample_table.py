@@ -35,6 +35,7 @@ SAMPLE_COLUMNS = (
 )  # fmt: skip
 # Lower-case names of columns that say who somebody is, and are no measurement.
 ID_COLUMNS = frozenset({*SAMPLE_COLUMNS, "fid", "sid", "pat", "mat"})
+_LARGEST = 1e100  # of a number
 _FAM = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"]
 # What read_text_table leaves, in other spellings.
 _UNKNOWN = ["na", "nan", "n/a", "#n/a", "<na>", "null"]
@@ -117,9 +118,12 @@ def _names(table: TextTable, known: dict[str, int]) -> tuple[pl.Series, list[str
     if column is None:
         column = table.frame.columns[0]
         if not table.frame[column].is_in(list(known)).any():
+            remedy = "call theirs IID or sample"
+            if ";" in column:
+                remedy = "separate columns by tabs or commas, not by semicolons"
             raise InputError(
                 f"{table.path}, line {table.header_line}: none of the columns "
-                f"{', '.join(table.frame.columns[:8])} names the samples; call theirs IID or sample"
+                f"{', '.join(table.frame.columns[:8])} names the samples; {remedy}"
             )
     names = table.frame[column]
     used = [column]
@@ -203,13 +207,13 @@ def say_names(names: Sequence[str], most: int = 3) -> str:
 def read_numbers(table: StoreTable, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of one column, NaN where unknown; and the rows that hold other text: int64.
 
-    raises : InputError for a number that is not finite
+    raises : InputError for a number that is infinite, or has no square
     """
     text = table.frame[column]
     numbers = text.cast(pl.Float64, strict=False)
     other = np.flatnonzero((numbers.is_null() & text.is_not_null()).to_numpy())
     value = numbers.fill_null(np.nan).to_numpy().astype(np.float64)
-    infinite = np.flatnonzero(~np.isfinite(value) & numbers.is_not_null().to_numpy())
+    infinite = np.flatnonzero(~(np.abs(value) < _LARGEST) & numbers.is_not_null().to_numpy())
     if infinite.size:
         row = infinite[0]
         raise InputError(

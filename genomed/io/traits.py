@@ -229,7 +229,7 @@ def _coded(
             "these are amounts."
         )
     value = np.where(value == 0, np.nan, value - 1)
-    return Trait(name, "binary", value, coding="2 is a case, 1 a control")
+    return Trait(name, "binary", value, coding="2 is a case, 1 a control, 0 unknown")
 
 
 def _drop_missing_code(

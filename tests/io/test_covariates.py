@@ -81,6 +81,11 @@ def test_dates_are_refused_with_a_remedy(tmp_path, cells):
         column(tmp_path, "birth", cells)
 
 
+def test_decimal_commas_are_refused_rather_than_taken_for_categories(tmp_path):
+    with pytest.raises(InputError, match=r"line 3: '2,5' in column ldl has a decimal comma"):
+        column(tmp_path, "ldl", ["1", "2,5", "3,7"])
+
+
 def test_numbers_of_eight_digits_that_are_no_dates_are_numbers(tmp_path):
     assert column(tmp_path, "income", ["19700131", "19801299"]) == [19700131, 19801299]
 
