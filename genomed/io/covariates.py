@@ -156,8 +156,8 @@ def _refuse_decimal_commas(table: StoreTable, name: str) -> None:
         first = cells.filter(with_comma)[0]
         row = int(np.flatnonzero((table.frame[name] == first).fill_null(False).to_numpy())[0])
         raise InputError(
-            f"{table.where(row)}: {first!r} in column {name} has a decimal comma; write a point, or "
-            "say that the column is categorical"
+            f"{table.where(row)}: {first!r} in column {name} has a decimal comma; write a point, "
+            "or say that the column is categorical"
         )
 
 

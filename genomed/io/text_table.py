@@ -172,9 +172,7 @@ def _read_header(
         stop = len(body) if stop < 0 else stop
         line, start, number = body[start:stop].decode(), stop + 1, number + 1
         if line.startswith("##fileformat=VCF"):
-            raise InputError(
-                f"{path}: is a VCF; give it as the cohort, and here a table of weights"
-            )
+            raise InputError(f"{path}: is a VCF; give it as the cohort, and here a table")
         first = re.split(r"[\t ,]", line.lstrip("#").strip(), maxsplit=1)[0].lower()
         pair = _KEY_VALUE.fullmatch(line.strip())
         if line.startswith("#") and (pair or first not in known_columns):
