@@ -4,7 +4,7 @@ A holds the calls of every variant, centred and scaled so that sum(w a^2) = sum(
 is 0). For independent variants an element has the variance dispersion x sum(w), so one limit does
 for all. A tile of the upper triangle is a float32 product of a left block, scaled by r once, with a
 right block; both are decoded from packed calls as they are needed, the right one anew for each left
-block (with 2,048 rows on the left that costs two in a hundred of the products' time).
+block (with 2,048 rows on the left that costs one in a hundred of the products' time).
 
 Variants go in the order of their carriers, so that pairs that are too rare to be tested (see
 genomed.stats.pairs) fill whole tiles, which are passed over.
@@ -12,7 +12,7 @@ genomed.stats.pairs) fill whole tiles, which are passed over.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, local
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
     """Sizes of tiles, and the numbers of a device.
 
     left, right : variants of a tile; fewer where a block would pass left_mib or right_mib (one for
-                  each thread). Left blocks on a device are as many as the right ones
+                  each thread). On the diagonal a quarter as many on the right, as half is wasted
     device_tile : variants on either side of a tile on a device
     precision   : of a device's products: "float32" (TF32 off), "tf32" (10 bits behind the leading
                   one) or "bf16" (7 bits; calls are rounded to 0.2 %, and so are products). Sums are
@@ -52,9 +52,9 @@ class Plan(NamedTuple):
     """
 
     left: int = 2048
-    right: int = 384
+    right: int = 1024
     left_mib: int = 512
-    right_mib: int = 32
+    right_mib: int = 64
     device_tile: int = 8192
     precision: str = "float32"
 
@@ -146,6 +146,15 @@ class Engine:
         self.left_rows = max(64, min(plan.left, (plan.left_mib << 20) // row_bytes))
         self.right_rows = max(32, min(plan.right, (plan.right_mib << 20) // row_bytes))
         self._left = np.empty((0, 0), np.float32)
+        self._own = local()
+
+    def _buffer(self, name: str, shape: tuple[int, int]) -> np.ndarray:
+        """This thread's own array of that name: memory fresh from the system costs time."""
+        kept = getattr(self._own, name, None)
+        if kept is None or kept.size < shape[0] * shape[1]:
+            kept = np.empty(shape[0] * shape[1], np.float32)
+            setattr(self._own, name, kept)
+        return np.asarray(kept[: shape[0] * shape[1]].reshape(shape))
 
     def load_left(self, some: slice, pool: ThreadPoolExecutor) -> None:
         """Make the left block: calls x residual."""
@@ -170,9 +179,13 @@ class Engine:
         diagonal : only elements with column - row above this
         """
         width = right.stop - right.start
-        calls = self.decoder.decode(right, np.empty((width, self.decoder.n_people), np.float32))
+        calls = self.decoder.decode(right, self._buffer("calls", (width, self.decoder.n_people)))
         products = [
-            self._left[:n_left, part] @ calls[:, part].T for part in self.decoder.parts
+            np.matmul(
+                self._left[:n_left, part], calls[:, part].T,
+                out=self._buffer(f"tile{p}", (n_left, width)),
+            )
+            for p, part in enumerate(self.decoder.parts)
         ]  # fmt: skip
         return [
             _large(tile, limit, diagonal, step)
@@ -316,16 +329,14 @@ def screen(
         for left, stop in _left_blocks(carriers, min(needed), engine):
             engine.load_left(left, pool)
 
-            def one(start: int, left: slice = left, stop: int = stop) -> float:
-                right = slice(start, min(start + engine.right_rows, stop))
-                n_left = min(left.stop, right.stop) - left.start
-                diagonal = left.start - start
+            def one(right: slice, left: slice = left) -> float:
+                n_left, diagonal = min(left.stop, right.stop) - left.start, left.start - right.start
                 found = engine.search(n_left, right, diagonal, screens.limits(), step)
-                screens.add(left.start, start, step, found)
+                screens.add(left.start, right.start, step, found)
                 return float(n_left * (right.stop - right.start))
 
-            starts = range(left.start, stop, engine.right_rows)
-            for area in pool.map(one, starts) if engine.threads > 1 else map(one, starts):
+            blocks = _right_blocks(left, stop, engine)
+            for area in pool.map(one, blocks) if engine.threads > 1 else map(one, blocks):
                 done += area
                 if progress:
                     progress(min(1.0, done / whole))
@@ -358,11 +369,21 @@ def _left_blocks(
         yield left, stop
 
 
+def _right_blocks(left: slice, stop: int, engine: Engine) -> Iterator[slice]:
+    """Right blocks of a left one: narrow where rows of the left one lie below the diagonal."""
+    start = left.start
+    while start < stop:
+        narrow = start < left.stop
+        end = start + (max(32, engine.right_rows // 4) if narrow else engine.right_rows)
+        end = min(end, stop, left.stop if narrow else stop)
+        yield slice(start, end)
+        start = end
+
+
 def _areas(carriers: np.ndarray, needed: float, engine: Engine) -> Iterator[int]:
     for left, stop in _left_blocks(carriers, needed, engine):
-        for start in range(left.start, stop, engine.right_rows):
-            end = min(start + engine.right_rows, stop)
-            yield (min(left.stop, end) - left.start) * (end - start)
+        for right in _right_blocks(left, stop, engine):
+            yield (min(left.stop, right.stop) - left.start) * (right.stop - right.start)
 
 
 def _count_pairs(carriers: np.ndarray, needed: float) -> int:
