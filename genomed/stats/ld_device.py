@@ -27,7 +27,7 @@ __all__ = ["Marks", "correlate_contig"]
 
 ROWS = {"cuda": (512, 2048), "cpu": (64, 256)}  # least and most variants marked at a time
 COLUMNS = {"cuda": 4096, "cpu": 1024}  # partners looked at a time
-SAMPLES = {"cuda": 1 << 15, "cpu": 1 << 13}  # decoded at a time; a multiple of 4
+SAMPLES = {"cuda": 1 << 14, "cpu": 1 << 11}  # decoded at a time; a multiple of 4
 READ_BYTES = 32 << 20  # packed calls read at a time
 
 _turn = Lock()  # contigs are pruned side by side, but use the device in turn: memory stays bounded
@@ -163,8 +163,10 @@ class Marks:
         return first, loaded + self.n_fresh
 
     def load(self, fresh: slice, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        last = min(fresh.stop + 64 * self._n_words, self._n)
+        self._contig.hold(fresh.start, last)
         with _turn:
-            marks = self._marked(fresh)
+            marks = self._marked(fresh, last)
         self.marks = np.concatenate([self.marks, marks])
         reference, het, alt, _ = self._contig.counts[fresh].T
         return (
@@ -172,17 +174,14 @@ class Marks:
             varies(reference + alt, alt, reference + het + alt),
         )
 
-    def _marked(self, fresh: slice) -> np.ndarray:
-        """Marks of some variants: uint64 (variants, words), see prune_windows.
+    def _marked(self, fresh: slice, last: int) -> np.ndarray:
+        """Marks of some variants, by those before `last`: uint64 (variants, words).
 
         Column k of the square of pairs is the variant k + 1 places behind the first row, so that
         what belongs to a row lies on a diagonal; it is looked at with a stride of one more.
         """
         n_rows, width = fresh.stop - fresh.start, 64 * self._n_words
-        behind = fresh.start + 1
-        last = min(fresh.stop + width, self._n)
-        self._contig.hold(fresh.start, last)
-        device = self._contig.device
+        behind, device = fresh.start + 1, self._contig.device
         n_columns = n_rows - 1 + width
         over = torch.zeros((n_rows, n_columns), dtype=torch.bool, device=device)
         for start in range(behind, last, self._columns):

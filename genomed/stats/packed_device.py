@@ -27,9 +27,11 @@ def open_device(name: str) -> torch.device:
     Raises ValueError for a device that is not there.
     """
     device = torch.device("cpu" if name == "torch" else name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type != "cuda":
+        return device
+    if (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"torch finds {torch.cuda.device_count()} CUDA devices here")
-    return device
+    return torch.device("cuda", device.index or 0)
 
 
 def send(words: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -46,7 +48,7 @@ def send(words: np.ndarray, device: torch.device) -> torch.Tensor:
 def decode(packed: torch.Tensor) -> torch.Tensor:
     """Calls as packed, 0, 1, 2 or 3: uint8 (rows, 4 x bytes), from uint8 (rows, bytes)."""
     shift = torch.arange(0, 8, 2, dtype=torch.uint8, device=packed.device)
-    return (packed[:, :, None] >> shift).bitwise_and_(3).view(len(packed), -1)
+    return (packed[:, :, None] >> shift).bitwise_and_(3).flatten(1)
 
 
 class Calls:

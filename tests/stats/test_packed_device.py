@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from packed_cohorts import packed
+from packed_cohorts import array_store, packed
 
 from genomed.stats import packed_device
+from genomed.stats.kinship import king_table
+from genomed.stats.ld import prune
 from genomed.stats.packed_device import Calls, Products, check_device, decode, open_device, send
 
 DEVICES = ["torch", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -86,6 +88,31 @@ def test_the_first_way_that_is_exact_is_taken_and_none_is_an_error(
     packed_device._exact_way.cache_clear()
     with pytest.raises(ValueError, match="cpu multiplies whole numbers wrongly"):
         check_device("torch")
+
+
+def into_float32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """What CUDA does by itself: factors in half precision, sums in float32."""
+    return a.to(torch.float32) @ b.to(torch.float32)
+
+
+@pytest.mark.parametrize("way", [0, 1])
+@pytest.mark.usefixtures("nothing_remembered")
+def test_both_ways_of_cuda_find_what_the_processor_finds(
+    way: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = packed_device._CUDA[way]
+    if way == 0:  # which torch has on CUDA only
+        chosen = chosen._replace(multiply=into_float32)
+    monkeypatch.setattr(packed_device, "_OTHER", (chosen,))
+    rng = np.random.default_rng(4)
+    counts = rng.binomial(2, rng.beta(0.3, 0.6, (5000, 1)), (5000, 90)).astype(np.int8)
+    counts[1::2] = np.where(rng.random((2500, 90)) < 0.7, counts[::2], counts[1::2])
+    counts[rng.random(counts.shape) < 0.02] = -9
+    store = array_store(counts)
+    assert king_table(store, device="torch").equals(king_table(store))
+    rule = {"window": 20, "r2": 0.2}
+    here, there = (prune(store, np.arange(600), **rule, device=on) for on in ("cpu", "torch"))
+    np.testing.assert_array_equal(here, there)
 
 
 def test_half_precision_holds_every_whole_number_up_to_its_greatest_length() -> None:
