@@ -13,7 +13,7 @@ import numpy as np
 
 from genomed.kernels.native import inner, kernel
 
-__all__ = ["add_columns", "decode_columns", "descend", "weigh_codes"]
+__all__ = ["add_columns", "decode_columns", "descend", "find_moments", "weigh_codes"]
 
 LOW = np.uint32(1)
 HIGH = np.uint32(2)
@@ -94,6 +94,16 @@ def _subtract_dense(x, delta, w, u):
             a[h] -= delta * c[h] * b[h]
 
 
+@inner
+def _decode(calls, v0, v1, v2, v3, out):
+    """Values of one packed column: (16, halves)."""
+    for k in range(16):
+        part = out[k]
+        shift = np.uint32(2 * k)
+        for h in range(len(calls)):
+            part[h] = _pick(calls[h] >> shift, v0, v1, v2, v3)
+
+
 @kernel
 def decode_columns(halves, row, value, out):
     """Values of packed columns.
@@ -103,15 +113,8 @@ def decode_columns(halves, row, value, out):
     value  : float32 (columns, 4)
     out    : float32 (columns, 16, halves), filled
     """
-    n = halves.shape[1]
     for j in range(len(row)):
-        calls = halves[row[j]]
-        v0, v1, v2, v3 = value[j, 0], value[j, 1], value[j, 2], value[j, 3]
-        for k in range(16):
-            part = out[j, k]
-            shift = np.uint32(2 * k)
-            for h in range(n):
-                part[h] = _pick(calls[h] >> shift, v0, v1, v2, v3)
+        _decode(halves[row[j]], value[j, 0], value[j, 1], value[j, 2], value[j, 3], out[j])
 
 
 @kernel
@@ -180,6 +183,37 @@ def add_columns(halves, row, value, dense, index, coefficient, out):
             shift = np.uint32(2 * k)
             for h in range(n):
                 part[h] += _pick(calls[h] >> shift, v0, v1, v2, v3)
+
+
+@kernel
+def find_moments(halves, row, value, dense, index, basis, w, x, sums, along, curvature):
+    """Sums over samples of columns times each of some vectors, and of weights times their squares.
+
+    halves, row, value, dense, index : columns, as in add_columns
+    basis     : float32 (q, 16, halves)
+    w         : float32 (16, halves)
+    x         : float32 (16, halves), scratch
+    sums      : float32 (halves,), scratch
+    along     : float64 (m, q), filled
+    curvature : float64 (m,), filled
+    """
+    packed = len(row)
+    for j in range(len(index)):
+        i = index[j]
+        if i < packed:
+            _decode(halves[row[i]], value[i, 0], value[i, 1], value[i, 2], value[i, 3], x)
+        else:
+            for k in range(16):
+                part, values = x[k], dense[i - packed, k]
+                for h in range(len(sums)):
+                    part[h] = values[h]
+        for q in range(len(basis)):
+            along[j, q] = _dot_dense(x, basis[q], sums)
+        for k in range(16):
+            part = x[k]
+            for h in range(len(sums)):
+                part[h] *= part[h]
+        curvature[j] = _dot_dense(x, w, sums)
 
 
 @kernel

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from genomed.kernels.regression import add_columns, decode_columns, weigh_codes
+from genomed.kernels.regression import add_columns, decode_columns, find_moments, weigh_codes
 
 __all__ = [
     "Columns",
@@ -96,6 +96,24 @@ class Columns:
         add_columns(self.halves, self.row, self.value, self.slices, index,
                     np.ascontiguousarray(coefficient, np.float64), out)  # fmt: skip
         eta += from_slices(out, self.n_samples)
+
+    def moments(
+        self, index: np.ndarray, weighted_basis: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Of some columns x: Q'W x, and x'W x less the squares of these, the curvature.
+
+        index          : int64 (m,)
+        weighted_basis : float32 (q, 16, 2 n_words), W Q of an orthonormal basis, Q'WQ = 1
+        weight         : float32 (16, 2 n_words)
+        returns        : float64 (m, q), float64 (m,), 0 where nothing is left
+        """
+        along, curvature = np.empty((len(index), len(weighted_basis))), np.empty(len(index))
+        find_moments(
+            self.halves, self.row, self.value, self.slices, index, weighted_basis, weight,
+            np.empty_like(weight), np.empty(weight.shape[1], np.float32), along, curvature,
+        )  # fmt: skip
+        left = curvature - (along**2).sum(axis=1)
+        return along, np.where(left > 1e-5 * curvature, left, 0.0)
 
 
 def to_slices(per_sample: np.ndarray, n_halves: int, dtype: type = np.float32) -> np.ndarray:
@@ -245,31 +263,3 @@ class Products:
         for part in self._map(one, self._runs):
             whole += part
         return whole
-
-    def moments(
-        self, index: np.ndarray, weighted_basis: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Of some columns x: x' weighted_basis, and x' diag(weight) x less its squares.
-
-        weighted_basis : float32 (n_slices, q), W Q of an orthonormal basis Q
-        weight         : float32 (n_slices,)
-        returns        : float64 (m, q), float64 (m,), 0 where nothing is left
-        """
-        columns, c = self.columns, len(self.columns.row)
-        along = np.empty((len(index), weighted_basis.shape[1]))
-        curvature = np.empty(len(index))
-        step = max(8, BLOCK_BYTES // (4 * self.n_slices))
-        for first in range(0, len(index), step):
-            some = index[first : first + step]
-            packed = some[some < c]
-            block = np.empty((len(some), self.n_slices), np.float32)
-            decoded = block[: len(packed)].reshape(len(packed), 16, -1)
-            decode_columns(columns.halves, columns.row[packed], columns.value[packed], decoded)
-            block[len(packed) :] = columns.slices[some[len(packed) :] - c].reshape(
-                -1, self.n_slices
-            )
-            along[first : first + step] = block @ weighted_basis
-            np.square(block, out=block)
-            curvature[first : first + step] = block @ weight
-        left = curvature - (along**2).sum(axis=1)
-        return along, np.where(left > 1e-5 * curvature, left, 0.0)

@@ -18,7 +18,7 @@ from threading import Lock
 import numpy as np
 
 from genomed.kernels.regression import descend
-from genomed.models.columns import Columns, Products, from_slices, to_slices
+from genomed.models.columns import Columns, Products, to_slices
 from genomed.models.families import Family, fit_unpenalised, orthonormal
 from genomed.settings import PathSettings
 
@@ -30,31 +30,28 @@ KKT_SLACK = 1e-5  # a gradient over the penalty by less than this share is round
 class Metric:
     """Weights of people, and what coordinate descent needs of columns under them."""
 
-    def __init__(self, products: Products, design: np.ndarray, weight: np.ndarray) -> None:
+    def __init__(self, columns: Columns, design: np.ndarray, weight: np.ndarray) -> None:
         """design: float64 (n, k) without penalty; weight: float64 (n,)."""
-        n_halves = products.columns.halves.shape[1]
+        n_halves = columns.halves.shape[1]
         self.transform = orthonormal(design, weight)
         basis = design @ self.transform
         self.basis = basis
         self.weight = to_slices(weight, n_halves)
-        self._products = products
-        self._weighted = np.stack(
-            [to_slices(q, n_halves).reshape(-1) for q in (basis * weight[:, None]).T], axis=1
-        ) if basis.shape[1] else np.empty((16 * n_halves, 0), np.float32)  # fmt: skip
-        self._along: dict[int, np.ndarray] = {}
+        self._columns = columns
+        self._weighted = np.array(
+            [to_slices(q, n_halves) for q in (basis * weight[:, None]).T], np.float32
+        ).reshape(-1, 16, n_halves)
         self._lock = Lock()
-        self._curvature = np.full(products.columns.n_columns, np.nan)
-        self._place = np.full(products.columns.n_columns, -1, np.int64)
+        self._curvature = np.full(columns.n_columns, np.nan)
+        self._place = np.full(columns.n_columns, -1, np.int64)
         self._rows = np.empty((0, basis.shape[1]))
 
     def of(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Moments of some columns (see Products.moments), kept for the next time."""
+        """Moments of some columns (see Columns.moments), kept for the next time."""
         with self._lock:
             new = index[self._place[index] < 0]
             if len(new):
-                along, curvature = self._products.moments(
-                    new, self._weighted, self.weight.reshape(-1)
-                )
+                along, curvature = self._columns.moments(new, self._weighted, self.weight)
                 self._place[new] = np.arange(len(self._rows), len(self._rows) + len(new))
                 self._rows = np.concatenate([self._rows, along])
                 self._curvature[new] = curvature
@@ -124,7 +121,7 @@ class Lane:
             residual, information = self.family.working(self.eta)
             metric = self.metric
             if metric is None:
-                metric = Metric(self.products, self.design, self.weight * information)
+                metric = Metric(self.columns, self.design, self.weight * information)
             change = self._step(metric, self.weight * residual, tolerance)
             if self.family.constant_information or change <= tolerance:
                 break
@@ -184,7 +181,7 @@ def start_lanes(
     lanes = []
     for weight in weights:
         used = weight * family.observed
-        metric = Metric(products, design, used) if family.constant_information else None
+        metric = Metric(products.columns, design, used) if family.constant_information else None
         lanes.append(
             [
                 Lane(products, design, family, weight, ratio, settings, offset, metric)
@@ -230,8 +227,3 @@ def advance(
                 again.append(k)
         left = again
     return gradient
-
-
-def linear_predictor_of(columns: Columns, eta: np.ndarray) -> np.ndarray:
-    """Take a predictor out of slices: float64 (n,)."""
-    return np.asarray(from_slices(eta.reshape(16, -1), columns.n_samples))
