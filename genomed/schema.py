@@ -228,12 +228,18 @@ class Gaussians(NamedTuple):
     precision   : float64 (p, d, d), inverse covariances
     offset      : float64 (p,), minus half the log determinant of the covariance
     temperature : log densities are divided by it; 1 or more
+    excess      : float64 (p, d), how far beyond its mean people of a population can lie because
+                  the discriminants were learnt from them
+    limit       : strangeness beyond which a person is like none of them; see
+                  genomed.stats.strangeness
     """
 
     mean: np.ndarray
     precision: np.ndarray
     offset: np.ndarray
     temperature: float
+    excess: np.ndarray
+    limit: float
 
 
 @dataclass(frozen=True)

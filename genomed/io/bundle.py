@@ -9,7 +9,7 @@ A bundle is a directory, or the same files in a .zip:
     pcs.parquet       sample, used (in the PCA, the others are projected), PC1, PC2 ..
     loadings.parquet  row (of the store), contig, position, id, ref, alt, centre, scale, PC1 ..,
                       then one weight per population
-    gaussians.parquet population, superpopulation, offset, mean and precision
+    gaussians.parquet population, superpopulation, offset, mean, precision and excess
 
 Nothing is pickled. Opening checks every digest, and refuses what it does not know.
 """
@@ -178,6 +178,7 @@ def _card(
             "angle": components.angle,
         },
         "temperature": ancestry.gaussians.temperature,
+        "strangeness_limit": ancestry.gaussians.limit,
     }
 
 
@@ -240,6 +241,7 @@ def _gaussians(ancestry: AncestryModel) -> pl.DataFrame:
             "offset": known.offset,
             "mean": known.mean.tolist(),
             "precision": [matrix.ravel().tolist() for matrix in known.precision],
+            "excess": known.excess.tolist(),
         },
         schema_overrides={"population": pl.Utf8, "superpopulation": pl.Utf8},
     )
@@ -280,7 +282,7 @@ def _loaded(sealed: Sealed) -> ReferenceBundle:
     pcs, used = table.select(names).to_numpy(), table["used"].to_numpy()
     if not labels["sample"].equals(table["sample"]) or len(labels) != card["n_people"]:
         raise ValueError("labels and scores are of different people")
-    ancestry = _ancestry(directory / "gaussians.parquet", loadings, float(card["temperature"]))
+    ancestry = _ancestry(directory / "gaussians.parquet", loadings, card)
     components = Pca(
         eigenvalues=np.array(facts["eigenvalues"], np.float64),
         scores=pcs[used],
@@ -298,7 +300,7 @@ def _loaded(sealed: Sealed) -> ReferenceBundle:
     )  # fmt: skip
 
 
-def _ancestry(path: Path, loadings: pl.DataFrame, temperature: float) -> AncestryModel:
+def _ancestry(path: Path, loadings: pl.DataFrame, card: Mapping[str, Any]) -> AncestryModel:
     table = pl.read_parquet(path)
     populations = table["population"].to_list()
     d = len(populations)
@@ -312,6 +314,8 @@ def _ancestry(path: Path, loadings: pl.DataFrame, temperature: float) -> Ancestr
             mean=np.array(table["mean"].to_list(), np.float64).reshape(d, d),
             precision=np.array(table["precision"].to_list(), np.float64).reshape(d, d, d),
             offset=table["offset"].to_numpy(),
-            temperature=temperature,
+            temperature=float(card["temperature"]),
+            excess=np.array(table["excess"].to_list(), np.float64).reshape(d, d),
+            limit=float(card["strangeness_limit"]),
         ),
     )

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from genomed.schema import AncestryModel, Gaussians, Packed
 from genomed.stats.pca import Engine, Genotypes
 from genomed.stats.projection import weighted_sums
+from genomed.stats.strangeness import limit_of, strangeness
 
 __all__ = [
     "AncestryModel",
@@ -47,6 +48,7 @@ class CrossValidation(NamedTuple):
     true                 : int64 (people,), population of each, by its place in the model's list
     population_accuracy, superpopulation_accuracy : shares of people, 0 to 1
     population_log_loss  : mean of -log(probability of the true population)
+    strangeness          : float64 (people,), see genomed.stats.strangeness
     confusion            : polars frame: population · predicted · n, all pairs with n > 0
     super_confusion      : polars frame: superpopulation · predicted · n
     """
@@ -56,6 +58,7 @@ class CrossValidation(NamedTuple):
     population_accuracy: float
     superpopulation_accuracy: float
     population_log_loss: float
+    strangeness: np.ndarray
     confusion: pl.DataFrame
     super_confusion: pl.DataFrame
 
@@ -89,10 +92,11 @@ def fit_ancestry(
         relationship = engine.relationship() / max(1, source.n_variants)
         relationship = np.tril(relationship) + np.tril(relationship, -1).T
         rng = np.random.default_rng(seed)
-        coefficients, held_out = _ridge(relationship, _indicators(true, len(names)))
-        gaussians = _fit_gaussians(held_out, true, len(names), rng)
-        weights = engine.loadings(coefficients) / max(1, source.n_variants)
+        ridge = _ridge(relationship, _indicators(true, len(names)))
+        gaussians = _fit_gaussians(ridge, true, len(names), rng)
+        weights = engine.loadings(ridge.coefficients) / max(1, source.n_variants)
         check = cross_validated(relationship, true, names, supers, rng)
+        gaussians = gaussians._replace(limit=limit_of(check.strangeness))
     return AncestryModel(names, supers, weights, centre, scale, gaussians), check
 
 
@@ -120,15 +124,29 @@ def _indicators(true: np.ndarray, n_populations: int) -> np.ndarray:
     return np.asarray(true[:, None] == np.arange(n_populations), np.float64)
 
 
-def _ridge(relationship: np.ndarray, indicator: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (people, p), and what each person gets from all others (people, p)."""
+class _Ridge(NamedTuple):
+    """A regression on relationships.
+
+    coefficients : float64 (people, p)
+    held_out     : float64 (people, p), what each person gets from all others
+    aim          : float64 (people, p), what was regressed: the indicators, centred
+    pull         : how far the fit moves people who were learnt from towards their aim, 0 to 1
+    """
+
+    coefficients: np.ndarray
+    held_out: np.ndarray
+    aim: np.ndarray
+    pull: float
+
+
+def _ridge(relationship: np.ndarray, indicator: np.ndarray) -> _Ridge:
     centred = indicator - indicator.mean(axis=0)
     inverse = _inverse(relationship + RIDGE * np.eye(len(relationship)))
     coefficients = inverse @ centred
     # relationship @ inverse = 1 - RIDGE x inverse, whose diagonal is a person's pull on itself
     residual = RIDGE * coefficients
     own = RIDGE * np.diag(inverse)[:, None]
-    return coefficients, centred - residual / own
+    return _Ridge(coefficients, centred - residual / own, centred, float(1 - own.mean()))
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
@@ -143,9 +161,10 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
 
 
 def _fit_gaussians(
-    points: np.ndarray, true: np.ndarray, n_populations: int, rng: np.random.Generator
+    ridge: _Ridge, true: np.ndarray, n_populations: int, rng: np.random.Generator
 ) -> Gaussians:
     """Gaussians, and the temperature that makes their probabilities honest."""
+    points = ridge.held_out
     fold = _folds(true, rng, TEMPERATURE_FOLDS)
     log_density = np.empty((len(points), n_populations))
     for f in range(TEMPERATURE_FOLDS):
@@ -153,7 +172,10 @@ def _fit_gaussians(
         fitted = _gaussians(points[learn], true[learn], n_populations)
         log_density[test] = _log_density(fitted, points[test])
     fitted = _gaussians(points, true, n_populations)
-    return fitted._replace(temperature=_temperature(log_density, true))
+    aim = np.array([ridge.aim[true == p][0] for p in range(n_populations)])
+    return fitted._replace(
+        temperature=_temperature(log_density, true), excess=ridge.pull * (aim - fitted.mean)
+    )
 
 
 def _folds(true: np.ndarray, rng: np.random.Generator, n_folds: int = FOLDS) -> np.ndarray:
@@ -185,7 +207,7 @@ def _gaussians(points: np.ndarray, true: np.ndarray, n_populations: int) -> Gaus
         covariance = (1 - ROUND_COVARIANCE) * covariance + ROUND_COVARIANCE * size * np.eye(d)
         precision[p] = np.linalg.inv(covariance)
         offset[p] = -np.linalg.slogdet(covariance)[1] / 2
-    return Gaussians(mean, precision, offset, 1.0)
+    return Gaussians(mean, precision, offset, 1.0, np.zeros_like(mean), np.inf)
 
 
 def _log_density(gaussians: Gaussians, points: np.ndarray) -> np.ndarray:
@@ -219,23 +241,25 @@ def cross_validated(
 ) -> CrossValidation:
     """Hold back a fifth of the people at a time, and learn from the others all over again."""
     fold, n = _folds(true, rng), len(populations)
-    probability = np.empty((len(true), n))
+    probability, strange = np.empty((len(true), n)), np.empty(len(true))
     for f in range(FOLDS):
         learn, test = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
         if not len(test):
             continue
-        coefficients, held_out = _ridge(
-            relationship[np.ix_(learn, learn)], _indicators(true[learn], n)
-        )
-        gaussians = _fit_gaussians(held_out, true[learn], n, rng)
-        probability[test] = ancestry_probabilities(
-            gaussians, relationship[np.ix_(test, learn)] @ coefficients
-        )
-    return _judged(probability, true, populations, superpopulations)
+        ridge = _ridge(relationship[np.ix_(learn, learn)], _indicators(true[learn], n))
+        gaussians = _fit_gaussians(ridge, true[learn], n, rng)
+        scores = relationship[np.ix_(test, learn)] @ ridge.coefficients
+        probability[test] = ancestry_probabilities(gaussians, scores)
+        strange[test] = strangeness(gaussians, scores)
+    return _judged(probability, strange, true, populations, superpopulations)
 
 
 def _judged(
-    probability: np.ndarray, true: np.ndarray, populations: list[str], superpopulations: list[str]
+    probability: np.ndarray,
+    strange: np.ndarray,
+    true: np.ndarray,
+    populations: list[str],
+    superpopulations: list[str],
 ) -> CrossValidation:
     above = np.array(superpopulations)
     groups = sorted(set(superpopulations))
@@ -249,6 +273,7 @@ def _judged(
         population_accuracy=float((predicted == true).mean()),
         superpopulation_accuracy=float((predicted_group == above[true]).mean()),
         population_log_loss=float(-np.log(own).mean()),
+        strangeness=strange,
         confusion=_confusion("population", np.array(populations)[true],
                              np.array(populations)[predicted]),
         super_confusion=_confusion("superpopulation", above[true], predicted_group),
@@ -265,7 +290,7 @@ def ancestry_probabilities(gaussians: Gaussians, scores: np.ndarray) -> np.ndarr
 
     scores : float64 (people, discriminants), from discriminant_scores
     Populations are equally likely beforehand. The probabilities say which reference people someone
-    is most like; whether they are like any is told by genomed.stats.neighbours.
+    is most like; whether they are like any is told by genomed.stats.strangeness and .neighbours.
     """
     return _normalised(_log_density(gaussians, scores) / gaussians.temperature)
 

@@ -24,6 +24,7 @@ __all__ = [
 N_NEIGHBOURS = 20
 MIN_SHRINKAGE = 0.7
 OUTSIDE = 3.0  # at least; see typical_surroundings
+NEW_PEOPLE = 1.25  # how much further out they fall than reference people, who made the components
 CHUNK = 1 << 22  # distances at a time
 
 
@@ -110,14 +111,15 @@ def typical_surroundings(
 ) -> tuple[np.ndarray, float]:
     """Mean distance of each reference person to their nearest, and the limit of isolation.
 
-    The limit is the isolation that one in a thousand reference people exceeds, each left out in
-    turn, and at least 3.
+    The limit is a quarter more than the isolation that one in a thousand reference people exceeds,
+    each left out in turn, or than 3. One to four in a thousand new people of the 1000 Genomes'
+    populations exceed it.
     """
     n_neighbours = min(n_neighbours, len(reference) - 1)
     near = nearest_people(reference, reference, n_neighbours, same=True)
     typical = near.distance.mean(axis=1)
     isolation = _isolation(typical, near.place, typical)
-    return typical, max(OUTSIDE, float(np.quantile(isolation, 0.999)))
+    return typical, NEW_PEOPLE * max(OUTSIDE, float(np.quantile(isolation, 0.999)))
 
 
 def surroundings(

@@ -31,6 +31,7 @@ from genomed.stats.neighbours import (
     surroundings,
     typical_surroundings,
 )
+from genomed.stats.strangeness import outside_populations
 
 __all__ = ["ReferenceResult", "RiskReference", "bundle_digest", "check_build", "find_bundle"]
 
@@ -225,7 +226,10 @@ class RiskReference:
         )
         names = sorted(set(ancestry.superpopulations))
         labels = population_labels(self._labels)
-        outside = around.outside & ~few
+        strange = outside_populations(
+            ancestry.gaussians, projected.discriminants, projected.coverage
+        )
+        outside = (around.outside | strange) & ~few
         return _Placed(
             names=names,
             reference_population=np.array([names.index(x) if x in names else -1 for x in labels]),

