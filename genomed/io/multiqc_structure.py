@@ -46,7 +46,7 @@ def multiqc_structure(
     if {"PC1", "PC2"} <= set(samples.columns):
         texts["structure_pca_mqc.json"] = _components(samples)
     return {
-        name: json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        name: json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
         for name, content in texts.items()
     }
 

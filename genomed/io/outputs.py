@@ -78,7 +78,9 @@ class OutputDirectory:
     def write_parquet(self, name: str, table: pl.DataFrame, metadata: dict[str, str]) -> None:
         """Write a Parquet file with key-value metadata in its footer."""
         with self.explained():
-            table.write_parquet(self.place(name), compression="zstd", metadata=metadata)
+            table.write_parquet(
+                self.place(name), compression="zstd", compression_level=1, metadata=metadata
+            )
 
     def files(self) -> dict[str, Path]:
         """Final path of every file written so far."""

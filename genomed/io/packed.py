@@ -99,14 +99,17 @@ class PackedStore:
         """Words in a row."""
         return -(-self.n_samples // 32)
 
-    def read(self, rows: np.ndarray, threads: int = 1) -> np.ndarray:
+    def read(
+        self, rows: np.ndarray, threads: int = 1, *, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Packed calls of some rows: uint64 (rows, words).
 
         rows : int64, 0-based; quickest when ascending. A ValueError when one is out of range
+        out  : where to put them, with one thread
         """
         rows = self._checked(rows)
         if threads <= 1:
-            words = np.empty((len(rows), self.n_words), np.uint64)
+            words = np.empty((len(rows), self.n_words), np.uint64) if out is None else out
             self._decode(rows, words)
             self._forget()
             return words

@@ -10,12 +10,15 @@ __all__ = ["MAX_NUMBER", "write_rows"]
 
 MAX_NUMBER = 24  # bytes of the longest number and its tab
 ZERO, DOT, MINUS, PLUS, SMALL_E, TAB, LINE_FEED = 48, 46, 45, 43, 101, 9, 10
-LIMITS = (1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001)
+POWERS = 10.0 ** np.arange(23)  # exact
+PAIRS = np.array([(ZERO + n // 10, ZERO + n % 10) for n in range(100)], np.uint8)
 
 
 @inner
 def _power_of_ten(n):
     """10 ** n of -400 < n < 310; what is exact as a float64 is exact here."""
+    if n >= 0 and n < len(POWERS):
+        return POWERS[n]
     power = 1.0
     base = 10.0
     left = abs(n)
@@ -31,11 +34,9 @@ def _power_of_ten(n):
 def _digits(value, n_digits):
     """Decimal exponent of a positive number, and its first digits as a whole number."""
     if 1e-5 <= value < 10.0:  # as most are
-        exponent = 0
-        limit = 1.0
-        while value < limit:
-            exponent -= 1
-            limit = LIMITS[-exponent]
+        exponent = -((value < 1.0) + (value < 0.1) + (value < 0.01))
+        if exponent == -3:
+            exponent -= (value < 0.001) + (value < 0.0001)
     else:
         exponent = math.floor(math.log10(value))
     shift = n_digits - 1 - exponent
@@ -59,6 +60,9 @@ def _digits(value, n_digits):
 @inner
 def _put_whole(n, out, at):
     """Write a whole number; where it ends."""
+    if n >= 0 and n < 10:
+        out[at] = ZERO + n
+        return at + 1
     if n < 0:
         out[at] = MINUS
         at += 1
@@ -69,10 +73,14 @@ def _put_whole(n, out, at):
         left //= 10
         end += 1
     here = end
-    while here > at:
-        here -= 1
-        out[here] = ZERO + n % 10
-        n //= 10
+    while here - at > 1:
+        here -= 2
+        pair = n % 100
+        out[here] = PAIRS[pair, 0]
+        out[here + 1] = PAIRS[pair, 1]
+        n //= 100
+    if here > at:
+        out[at] = ZERO + n
     return end
 
 

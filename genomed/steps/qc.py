@@ -33,6 +33,9 @@ __all__ = ["QcInputs", "QcSummary", "run_qc"]
 
 BATCH_BYTES = 24 << 20  # of int8 calls
 
+# Rows of a block; of those that pass the IDs, and if asked for the packed calls
+Measured = tuple[pl.DataFrame, bytes, np.ndarray | None]
+
 
 @dataclass(frozen=True)
 class QcInputs:
@@ -99,9 +102,8 @@ def run_qc(
             store = FilteredStore(inputs.write, people.table, source.contigs, threads)
             opened.enter_context(store)
         clock.lap("open")
-        table = TableParts(
-            directory.place("variants.tsv.gz"), directory.scratch("variants"), VARIANT_SCHEMA, pool
-        )
+        files = directory.place("variants.tsv.gz"), directory.place("variants.parquet")
+        table = TableParts(*files, VARIANT_SCHEMA, variants_metadata(settings), pool)
         with closing(table):
             run = _Run(source, people, settings, pool, threads)
             run.stream(table, directory, store, progress)
@@ -112,7 +114,7 @@ def run_qc(
             facts = QcFacts.of(source, people, settings, sums, samples, inputs)
             clock.lap("samples")
             with directory.explained():
-                table.finish(directory.place("variants.parquet"), variants_metadata(settings))
+                table.finish()
         stored = store.finish(samples["pass"]) if store is not None else {}
         if store is not None and not stored:
             facts.warnings.append("--write: nothing passes, so no store was written.")
@@ -161,10 +163,10 @@ class _Run:
     ) -> None:
         """Measure everything; rows go to `table`, and IDs of what passes to pass.variants."""
         with directory.place("pass.variants").open("wb") as passing:
-            for rows, words in self._measured(store is not None):
+            for rows, names, words in self._measured(store is not None):
                 with directory.explained():
                     table.add(rows)
-                    passing.write(passing_ids(rows))
+                    passing.write(names)
                 if store is not None and words is not None:
                     store.add(rows.filter(rows["pass"]), words)
                 if progress is not None:
@@ -177,9 +179,9 @@ class _Run:
             total.merge(one)
         return total
 
-    def _measured(self, keep: bool) -> Iterator[tuple[pl.DataFrame, np.ndarray | None]]:
-        """Rows of each block, and if asked for the packed calls of those that pass."""
-        ahead: deque[Future[tuple[pl.DataFrame, np.ndarray | None]]] = deque()
+    def _measured(self, keep: bool) -> Iterator[Measured]:
+        """What comes of each block, in the order of the cohort."""
+        ahead: deque[Future[Measured]] = deque()
         try:
             for block in self._source.blocks():
                 ahead.append(self._pool.submit(self._measure, block, keep))
@@ -191,7 +193,7 @@ class _Run:
             for future in ahead:
                 future.cancel()
 
-    def _measure(self, block: Block, keep: bool) -> tuple[pl.DataFrame, np.ndarray | None]:
+    def _measure(self, block: Block, keep: bool) -> Measured:
         sums = getattr(self._local, "sums", None)
         if sums is None:
             sums = self._local.sums = Sums.of(self._people)
@@ -201,4 +203,5 @@ class _Run:
             block.variants, words, self._strata, self._people, self._source.build, self._settings,
             sums,
         )  # fmt: skip
-        return rows, words[rows["pass"].to_numpy()] if keep else None
+        kept = words[rows["pass"].to_numpy()] if keep else None
+        return rows, passing_ids(rows), kept

@@ -106,9 +106,10 @@ def _warnings(source: Source, people: People, sums: Sums, samples: pl.DataFrame)
 
 def passing_ids(rows: pl.DataFrame) -> bytes:
     """IDs of the rows that pass, for plink2 --extract; CHROM:POS:REF:ALT where there is none."""
-    kept = rows.filter(pl.col("pass"))
-    key = pl.concat_str("contig", "position", "ref", "alt", separator=":")
-    ids = kept.select(pl.coalesce("id", key))
+    ids = rows.filter("pass").select("id")
+    if ids["id"].null_count():
+        key = pl.concat_str("contig", "position", "ref", "alt", separator=":")
+        ids = rows.filter("pass").select(pl.coalesce("id", key))
     return ids.write_csv(include_header=False, quote_style="never").encode()
 
 

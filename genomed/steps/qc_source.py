@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +33,8 @@ class Block(NamedTuple):
     """Some rows of the cohort, in its order.
 
     variants : columns contig, position, id, ref, alt
-    words    : makes the packed calls, uint64 (variants, words); safe in any thread
+    words    : makes the packed calls, uint64 (variants, words); safe in any thread, whose next
+               call may use the array again
     """
 
     variants: pl.DataFrame
@@ -85,25 +88,30 @@ class Source(ABC):
 
 class _Store(Source):
     def __init__(
-        self, store: PackedStore, path: str, build: str | None, region: Region | None, threads: int
+        self, store: PackedStore, path: str, build: str | None, region: Region | None
     ) -> None:
         files = list(companion_paths(store.path))
         super().__init__(path, store.people, store.contigs, build, files)
-        self._store, self._threads = store, threads
+        self._store, self._local = store, threading.local()
         self._rows = _rows_in(store.variants, region)
         self._done = 0
 
     def blocks(self) -> Iterator[Block]:
         step = max(64, PACKED_BYTES // (8 * self._store.n_words))
         variants = self._store.variants.drop("row")
-        for block in self._store.blocks(self._rows, block_rows=step, threads=self._threads):
-            chosen = (
-                variants[block.rows]
-                if self._rows is not None
-                else variants[self._done : self._done + len(block.rows)]
-            )
-            self._done += len(block.rows)
-            yield Block(chosen, _ready(block.words))
+        if self._rows is not None:
+            variants = variants[self._rows]
+        rows = np.arange(self._store.n_variants) if self._rows is None else self._rows
+        for first in range(0, len(rows), step):
+            chosen = variants[first : first + step]
+            self._done += len(chosen)
+            yield Block(chosen, partial(self._read, rows[first : first + step], step))
+
+    def _read(self, rows: np.ndarray, step: int) -> np.ndarray:
+        """Packed calls, in an array that each thread has for itself."""
+        if not hasattr(self._local, "words"):
+            self._local.words = np.empty((step, self._store.n_words), np.uint64)
+        return self._store.read(rows, out=self._local.words[: len(rows)])
 
     @property
     def counts(self) -> ReadCounts:
@@ -162,7 +170,7 @@ def open_source(
     if cohort_format(path) in ("pgen", "bed"):
         store = open_store(path, samples=samples, threads=threads)
         if not store.several_alts.any():
-            return _Store(store, path, build, region, threads)
+            return _Store(store, path, build, region)
         people, files = store.people, list(companion_paths(store.path))
     reader = open_cohort(
         path, samples=samples, threads=threads, max_batch_bytes=max_batch_bytes, stream=stream
@@ -197,10 +205,6 @@ def _rows_in(variants: pl.DataFrame, region: Region | None) -> np.ndarray | None
     inside = (position > region.start) & (position <= region.end)
     chosen = variants.filter(pl.col("contig").is_in(names) & inside)
     return chosen["row"].to_numpy()
-
-
-def _ready(words: np.ndarray) -> Callable[[], np.ndarray]:
-    return lambda: words
 
 
 def _packer(batch: VariantBatch) -> Callable[[], np.ndarray]:

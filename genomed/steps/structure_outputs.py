@@ -94,7 +94,7 @@ def write_structure(
     facts = record("structure", settings, fingerprints, seed=settings.seed)
     metadata = {"genomed": json.dumps(facts, sort_keys=True)}
     for name, names in results.lists.items():
-        directory.write_text(name, "".join(f"{one}\n" for one in names))
+        directory.write_text(name, "\n".join([*names, ""]))
     for name, table in results.tables.items():
         if name not in TOLD_AS_NAMES:
             directory.write_tsv(f"{name}.tsv", table)

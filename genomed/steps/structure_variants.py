@@ -43,7 +43,7 @@ class Variants:
 
     def rows(self, *fates: str) -> np.ndarray:
         """Rows of the store with one of these fates, in order: int64."""
-        return np.flatnonzero(np.isin(self.fate, [FATES.index(fate) for fate in fates]))
+        return np.flatnonzero(np.array([fate in fates for fate in FATES])[self.fate])
 
     @property
     def called(self) -> np.ndarray:
@@ -113,16 +113,16 @@ def choose_variants(
     chosen.drop(_repeated(table), "repeated")
     rows = chosen.rows("kept")
     counts = store.count(rows, threads=threads)
-    n_called = counts[:, :3].sum(axis=1)
+    n_called = store.n_samples - counts[:, 3]
     chosen.drop(rows[n_called < settings.min_call_rate * store.n_samples], "low_call_rate")
     chosen.drop(rows[n_called == 0], "low_call_rate")
     still = chosen.fate[rows] == 0
     rows, of_founders = rows[still], counts[still]
     if not founders.all():
         of_founders = store.count(rows, keep=founders, threads=threads)
-    called = 2 * of_founders[:, :3].sum(axis=1)
+    _, het, hom, missing = of_founders.T
     with np.errstate(invalid="ignore"):
-        alt = (of_founders[:, 1] + 2 * of_founders[:, 2]) / called
+        alt = (het + 2 * hom) / (2 * (founders.sum() - missing))
     minor = np.minimum(alt, 1 - alt)
     chosen.minor_frequency[rows] = minor
     if settings.min_maf > 0:

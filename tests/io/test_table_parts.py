@@ -25,12 +25,13 @@ def rows(first: int, stop: int) -> pl.DataFrame:
 
 def write(folder: Path, *steps: int) -> Path:
     """Write rows 0, 1, ... in the given steps."""
-    (folder / "parts").mkdir(parents=True)
+    folder.mkdir(exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        table = TableParts(folder / "t.tsv.gz", folder / "parts", SCHEMA, pool)
+        files = folder / "t.tsv.gz", folder / "t.parquet"
+        table = TableParts(*files, SCHEMA, {"key": "value"}, pool)
         for first, stop in zip((0, *steps), steps, strict=False):
             table.add(rows(first, stop))
-        table.finish(folder / "t.parquet", {"key": "value"})
+        table.finish()
     return folder
 
 
@@ -59,6 +60,25 @@ def test_no_rows_leave_a_header(tmp_path) -> None:
     text = gzip.decompress((tmp_path / "t.tsv.gz").read_bytes()).decode()
     assert text == "\t".join(SCHEMA) + "\n"
     assert pl.read_parquet(tmp_path / "t.parquet").schema == SCHEMA
+
+
+@pytest.mark.parametrize("name", ["t.tsv.gz", "t.parquet"])
+def test_a_file_that_cannot_be_written_is_said_and_nothing_waits(
+    tmp_path, monkeypatch, name: str
+) -> None:
+    monkeypatch.setattr("genomed.io.table_parts.BLOCK_ROWS", 1)
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        write(tmp_path, 50)
+
+
+def test_a_table_that_is_not_finished_lets_go_of_its_files(tmp_path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        table = TableParts(tmp_path / "t.tsv.gz", tmp_path / "t.parquet", SCHEMA, {}, pool)
+        table.add(rows(0, 5))
+        table.close()
+    assert table._parquet.done()
 
 
 @pytest.mark.parametrize("name", ["samples", "variants"])

@@ -368,7 +368,7 @@ def test_a_full_disc_is_said(tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("genomed.io.table_parts._write", full)
+    monkeypatch.setattr("genomed.io.table_parts._compressed", full)
     write_vcf(tmp_path / "c.vcf", [Record("1", 1, "A", "G", "0/1")])
 
     with pytest.raises(OutputError, match="No space left"):
