@@ -17,7 +17,14 @@ from genomed.kernels.pairs import cell_sums, pair_rows
 from genomed.stats.pair_screen import standards
 from genomed.stats.score_test import Cells, score_target
 
-__all__ = ["PairTerms", "clump_pairs", "fit_pair_terms", "pair_columns"]
+__all__ = [
+    "PairTerms",
+    "clump_pairs",
+    "fit_pair_terms",
+    "fit_products",
+    "pair_columns",
+    "weights_by_calls",
+]
 
 COPIES = np.array([0.0, 1.0, 2.0])
 HETEROZYGOUS = np.array([0.0, 1.0, 0.0])
@@ -93,19 +100,19 @@ def fit_pair_terms(
     dominance        : whether heterozygosity of either variant is partialled out too
     """
     row1, row2 = np.asarray(row1, np.int64), np.asarray(row2, np.int64)
-    weight = np.asarray(weight, np.float64)
-    rows, place = np.unique(np.concatenate([row1, row2]), return_inverse=True)
-    target = score_target(np.zeros(len(weight)), weight)
-    cells = Cells(words[rows], n_samples, target, threads=threads)
-    sums = _weights_by_calls(cells, place[: len(row1)], place[len(row1) :], threads)
-    mean, coefficients, scale = _fit(sums, dominance)
-    return PairTerms(row1, row2, mean, coefficients, scale)
+    weights = weights_by_calls(words, n_samples, row1, row2, weight, threads)
+    return fit_products(weights, dominance)._replace(row1=row1, row2=row2)
 
 
-def _weights_by_calls(
-    cells: Cells, first: np.ndarray, second: np.ndarray, threads: int
-) -> np.ndarray:
+def weights_by_calls(
+    words: np.ndarray, n_samples: int, row1: np.ndarray, row2: np.ndarray, weight: np.ndarray,
+    threads: int = 1,
+) -> np.ndarray:  # fmt: skip
     """Weight of the people with each pair of calls, both called: float64 (pairs, 3, 3)."""
+    rows, place = np.unique(np.concatenate([row1, row2]), return_inverse=True)
+    first, second = place[: len(row1)], place[len(row1) :]
+    target = score_target(np.zeros(n_samples), weight)._replace(basis=np.empty((n_samples, 0)))
+    cells = Cells(words[rows], n_samples, target, threads=threads)
     out = np.empty((len(first), 3, 3))
 
     def one(some: slice) -> None:
@@ -122,8 +129,11 @@ def _weights_by_calls(
     return np.where(out > 1e-12 * cells.total[0], out, 0.0)
 
 
-def _fit(weight: np.ndarray, dominance: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means, coefficients and scale, by least squares over the nine cells."""
+def fit_products(weight: np.ndarray, dominance: bool = True) -> PairTerms:
+    """Terms by least squares over the nine cells; their rows are -1.
+
+    weight : float64 (k, 3, 3), as weights_by_calls gives it
+    """
     k = len(weight)
     total = np.maximum(weight.sum(axis=(1, 2)), 1e-300)
     mean = np.stack([weight.sum(axis=2) @ COPIES, weight.sum(axis=1) @ COPIES], axis=1)
@@ -143,7 +153,8 @@ def _fit(weight: np.ndarray, dominance: bool) -> tuple[np.ndarray, np.ndarray, n
     scale = np.where(good, 1 / np.sqrt(np.where(good, variance, 1.0)), 0.0)
     coefficients = np.zeros((k, 5))
     coefficients[:, : design.shape[1]] = fitted
-    return mean, coefficients, scale
+    nowhere = np.full(k, -1)
+    return PairTerms(nowhere, nowhere, mean, coefficients, scale)
 
 
 def pair_columns(words: np.ndarray, n_samples: int, terms: PairTerms) -> np.ndarray:

@@ -11,7 +11,8 @@ to choose what to test.
 A product of rare variants rests on few people. With residuals as skewed as those of a rare disease
 its z has heavy tails, so pairs whose expected carriers of both rarer alleles are fewer than
 `min_carriers` x (1 + squared skewness of the residuals) are not tested: 10 people for a normal
-trait, 180 for a disease of 5 % (of whom 9 cases).
+trait, 180 for a disease of 5 % (of whom 9 cases). Of the others, z is corrected for the tails that
+are left (genomed.stats.pair_tails).
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ import polars as pl
 
 from genomed.kernels.pairs import FOUND, test_pairs
 from genomed.stats.pair_screen import Candidates, Part, Plan, screen
+from genomed.stats.pair_tails import tail_z
 from genomed.stats.score_test import Cells, Target, score_target
 
 __all__ = ["PairHits", "all_pairs", "exact_pairs", "fold_pairs", "local_pairs", "needed_carriers"]
@@ -35,9 +37,11 @@ SLACK = 0.5  # how much lower z may be before covariates are partialled out
 class PairHits(NamedTuple):
     """Pairs over a threshold, the largest |z| first.
 
-    pairs      : row1 Int64 · row2 Int64 (row1 < row2) · z Float64 · beta Float64 (of the product of
-                 standardised codes) · se Float64 · r2 Float64 (of the two variants) · tolerance
-                 Float64 (share of the product's variance that the variants do not explain)
+    pairs      : row1 Int64 · row2 Int64 (row1 < row2) · z Float64 (beta / se; where residuals are
+                 not normal, what genomed.stats.pair_tails makes of it) · beta Float64 (of the
+                 product of standardised codes) · se Float64 · r2 Float64 (of the two variants) ·
+                 tolerance Float64 (share of the product's variance that the variants do not
+                 explain)
     n_tests    : pairs that could be tested: what a threshold has to allow for
     n_retested : pairs that were tested one by one
     limit      : |z| of the screen from which on pairs were tested one by one; above what was asked
@@ -183,11 +187,9 @@ def local_pairs(
         firsts.append(first[near])
         seconds.append(second[near])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    table = exact_pairs(
-        words, n_samples, first, second, target, dominance=dominance, threads=threads
-    )
-    hits = _best(table, threshold_z, min_tolerance)
-    return PairHits(hits, n_tests, len(table), threshold_z, inflation(np.concatenate(squares)))
+    tests = (threshold_z, min_tolerance, dominance, threads)
+    hits = _best(words, n_samples, first, second, target, *tests)
+    return PairHits(hits, n_tests, len(first), threshold_z, inflation(np.concatenate(squares)))
 
 
 def _without_covariates(target: Target) -> Target:
@@ -206,13 +208,20 @@ def inflation(squares: np.ndarray) -> float:
     return float(np.median(squares)) / 0.454936 if len(squares) else float("nan")
 
 
-def _best(table: pl.DataFrame, threshold_z: float, min_tolerance: float) -> pl.DataFrame:
-    """Pairs over the threshold, the largest |z| first."""
-    good = pl.col("z").is_not_nan() & (pl.col("tolerance") >= min_tolerance)
-    return (
-        table.filter(good & (pl.col("z").abs() >= threshold_z))
-        .sort(pl.col("z").abs(), "row1", "row2", descending=[True, False, False])
-    )  # fmt: skip
+def _best(
+    words: np.ndarray, n_samples: int, first: np.ndarray, second: np.ndarray, target: Target,
+    threshold_z: float, min_tolerance: float, dominance: bool, threads: int,
+) -> pl.DataFrame:  # fmt: skip
+    """Test pairs one by one; those over the threshold, the largest |z| first."""
+    table = exact_pairs(
+        words, n_samples, first, second, target, dominance=dominance, threads=threads
+    )
+    large = pl.col("z").is_not_nan() & (pl.col("z").abs() >= threshold_z)
+    table = table.filter(large & (pl.col("tolerance") >= min_tolerance))
+    row1, row2, z = (table[name].to_numpy() for name in ("row1", "row2", "z"))
+    tails = tail_z(words, n_samples, row1, row2, z, target, dominance=dominance, threads=threads)
+    table = table.with_columns(z=pl.Series(tails, dtype=pl.Float64)).filter(large)
+    return table.sort(pl.col("z").abs(), "row1", "row2", descending=[True, False, False])
 
 
 def near_pairs(
@@ -285,7 +294,7 @@ def all_pairs(
         device, progress,
     )  # fmt: skip
     tests = (threshold_z, min_tolerance, dominance, threads)
-    return _retested(words, n_samples, found, target, *tests)
+    return _hits(words, n_samples, found, target, tests)
 
 
 def fold_pairs(
@@ -337,7 +346,7 @@ def fold_pairs(
     )  # fmt: skip
     tests = (threshold_z, min_tolerance, dominance, threads)
     return [
-        _retested(words, n_samples, found, target, *tests)
+        _hits(words, n_samples, found, target, tests)
         for found, target in zip(screened, [*targets, everybody], strict=True)
     ]
 
@@ -363,12 +372,9 @@ def _screened(
     )  # fmt: skip
 
 
-def _retested(
-    words: np.ndarray, n_samples: int, found: Candidates, target: Target, threshold_z: float,
-    min_tolerance: float, dominance: bool, threads: int,
+def _hits(
+    words: np.ndarray, n_samples: int, found: Candidates, target: Target,
+    tests: tuple[float, float, bool, int],
 ) -> PairHits:  # fmt: skip
-    table = exact_pairs(
-        words, n_samples, found.first, found.second, target, dominance=dominance, threads=threads
-    )
-    hits = _best(table, threshold_z, min_tolerance)
-    return PairHits(hits, found.n_pairs, len(table), found.limit, found.inflation)
+    hits = _best(words, n_samples, found.first, found.second, target, *tests)
+    return PairHits(hits, found.n_pairs, len(found.first), found.limit, found.inflation)
