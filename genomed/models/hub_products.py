@@ -7,11 +7,15 @@ columns in a regression on the residual (Rao's score), so they hold for every fa
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 __all__ = ["Products", "multiply", "propose_products"]
+
+
+BY_CHANCE = 0.1  # cohorts in which noise would be taken for a product
 
 
 class Products(NamedTuple):
@@ -47,9 +51,8 @@ def propose_products(
     weight   : float64 (people, traits), information, 0 there as well
     order    : 2 or 3 factors at most
     most     : products at most
-    returns  : Products, the strongest first. A product is taken while its |z| is above
-               sqrt(2 log m), m the number of products and traits tested, which noise exceeds less
-               than once
+    returns  : Products, the strongest first. A product is taken while its |z| is beyond what the
+               largest of all those tested exceeds in one of ten cohorts by chance (Bonferroni)
 
     Raises ValueError for shapes that do not agree.
     """
@@ -59,9 +62,9 @@ def propose_products(
     n_traits = residual.shape[1]
     if not tested:
         return Products(np.zeros((0, 3), np.int64), np.zeros((0, n_traits)), np.zeros(0))
-    cut = np.sqrt(2 * np.log(max(tested * n_traits, 2)))
+    cut = NormalDist().inv_cdf(1 - BY_CHANCE / (2 * tested * n_traits))
     best = np.argsort(-z, kind="stable")[:candidates]
-    best = best[z[best] > cut]
+    best = best[z[best] > 0.999 * cut]  # decided below, in float64
     return _pursue(values, places[best], residual, weight, cut, most)
 
 
@@ -81,8 +84,8 @@ def _score_all(
     third factors.
     """
     n_columns = values.shape[1]
-    used = values[np.any(residual != 0, axis=1)].astype(np.float64)
-    r = residual[np.any(residual != 0, axis=1)]
+    counted = np.any(residual != 0, axis=1)
+    used, r = values[counted].astype(np.float32), residual[counted].astype(np.float32)
     squares = used**2
     places: list[np.ndarray] = []
     scores: list[np.ndarray] = []
@@ -97,7 +100,7 @@ def _score_all(
         scores.append(z_pair)
         if order < 3:
             continue
-        z_three = np.zeros((len(js), n_columns))
+        z_three = np.zeros((len(js), n_columns), np.float32)
         for t in range(r.shape[1]):
             sums = (pair * r[:, [t]]).T @ used  # (pairs, columns)
             spread = (pair**2 * r[:, [t]] ** 2).T @ squares  # (pairs, columns)

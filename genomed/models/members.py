@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from genomed.models.augmentation import donors_within_groups, exchange_block, mask_calls
 from genomed.models.families import Family
 from genomed.models.head_inputs import DeviceInputs, HeadInputs
 from genomed.models.hub_products import propose_products
 from genomed.models.losses import Labels
+from genomed.models.optimiser import FlatAdamW
 from genomed.models.parallel import Workers
 from genomed.models.portability import Adversary, AdversaryConfig, invariance_penalty
+from genomed.models.private import PrivacyConfig, needed_noise, noisy_gradient
 from genomed.models.risk_net import NetConfig, RiskNet
 
 __all__ = ["Member", "Tensors", "TrainingConfig"]
@@ -43,6 +44,7 @@ class TrainingConfig:
     invariance: float = 0.0  # weight of the IRM penalty
     time_budget_s: float = 0.0  # seconds of training; 0 sets no limit
     bfloat16: bool = True  # on CUDA devices
+    privacy: PrivacyConfig | None = None  # a promise, which costs accuracy; see private
 
 
 class Member:
@@ -94,7 +96,9 @@ class Member:
         )
         self.net.to(device)
         self.steps = max(round(len(people) / config.batch), 1)
-        self.named = self._named()
+        self.noise = 0.0
+        if config.privacy is not None:
+            self.noise = needed_noise(config.privacy, 1 / self.steps, self.steps_of_a_person(fold))
         self.optimiser = self._optimiser()
 
     def _propose(
@@ -107,8 +111,8 @@ class Member:
     ) -> None:
         """Start the net over products at what the residuals of the people used ask for."""
         products = self.net.products
-        if products is None or not products.config.n_products:
-            return
+        if products is None or not products.config.n_products or self.config.privacy is not None:
+            return  # the tests would tell of the labels
         codes = np.where(inputs.hubs < 0, 3, inputs.hubs).astype(np.int64)
         coded = products.contrasts.numpy()[np.arange(codes.shape[1]), codes]  # (n, hubs, 3)
         values = np.concatenate([coded[:, :, 0], coded[:, :, 1], inputs.numbers], axis=1)
@@ -127,6 +131,10 @@ class Member:
             torch.from_numpy(found.mean).float(),
         )
 
+    def steps_of_a_person(self, fold: np.ndarray) -> int:
+        """Batches of all members together that a person may be in."""
+        return self.steps * self.config.epochs * int(fold.max())
+
     def _seed(self, epoch: int) -> int:
         """A seed of its own for the epoch; 0 is for the first weights, equal in all processes."""
         rank = self.workers.rank + 1 if epoch else 0
@@ -138,25 +146,16 @@ class Member:
         made = np.random.SeedSequence([self.seed, self.k, epoch]).generate_state(2, np.uint64)
         return int(made[1] >> np.uint64(1))
 
-    def _named(self) -> dict[str, nn.Parameter]:
+    def _optimiser(self) -> FlatAdamW:
         named = {f"net.{name}": p for name, p in self.net.named_parameters()}
         if self.adversary is not None:
             named |= {f"adversary.{name}": p for name, p in self.adversary.named_parameters()}
-        return named
-
-    def _optimiser(self) -> torch.optim.AdamW:
-        gate = [p for name, p in self.named.items() if name == "net.gate"]
-        plain = [p for name, p in self.named.items()
-                 if name != "net.gate" and (p.ndim < 2 or name.endswith("place"))]  # fmt: skip
-        taken = {id(p) for p in gate + plain}
-        decayed = [p for p in self.named.values() if id(p) not in taken]
-        config = self.config
-        groups = [
-            {"params": gate, "weight_decay": 0.0, "factor": config.gate_rate},
-            {"params": plain, "weight_decay": 0.0, "factor": 1.0},
-            {"params": decayed, "weight_decay": config.weight_decay, "factor": 1.0},
-        ]
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
+        decay = {
+            name: self.config.weight_decay
+            for name, p in named.items()
+            if p.ndim > 1 and not name.endswith("place")
+        }
+        return FlatAdamW(named, {"net.gate": self.config.gate_rate}, decay)
 
     def learning_rate(self, epoch: float) -> float:
         """At a time, in epochs: rises for the warm-up, then falls as half a cosine."""
@@ -173,11 +172,15 @@ class Member:
         order = torch.Generator().manual_seed(self._order_seed(number))
         shuffled = torch.randperm(len(self.people), generator=order).to(device)
         batches = self.people[shuffled].tensor_split(self.steps)
+        if self.config.privacy is not None:
+            joins = [torch.rand(len(self.people), generator=order) < 1 / self.steps
+                     for _ in range(self.steps)]  # fmt: skip
+            batches = tuple(self.people[joined.to(device)] for joined in joins)
         self.net.train()
         total = torch.zeros((), device=device)
         for i, batch in enumerate(batches):
-            self._set_rate(number - 1 + (i + 1) / self.steps)
-            total += self._step(batch, generator)
+            rate = self.learning_rate(number - 1 + (i + 1) / self.steps)
+            total += self._step(batch, rate, generator)
         self.workers.add_up([total])
         mean = float(total) / self.steps
         if not np.isfinite(mean):
@@ -187,28 +190,33 @@ class Member:
             )
         return mean
 
-    def _set_rate(self, at: float) -> None:
-        rate = self.learning_rate(at)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["factor"]
-
-    def _step(self, batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _step(self, batch: torch.Tensor, rate: float, generator: torch.Generator) -> torch.Tensor:
         """One step of the optimiser; returns this process's share of the mean loss."""
         mine = self.workers.share(batch)
-        self.optimiser.zero_grad(set_to_none=False)
         loss = torch.zeros((), device=batch.device)
-        if len(mine):
+        if self.config.privacy is not None:
+            self._private_gradient(batch, self.config.privacy, generator)
+        elif len(mine):
             loss = self._loss(mine, generator) * (len(mine) / len(batch))
             loss.backward()
-        parameters = list(self.named.values())
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        self.workers.add_up([p.grad for p in parameters if p.grad is not None])
-        nn.utils.clip_grad_norm_(parameters, self.config.clip)
-        self.optimiser.step()
-        self._shrink()
+        self.workers.add_up([self.optimiser.gradient])
+        if self.config.privacy is None:
+            self.optimiser.clip(self.config.clip)
+        self.optimiser.step(rate)
+        self._shrink(rate)
         return loss.detach()
+
+    def _private_gradient(
+        self, batch: torch.Tensor, privacy: PrivacyConfig, generator: torch.Generator
+    ) -> None:
+        codes, _ = self._changed(batch, generator)
+        inputs = self.held.batch(batch, codes)
+        expected = len(self.people) / self.steps
+        self.optimiser.gradient.copy_(
+            noisy_gradient(
+                self.net, inputs, self._each, batch, privacy, self.noise, expected, generator
+            )
+        )
 
     def _loss(self, people: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Mean over people of the loss in units of the linear model's, with penalties: scalar."""
@@ -258,11 +266,11 @@ class Member:
             places = places.index_fill(1, held.padding, 0)
         return (hubs, places), donor
 
-    def _shrink(self) -> None:
+    def _shrink(self, rate: float) -> None:
         """The step of the group penalty: norms of groups lose a little, and stop at zero."""
         if self.config.group_penalty <= 0:
             return
-        amount = self.config.group_penalty * self.optimiser.param_groups[1]["lr"]
+        amount = self.config.group_penalty * rate
         with torch.no_grad():
             for weight in self.net.penalised():
                 mean_square = weight.flatten(1).square().mean(1)  # (groups,)
@@ -274,29 +282,7 @@ class Member:
         state = self.net.state_dict()
         return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
-    def moments(self) -> dict[str, np.ndarray]:
-        """What the optimiser remembers, and the adversary's weights."""
-        kept = {}
-        for name, p in self.named.items():
-            for moment, value in self.optimiser.state.get(p, {}).items():
-                kept[f"{name}.{moment}"] = value.detach().cpu().numpy().copy()
-        if self.adversary is not None:
-            for name, value in self.adversary.state_dict().items():
-                kept[f"adversary.{name}"] = value.detach().cpu().numpy().copy()
-        return kept
-
-    def restore(self, arrays: Mapping[str, np.ndarray], moments: Mapping[str, np.ndarray]) -> None:
-        """Be as after the epoch that these are of."""
+    def restore(self, arrays: Mapping[str, np.ndarray], kept: Mapping[str, np.ndarray]) -> None:
+        """Be as after the epoch that the net's arrays and the optimiser's are of."""
         self.net.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in arrays.items()})
-        if self.adversary is not None:
-            state = {name: torch.from_numpy(moments[f"adversary.{name}"].copy())
-                     for name in self.adversary.state_dict()}  # fmt: skip
-            self.adversary.load_state_dict(state)
-        for name, p in self.named.items():
-            state = {}
-            for moment in ("step", "exp_avg", "exp_avg_sq"):
-                if (value := moments.get(f"{name}.{moment}")) is not None:
-                    at = torch.device("cpu") if moment == "step" else p.device
-                    state[moment] = torch.from_numpy(value.copy()).to(at)
-            if state:
-                self.optimiser.state[p] = state
+        self.optimiser.restore(kept)

@@ -10,10 +10,11 @@ is taken up again after any epoch goes on as if it had not stopped.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,9 +27,18 @@ from genomed.models.hub_net import call_contrasts
 from genomed.models.losses import Labels, labels_of
 from genomed.models.members import Member, Tensors, TrainingConfig
 from genomed.models.parallel import ALONE, Workers
+from genomed.models.private import privacy_ledger
 from genomed.models.risk_net import NetConfig, NetSizes, RiskNet
 
-__all__ = ["FittedHead", "HeadConfig", "Keeper", "Kept", "fit_head", "predict_head"]
+__all__ = [
+    "FittedHead",
+    "HeadConfig",
+    "Keeper",
+    "Kept",
+    "fit_head",
+    "predict_head",
+    "run_fingerprint",
+]
 
 EVALUATED = 4096  # people at a time when nothing is learned
 
@@ -53,6 +63,7 @@ class FittedHead(NamedTuple):
     epochs      : the epoch chosen for each member; 0 is the linear model
     stopped     : why training ended: "epochs", "patience" or "time"
     config, sizes : what the nets are built from
+    privacy     : what was spent of the promise (see private), or None where none was made
     """
 
     members: list[Tensors]
@@ -62,6 +73,7 @@ class FittedHead(NamedTuple):
     stopped: str
     config: HeadConfig
     sizes: NetSizes
+    privacy: dict[str, Any] | None = None
 
 
 class Kept(NamedTuple):
@@ -122,6 +134,7 @@ def fit_head(
     loss that is no number.
     """
     _check(inputs, families, offset, fold)
+    _check_privacy(config, workers)
     place = torch.device(device)
     with _undisturbed(place, threads):
         run = _Run(inputs, families, offset, fold, config, seed, place, workers)
@@ -218,7 +231,7 @@ class _Run:
             done = len(self.snapshots) - 1
             if done >= settings.epochs:
                 return "epochs"
-            if done - self._best_epoch() >= settings.patience:
+            if settings.privacy is None and done - self._best_epoch() >= settings.patience:
                 return "patience"
             if settings.time_budget_s and done and self._next_end(done) > settings.time_budget_s:
                 return "time"
@@ -253,7 +266,9 @@ class _Run:
             log(self._summary(epoch, seconds))
         if keeper and self.workers.rank == 0:
             optimiser = {
-                f"{m.k}.{name}": value for m in self.members for name, value in m.moments().items()
+                f"{m.k}.{name}": value
+                for m in self.members
+                for name, value in m.optimiser.arrays().items()
             }
             optimiser["prediction"] = prediction
             facts = {"rows": self.rows, "seconds": self.seconds}
@@ -321,6 +336,8 @@ class _Run:
     def _chosen(self) -> tuple[int, ...]:
         """For each member the epoch that is best in the folds of the others."""
         gains = self._gains()
+        if self.config.training.privacy is not None:  # to choose would tell of the labels
+            return (len(gains) - 1,) * len(self.members)
         others = gains.sum(axis=1, keepdims=True) - gains  # (epochs, members)
         return tuple(int(epoch) for epoch in np.argmax(others, axis=0))
 
@@ -352,7 +369,19 @@ class _Run:
             arrays = _of_member(self.snapshots[epoch], member.k)
             members.append({name: torch.from_numpy(value) for name, value in arrays.items()})
         history = pl.DataFrame(self.rows)
-        return FittedHead(members, found, history, epochs, stopped, self.config, self.sizes)
+        return FittedHead(
+            members, found, history, epochs, stopped, self.config, self.sizes, self._ledger()
+        )
+
+    def _ledger(self) -> dict[str, Any] | None:
+        """What privacy was spent: that of all batches planned, even where time was short."""
+        privacy, first = self.config.training.privacy, self.members[0]
+        if privacy is None:
+            return None
+        steps, seen = first.steps_of_a_person(self.fold), len(self.members) - 1
+        noise = min(member.noise for member in self.members)
+        rate = max(1 / member.steps for member in self.members)
+        return privacy_ledger(privacy, noise, rate, steps, seen)
 
 
 def _of_member(arrays: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
@@ -396,3 +425,52 @@ def _check(
         raise ValueError("the linear predictor of somebody in a fold is no number")
     if int(fold.max(initial=-1)) < 1 or len(np.unique(fold[fold >= 0])) != fold.max() + 1:
         raise ValueError("folds are numbered from 0, each has people, and there are at least two")
+
+
+def _check_privacy(config: HeadConfig, workers: Workers) -> None:
+    settings = config.training
+    if settings.privacy is None:
+        return
+    mixing = settings.exchange_rate or settings.adversary or settings.invariance
+    if mixing or settings.group_penalty or workers.size > 1:
+        raise ValueError(
+            "private training takes no exchange_rate, adversary, invariance or group_penalty, and "
+            "one process, as its noise is added once"
+        )
+    if "recurrent" in config.net.genome or config.net.code_reader == "gru":
+        raise ValueError("private training takes no recurrent net; choose attention for codes")
+
+
+def run_fingerprint(
+    inputs: HeadInputs,
+    families: Sequence[Family],
+    offset: np.ndarray,
+    fold: np.ndarray,
+    config: HeadConfig,
+    *,
+    seed: int,
+    device: str,
+    threads: int,
+    workers: Workers = ALONE,
+) -> str:
+    """What tells one training from another, for whoever keeps checkpoints: 64 hex digits."""
+    digest = hashlib.sha256()
+    facts = [
+        repr(config),
+        seed,
+        torch.device(device).type,
+        threads,
+        workers.size,
+        torch.__version__,
+    ]
+    digest.update(repr(facts).encode())
+    parts: list[object] = [offset, fold]
+    for record in (inputs, *families):
+        parts += [getattr(record, each.name) for each in fields(record)]  # type: ignore[arg-type]
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
+        else:
+            digest.update(repr(part).encode())
+    return digest.hexdigest()
