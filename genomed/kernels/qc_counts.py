@@ -100,18 +100,24 @@ def add_rows(words, rows, lanes, out):
 
 
 @kernel
-def add_expected(words, rows, amount, keep, out):
+def add_expected(words, rows, amount, keep, places, out):
     """Add an amount of each row to every sample that is not called there.
 
     words  : uint64 (variants, words), packed calls
     rows   : int64 (chosen,), rows to look at
     amount : int64 (chosen,), what each of these adds
     keep   : uint64 (words,), the lower bit of every real sample's two is set
+    places : int64 (words,), scratch: the words of a row that have such samples. Most have none, but
+             which is hard to foresee, so they are found without a branch
     out    : int64 (samples,), added to
     """
     for i in range(len(rows)):
         row = words[rows[i]]
+        n = 0
         for w in range(len(keep)):
+            places[n] = w
+            n += (row[w] & (row[w] >> np.uint64(1)) & keep[w]) != np.uint64(0)
+        for w in places[:n]:
             missing = row[w] & (row[w] >> np.uint64(1)) & keep[w]
             while missing != np.uint64(0):
                 lowest = missing & (~missing + np.uint64(1))

@@ -136,7 +136,9 @@ class SampleSums:
         homozygous = 1 - 2 * f[rows] * (1 - f[rows])
         fixed = np.rint(np.ldexp(homozygous, FIXED_POINT)).astype(np.int64)
         self._expected[which] += int(fixed.sum())
-        qc_counts.add_expected(words, rows, fixed, self._everybody, self._not_expected[which])
+        places = np.empty(words.shape[1], np.int64)
+        out = self._not_expected[which]
+        qc_counts.add_expected(words, rows, fixed, self._everybody, places, out)
 
     def _add_singletons(self, words: np.ndarray, rows: np.ndarray, place: np.ndarray) -> None:
         nobody = np.zeros_like(self._males)
