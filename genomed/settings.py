@@ -12,6 +12,7 @@ __all__ = [
     "RohSettings",
     "SplitSettings",
     "StructureSettings",
+    "TrainSettings",
     "TraitSettings",
 ]
 
@@ -240,13 +241,6 @@ class TrainSettings:
     # with a call.
     min_maf: float = 0.01
     min_call_rate: float = 0.95
-    # Share of the people set aside for the test, 0 to below 1, where no split is given.
-    test_fraction: float = 0.2
-    # Folds of cross-validation: every stage is judged on people it was not fitted to.
-    n_folds: int = 5
-    seed: int = 1
-    # Kinship above which two people are never on both sides of a fold (the second degree).
-    max_kinship: float = 0.0884
     # Stages beyond the linear one that may be tried.
     stages: tuple[str, ...] = ("dominance", "pairs", "covariates", "net")
     # A stage is kept when its gain out of fold is this many standard errors.
@@ -263,6 +257,9 @@ class TrainSettings:
     interval: float = 0.9
     # Prevalence of a binary trait in those who will be scored; None is that of the cohort.
     prevalence: float | None = None
+    # Of the net's first weights and its training.
+    seed: int = 1
+    split: SplitSettings = field(default_factory=SplitSettings)
     traits: TraitSettings = field(default_factory=TraitSettings)
     design: DesignSettings = field(default_factory=DesignSettings)
 

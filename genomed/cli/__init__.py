@@ -17,6 +17,7 @@ from genomed.cli.models import models_app
 from genomed.cli.qc import qc
 from genomed.cli.risk import risk
 from genomed.cli.structure import structure_app
+from genomed.cli.train import train
 from genomed.errors import GenomedError
 
 __all__ = ["app", "main"]
@@ -52,6 +53,7 @@ def genomed(
 app.command()(convert)
 app.command()(qc)
 app.add_typer(structure_app)
+app.command()(train)
 app.command()(risk)
 app.add_typer(models_app)
 app.command()(doctor)

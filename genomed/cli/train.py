@@ -1,0 +1,292 @@
+"""`genomed train`: options in, one step called, a summary out."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genomed.cli.given import command_line, sample_names
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Json,
+    LogFile,
+    Quiet,
+    Samples,
+    Threads,
+    Verbose,
+    available_threads,
+    verbosity,
+)
+from genomed.settings import SplitSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from genomed.io.traits import SurvivalColumns
+    from genomed.steps.train import TrainSummary
+
+__all__ = ["train"]
+
+_DEFAULTS, _SPLIT = TrainSettings(), SplitSettings()
+
+
+def train(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE",
+            help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
+            show_default=False,
+        ),
+    ],
+    traits: Annotated[
+        Path, typer.Option(metavar="FILE", help="Table of traits, one line per sample.")
+    ],
+    trait: Annotated[
+        list[str],
+        typer.Option(
+            "--trait",
+            "-p",
+            metavar="NAME",
+            help="Column to learn; repeatable. T stands for columns T_time and T_event too.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="BUNDLE",
+            help="Directory or .zip of the model; of several traits the directory of theirs.",
+        ),
+    ] = Path("genomed-model"),
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRAIT=KIND",
+            help="quantitative, binary or survival, where the values should not decide.",
+        ),
+    ] = None,
+    survival: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRAIT=TIME,EVENT[,ENTRY]", help="Columns of a time to an event; repeatable."
+        ),
+    ] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of covariates, one line per sample.")
+    ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option("--covariate", metavar="NAME", help="Covariate to use; repeatable. All."),
+    ] = None,
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A covariate whose numbers are codes; repeatable."),
+    ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who is to `develop` and who to `test`: sample, set."),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:COLUMN]|COLUMN",
+            help="Ancestry groups to report by: a table of samples, or a column of the .psam.",
+        ),
+    ] = None,
+    relatives: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Kinship table of `genomed structure`. Default: looked for."
+        ),
+    ] = None,
+    samples: Samples = None,
+    build: Annotated[
+        str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
+    ] = None,
+    min_maf: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Least minor allele frequency.")
+    ] = _DEFAULTS.min_maf,
+    min_call_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out variants called in fewer samples.")
+    ] = _DEFAULTS.min_call_rate,
+    stages: Annotated[
+        str,
+        typer.Option(metavar="STAGE,...|none", help="What to try beyond the linear model."),
+    ] = ",".join(_DEFAULTS.stages),
+    accept_z: Annotated[
+        float,
+        typer.Option(min=0, help="Standard errors by which a stage must gain to be kept."),
+    ] = _DEFAULTS.accept_z,
+    folds: Annotated[
+        int, typer.Option(min=2, max=20, help="Folds of cross-validation.")
+    ] = _SPLIT.n_folds,
+    test_fraction: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of people set aside without --split.")
+    ] = _SPLIT.test_fraction,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of a binary trait in those to be scored.",
+            show_default="that of the cohort",
+        ),
+    ] = None,
+    interval: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Share of people that intervals hold.")
+    ] = _DEFAULTS.interval,
+    seed: Annotated[int, typer.Option(help="Of folds and of the net.")] = _DEFAULTS.seed,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin no further stage after this: 90s, 30m, 4h."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda", help="Where matrices are multiplied.")
+    ] = "cpu",
+    threads: Threads = available_threads(),
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Train a disease-risk model, and say whether anything beats the linear one."""
+    settings = TrainSettings(
+        build=build,
+        min_maf=min_maf,
+        min_call_rate=min_call_rate,
+        stages=_stages(stages),
+        accept_z=accept_z,
+        prevalence=prevalence,
+        interval=interval,
+        seed=seed,
+        split=SplitSettings(n_folds=folds, test_fraction=test_fraction, seed=seed),
+    )
+    settings = replace(settings, traits=replace(settings.traits, n_folds=folds))
+    budget = _seconds(time_budget)
+    configure_logging(verbosity(verbose, quiet), log_file)
+    from genomed.steps.train import TrainInputs, run_train
+
+    inputs = TrainInputs(
+        store=store,
+        traits=traits,
+        names=tuple(trait),
+        kinds=dict(_pair("--kind", text) for text in kind or ()),
+        survival={name: _columns(value) for name, value in
+                  (_pair("--survival", text) for text in survival or ())},
+        covariates=covariates,
+        covariate_names=tuple(covariate or ()),
+        covariate_kinds=dict.fromkeys(categorical or (), "categorical"),
+        split=split,
+        groups=groups,
+        relatives=relatives,
+        samples=tuple(sample_names(samples) or ()) or None,
+    )  # fmt: skip
+    with _progress(quiet or json_output) as progress:
+        summary = run_train(
+            inputs, out, settings, threads=threads, device=device, time_budget=budget,
+            progress=progress, command=command_line(),
+        )  # fmt: skip
+    _report(summary, json_output, quiet, timings)
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    """Stages by name, in the order in which they are tried."""
+    asked = {word.strip() for word in text.split(",") if word.strip()} - {"none"}
+    if asked - set(_DEFAULTS.stages):
+        raise typer.BadParameter(
+            f"{text!r}: choose from {', '.join(_DEFAULTS.stages)}, or none", param_hint="--stages"
+        )
+    return tuple(stage for stage in _DEFAULTS.stages if stage in asked)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise typer.BadParameter(f"{text!r}: write it as TRAIT=...", param_hint=option)
+    return name, value
+
+
+def _columns(text: str) -> SurvivalColumns:
+    from genomed.io.traits import SurvivalColumns
+
+    names = [name.strip() for name in text.split(",")]
+    if not 2 <= len(names) <= 3 or not all(names):
+        raise typer.BadParameter(
+            f"{text!r}: write it as TRAIT=TIME,EVENT or TRAIT=TIME,EVENT,ENTRY",
+            param_hint="--survival",
+        )
+    return SurvivalColumns(*names)
+
+
+def _seconds(text: str | None) -> float | None:
+    """A time as 90s, 30m or 4h; a bare number is in seconds."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or not float(found[1]):
+        raise typer.BadParameter(
+            f"{text!r} is not a time; write it as 90s, 30m or 4h", param_hint="--time-budget"
+        )
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """A line on stderr that says what is being done; on a terminal a bar with the time left."""
+    if quiet:
+        yield None
+        return
+    if not sys.stderr.isatty():
+        said: set[str] = set()
+        began = time.monotonic()
+
+        def tell(what: str, share: float) -> None:
+            name = what.partition(": epoch")[0]
+            if name not in said:
+                said.add(name)
+                typer.echo(f"{time.monotonic() - began:7.1f} s  {name}", err=True)
+
+        yield tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def step(what: str, share: float) -> None:
+            bar.update(task, description=what, completed=share)
+
+        yield step
+
+
+def _report(summary: TrainSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    if as_json:
+        import json
+
+        facts = {
+            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "traits": [trained.facts() for trained in summary.traits],
+            "warnings": summary.warnings,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    elif not quiet:
+        from rich.console import Console
+
+        from genomed.report.train_summary import train_summary
+
+        train_summary(Console(highlight=False), summary.traits, summary.outputs, summary.warnings)
+    if timings:
+        for phase, seconds in summary.timings.items():
+            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)

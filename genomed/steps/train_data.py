@@ -1,0 +1,206 @@
+"""What `genomed train` learns from: calls, labels, covariates, and who is held out with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from genomed.errors import InputError
+from genomed.io.covariates import Covariates, read_covariates
+from genomed.io.packed import PackedStore
+from genomed.io.split_table import read_relatives, read_split
+from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
+from genomed.settings import SplitSettings, StructureSettings, TrainSettings
+from genomed.stats.kinship import king_table
+from genomed.stats.kinship_error import kinship_error, least_kinship
+from genomed.stats.splits import AcrossSets, across_sets, folds, strata
+from genomed.steps.structure import open_structure_store
+from genomed.steps.structure_parts import read_groups
+from genomed.steps.structure_variants import Variants, choose_build, choose_variants
+
+__all__ = ["TrainData", "TrainInputs", "read_train_data"]
+
+KINSHIP_VARIANTS = 10_000  # enough to tell relatives of the second degree
+KINSHIP_PEOPLE = 20_000  # more take long to compare: then a table of relatives is wanted
+
+
+@dataclass(frozen=True)
+class TrainInputs:
+    """What a run reads.
+
+    store      : a .pgen or .bed, or the prefix of the fileset
+    traits     : table of traits; names : those to learn; kinds, survival : see read_traits
+    covariates : table of covariates, and the columns to use (all by default)
+    split      : table with a column `set`: develop or test
+    groups     : FILE, FILE:COLUMN or COLUMN, for the report by ancestry
+    relatives  : table with sample1, sample2, kinship, as `genomed structure` writes it
+    samples    : names to keep; None for all
+    """
+
+    store: str
+    traits: Path
+    names: tuple[str, ...]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    survival: Mapping[str, SurvivalColumns] = field(default_factory=dict)
+    covariates: Path | None = None
+    covariate_names: tuple[str, ...] = ()
+    covariate_kinds: Mapping[str, str] = field(default_factory=dict)
+    split: Path | None = None
+    groups: str | None = None
+    relatives: Path | None = None
+    samples: tuple[str, ...] | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """Files beside the store."""
+        given = [self.traits, self.covariates, self.split, self.relatives]
+        if self.groups and Path(self.groups).is_file():
+            given.append(Path(self.groups))
+        return [path for path in given if path is not None]
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """Everything in memory, people in the order of the store.
+
+    store      : opened on the people of the run
+    build      : of its positions
+    variants   : every variant of the store and what became of it
+    rows       : int64, rows of the store that are learned from
+    words      : uint64 (rows, words), packed calls
+    fold       : int8 (samples,): 0 to n_folds - 1; -1 the test; -2 in no use
+    group      : int64 (samples,), place in group_names, -1 for none
+    """
+
+    store: PackedStore
+    build: str
+    variants: Variants
+    rows: np.ndarray
+    words: np.ndarray
+    traits: Traits
+    covariates: Covariates | None
+    fold: np.ndarray
+    group: np.ndarray
+    group_names: list[str]
+    across: AcrossSets | None
+    warnings: list[str]
+
+    @property
+    def develop(self) -> np.ndarray:
+        """Who is learned from: bool (samples,)."""
+        return np.asarray(self.fold >= 0)
+
+
+def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: int = 1) -> TrainData:
+    """Read what a run needs, and decide who is held out with whom.
+
+    Raises InputError, UsageError and UnknownNameError.
+    """
+    store = open_structure_store(inputs.store, list(inputs.samples) if inputs.samples else None)
+    build = choose_build(store, settings.build)
+    if build is None:
+        raise InputError(
+            f"{store.path}: its genome build cannot be told from contig lengths; give --build"
+        )
+    traits = read_traits(
+        inputs.traits, store.samples, inputs.names, kinds=inputs.kinds, survival=inputs.survival,
+        settings=settings.traits,
+    )  # fmt: skip
+    covariates = None
+    if inputs.covariates is not None:
+        covariates = read_covariates(
+            inputs.covariates, store.samples, inputs.covariate_names,
+            kinds=inputs.covariate_kinds, traits=traits.columns,
+        )  # fmt: skip
+    warnings = [*traits.warnings, *(covariates.warnings if covariates else ())]
+    used = np.logical_or.reduce([trait.observed for trait in traits.traits])
+    group, group_names = np.full(store.n_samples, -1), []
+    if inputs.groups is not None:
+        members, remarks = read_groups(store, inputs.groups)
+        warnings += remarks
+        group_names = list(members)
+        for place, inside in enumerate(members.values()):
+            group[inside] = place
+    chosen = choose_variants(
+        store, StructureSettings(min_maf=settings.min_maf, min_call_rate=settings.min_call_rate),
+        used, threads=threads,
+    )  # fmt: skip
+    rows = chosen.rows("kept")
+    if not len(rows):
+        raise InputError(
+            f"{store.path}: no variant is left to learn from; lower --min-maf or --min-call-rate"
+        )
+    relatives = _relatives(inputs, store, rows, settings.split, threads, warnings)
+    names = [group_names[g] if g >= 0 else None for g in group]
+    fold = _deal(inputs, store, traits.traits, names, relatives, used, settings.split, warnings)
+    for trait in traits.traits:
+        warnings += check_trait(inputs.traits, trait, fold >= 0, settings.traits)
+    across = None if relatives is None else across_sets(fold, relatives)
+    if across is not None and across.n_pairs:
+        warnings.append(
+            f"{across.n_people} people of the test have a relative among those learned from "
+            f"({across.n_pairs} pairs): its figures are optimistic."
+        )
+    words = store.read(rows, threads)
+    return TrainData(
+        store, build, chosen, rows, words, traits, covariates, fold, group, group_names, across,
+        warnings,
+    )  # fmt: skip
+
+
+def _deal(
+    inputs: TrainInputs,
+    store: PackedStore,
+    traits: tuple[Trait, ...],
+    groups: list[str | None],
+    relatives: np.ndarray | None,
+    used: np.ndarray,
+    settings: SplitSettings,
+    warnings: list[str],
+) -> np.ndarray:
+    """Folds and the test, alike in cases and ancestry; int8 (samples,)."""
+    first = traits[0]
+    alike = strata(first.value, is_number=first.kind == "quantitative", groups=groups)
+    test = None
+    if inputs.split is not None:
+        given = read_split(inputs.split, store.samples)
+        test, used = given.test, used & given.used
+        warnings += given.warnings
+    try:
+        return folds(
+            store.samples, n_folds=settings.n_folds, test_fraction=settings.test_fraction,
+            seed=settings.seed, strata=alike, relatives=relatives, test=test, used=used,
+        )  # fmt: skip
+    except ValueError as error:
+        raise InputError(f"{inputs.traits}: {error}; add people or lower --folds") from None
+
+
+def _relatives(
+    inputs: TrainInputs,
+    store: PackedStore,
+    rows: np.ndarray,
+    settings: SplitSettings,
+    threads: int,
+    warnings: list[str],
+) -> np.ndarray | None:
+    """Pairs of related people, int64 (pairs, 2); None where nobody looked."""
+    if inputs.relatives is not None:
+        found = read_relatives(inputs.relatives, store.samples, settings.min_kinship)
+        warnings += found.warnings
+        return found.pairs
+    if store.n_samples > KINSHIP_PEOPLE:
+        warnings.append(
+            f"Relatives were not looked for among {store.n_samples:,} people: give the kinship "
+            "table of `genomed structure` with --relatives, or the figures may be optimistic."
+        )
+        return None
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, KINSHIP_VARIANTS).astype(np.int64))]
+    chance = least_kinship(kinship_error(store, some), store.n_samples)
+    least = max(settings.min_kinship, chance)
+    pairs = king_table(store, some, threads=threads, min_kinship=least)
+    place = {name: i for i, name in enumerate(store.samples)}
+    both = pairs.select("sample1", "sample2").iter_rows()
+    return np.array([(place[a], place[b]) for a, b in both], np.int64).reshape(-1, 2)

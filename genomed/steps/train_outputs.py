@@ -1,0 +1,272 @@
+"""What `genomed train` writes: the bundle, and beside it what the run saw."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genomed import __version__
+from genomed.features.design import Design
+from genomed.io.model_bundle import VARIANTS, write_model_bundle
+from genomed.io.outputs import OutputDirectory
+from genomed.io.traits import Trait
+from genomed.models.adaptive import AdaptiveFit
+from genomed.models.risk_model import RiskModel
+from genomed.models.verdicts import Verdict
+from genomed.provenance import record
+from genomed.report.model_card import model_card, verdict_sentence
+from genomed.settings import TrainSettings
+from genomed.steps.train_data import TrainData
+
+__all__ = ["TrainedTrait", "bundle_path", "scoring_text", "write_trained"]
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
+METRICS = {
+    "set": pl.Utf8, "group": pl.Utf8, "model": pl.Utf8, "measure": pl.Utf8, "n": pl.Int64,
+    "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainedTrait:
+    """A trait, its model and what was found of it.
+
+    metrics     : the columns of TABLES["train_metrics"]
+    predictions : one row per person in use: TABLES["train_predictions"]
+    gain        : the main measure of the full and of the linear model on the test people
+    """
+
+    trait: Trait
+    fit: AdaptiveFit
+    model: RiskModel
+    metrics: pl.DataFrame
+    predictions: pl.DataFrame
+    gain: Mapping[str, Any] | None
+
+    @classmethod
+    def make(
+        cls,
+        trait: Trait,
+        fit: AdaptiveFit,
+        model: RiskModel,
+        data: TrainData,
+        settings: TrainSettings,
+    ) -> TrainedTrait:
+        """Measure a fit on the people of the test."""
+        return cls(trait, fit, model, pl.DataFrame(schema=METRICS), _predictions(fit, data), None)
+
+    @property
+    def kept(self) -> list[str]:
+        """Stages beyond the linear one that are part of the model."""
+        return [stage for stage in self.fit.kept if stage != "linear"]
+
+    @property
+    def verdict(self) -> str:
+        """Whether anything beat the linear model."""
+        return verdict_sentence(self.kept, self.gain)
+
+    def facts(self) -> dict[str, Any]:
+        """The run of this trait, for another program."""
+        return {
+            "trait": self.trait.name,
+            "kind": self.trait.kind,
+            "verdict": self.verdict,
+            "stages": [_stage(verdict, self.fit.null) for verdict in self.fit.verdicts],
+            "metrics": self.metrics.to_dicts(),
+        }
+
+
+def _stage(verdict: Verdict, null: float) -> dict[str, Any]:
+    error = verdict.error / null if null > 0 else 0.0
+    return verdict._asdict() | {"share_error": error}
+
+
+def _predictions(fit: AdaptiveFit, data: TrainData) -> pl.DataFrame:
+    """Linear predictors of everybody in use: out of fold of those learned from."""
+    used = np.flatnonzero(data.fold >= -1)
+    develop = data.develop[used]
+    before, after = fit.linear_eta
+    return pl.DataFrame(
+        {
+            "sample": [data.store.samples[i] for i in used],
+            "set": np.where(develop, "develop", "test"),
+            "fold": pl.Series(np.where(develop, data.fold[used], -1)).cast(pl.Int64),
+            "linear": np.where(develop, before[used], after[used]),
+            "full": np.where(develop, fit.out_of_fold[used], fit.whole[used]),
+        }
+    ).with_columns(pl.when(pl.col("fold") >= 0).then("fold"))
+
+
+def bundle_path(out: Path, name: str, several: bool) -> Path:
+    """Where the bundle of a trait goes."""
+    if not several:
+        return out
+    safe = _UNFIT.sub("_", name).strip(".") or "trait"
+    return out / safe
+
+
+def write_trained(
+    out: Path,
+    data: TrainData,
+    design: Design,
+    trained: Sequence[TrainedTrait],
+    settings: TrainSettings,
+    digests: Mapping[str, Mapping[str, Any]],
+    warnings: Sequence[str],
+    command: str,
+    started: str,
+) -> dict[str, Path]:
+    """Write what the run saw into ``OUT.training``, then the bundles.
+
+    returns : name -> path of the bundles and files
+    """
+    provenance = record("train", settings, digests, seed=settings.seed)
+    written: dict[str, Path] = {}
+    stem = out.with_suffix("") if out.suffix == ".zip" else out
+    with OutputDirectory(stem.with_name(f"{stem.name}.training")) as directory:
+        for one in trained:
+            start = f"{bundle_path(Path(), one.trait.name, True).name}." if len(trained) > 1 else ""
+            directory.write_tsv(f"{start}predictions.tsv.gz", one.predictions)
+            directory.write_tsv(f"{start}metrics.tsv", one.metrics)
+            directory.write_tsv(f"{start}path.tsv", one.fit.linear.cross.path)
+            directory.write_tsv(f"{start}stages.tsv", _stages_table(one))
+            if one.fit.pairs is not None:
+                directory.write_tsv(f"{start}pairs.tsv", _pairs_table(one, data))
+        facts = provenance | {
+            "variants": data.variants.counts(),
+            "people": {
+                "develop": int(data.develop.sum()), "test": int((data.fold == -1).sum()),
+                "not used": int((data.fold < -1).sum()),
+            },
+            "traits": [one.facts() for one in trained],
+            "warnings": list(warnings),
+            "run": {"command_line": command, "started": started},
+        }  # fmt: skip
+        directory.write_text("run.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+        written |= directory.files()
+    for one in trained:
+        path = bundle_path(out, one.trait.name, len(trained) > 1)
+        _write_bundle(path, one, data, design, settings, provenance, warnings)
+        written[f"model of {one.trait.name}"] = path
+    return written
+
+
+def _stages_table(one: TrainedTrait) -> pl.DataFrame:
+    return pl.DataFrame([_stage(verdict, one.fit.null) for verdict in one.fit.verdicts]).select(
+        "stage", "accepted", "gain", "error", "share", "share_error", "reason"
+    )
+
+
+def _pairs_table(one: TrainedTrait, data: TrainData) -> pl.DataFrame:
+    """Pairs of the model by name."""
+    assert one.fit.pairs is not None
+    table = one.fit.pairs.table
+    spelt = data.store.variants[data.rows].select(
+        pl.concat_str("contig", "position", "ref", "alt", separator=":").alias("name")
+    )["name"]
+    return table.select(
+        spelt.gather(table["row1"]).alias("variant1"),
+        spelt.gather(table["row2"]).alias("variant2"),
+        "z",
+        "expected",
+        "beta",
+    )
+
+
+def _write_bundle(
+    path: Path,
+    one: TrainedTrait,
+    data: TrainData,
+    design: Design,
+    settings: TrainSettings,
+    provenance: Mapping[str, Any],
+    warnings: Sequence[str],
+) -> None:
+    tensors, parts = one.model.to_parts()
+    facts = {
+        "name": one.trait.name,
+        "version": __version__,
+        "build": data.build,
+        "trait": {
+            "name": one.trait.name, "kind": one.trait.kind, "coding": one.trait.coding,
+        },
+        "verdict": one.verdict,
+        "stages": [_stage(verdict, one.fit.null) for verdict in one.fit.verdicts],
+        "n_variants": len(one.model.variants),
+        "variants_offered": len(data.rows),
+        "people": _people(one, data),
+        "covariates": {"names": design.names, "encoder": design.encoder},
+        "parts": parts,
+        "metrics": one.metrics.to_dicts(),
+        "settings": dataclasses.asdict(settings),
+        "warnings": list(warnings),
+        "provenance": dict(provenance),
+    }  # fmt: skip
+    write_model_bundle(
+        path, variants=_variants(one.model), tensors=tensors, facts=facts,
+        scoring_file=scoring_text(one.model, one.trait.name, data.build),
+        card=model_card(facts, one.metrics),
+    )  # fmt: skip
+
+
+def _people(one: TrainedTrait, data: TrainData) -> dict[str, Any]:
+    observed = one.trait.observed & data.develop
+    groups = {
+        name: int((observed & (data.group == place)).sum())
+        for place, name in enumerate(data.group_names)
+    }
+    return {
+        "develop": int(observed.sum()),
+        "test": int((one.trait.observed & (data.fold == -1)).sum()),
+        "cases": None if one.trait.kind == "quantitative" else int(one.trait.value[observed].sum()),
+        "groups": groups,
+    }
+
+
+def _variants(model: RiskModel) -> pl.DataFrame:
+    """The variants of a bundle; weights are relative to no copies of ALT."""
+    weights = model.genotype_weights[:, :3] - model.genotype_weights[:, :1]
+    slope = weights[:, 2] / 2
+    return model.variants.with_columns(
+        pl.Series("effect_weight", slope),
+        *(pl.Series(f"dosage_{k}_weight", weights[:, k]) for k in range(3)),
+        pl.Series("used_by", model.used_by(), dtype=pl.Utf8),
+    ).select(list(VARIANTS))
+
+
+def scoring_text(model: RiskModel, name: str, build: str) -> str:
+    """The linear part as a scoring file of the PGS Catalog (format 2.0).
+
+    A model with dominance has a weight for each dosage in place of one weight per copy.
+    """
+    table = _variants(model).filter(pl.col("used_by").str.contains("linear"))
+    plain = "".join(c if c.isprintable() else " " for c in name)
+    weight_type = "beta" if model.kind == "quantitative" else "log(OR)"
+    header = [
+        "###PGS CATALOG SCORING FILE - format: https://www.pgscatalog.org/downloads/",
+        "#format_version=2.0",
+        f"#pgs_name={plain}",
+        f"#trait_reported={plain}",
+        f"#weight_type={weight_type}",
+        f"#genome_build={build}",
+        f"#variants_number={len(table)}",
+    ]
+    weights = [f"dosage_{k}_weight" for k in range(3)] if model.has_dominance else ["effect_weight"]
+    rows = table.select(
+        pl.col("id").alias("rsID"),
+        pl.col("contig").alias("chr_name"),
+        pl.col("position").alias("chr_position"),
+        pl.col("alt").alias("effect_allele"),
+        pl.col("ref").alias("other_allele"),
+        *weights,
+        pl.col("alt_allele_frequency").alias("allelefrequency_effect"),
+    )
+    return "\n".join(header) + "\n" + rows.write_csv(separator="\t")
