@@ -46,9 +46,9 @@ class Plan(NamedTuple):
                   each thread). On the diagonal a quarter as many on the right, as half is wasted
     device_tile : variants on either side of a tile on a device
     precision   : of a device's products: "float32" (TF32 off), "tf32" (10 bits behind the leading
-                  one) or "bf16" (7 bits; calls are rounded to 0.2 %, and so are products). Sums are
-                  float32. Pairs are tested in float64 anyway; "tf32" and "bf16" move |z| of the
-                  screen by a few parts in a thousand
+                  one) or "bf16" (7 bits, for calls, residuals and a tile's elements). Sums are
+                  float32. "tf32" and "bf16" move |z| of the screen by a few parts in a thousand;
+                  what passes is tested in float64 on the CPU
     """
 
     left: int = 2048

@@ -1,7 +1,9 @@
-"""Tiles of the pair screen on a device: packed calls are sent there and decoded on it.
+"""Tiles of the pair screen on a device: packed calls are sent there once, and decoded there.
 
-Only elements over the limit come back. To find them, a tile is looked at once, 64 elements at a
-time: the blocks whose smallest or largest element passes the limit are then looked at again.
+Two bits a call lie in the device's memory; a block of a few thousand variants is decoded when its
+tile comes. Only elements over the limit come back. To find them, a tile is looked at once, 64
+elements at a time: the blocks whose smallest or largest element passes the limit are looked at
+again.
 """
 
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from genomed.stats.pair_screen import Decoder, Engine, Found, Plan
 __all__ = ["DeviceEngine"]
 
 CHUNK = 64
+SENT_ROWS, DECODED_ROWS = 4096, 1024
 DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -35,23 +38,35 @@ class DeviceEngine(Engine):
             raise ValueError("torch finds no CUDA device here")
         self.dtype, self.tf32 = DTYPES[plan.precision], plan.precision == "tf32"
         self.left_rows = self.right_rows = plan.device_tile
-        self._shift = 2 * torch.arange(32, device=self.device)
+        self._shift = 2 * torch.arange(4, dtype=torch.uint8, device=self.device)
         self._residual = torch.from_numpy(decoder.residual).to(self.device)
+        self._bytes = self._sent()
+
+    def _sent(self) -> torch.Tensor:
+        """Packed calls of everything, four people a byte: uint8 (variants, bytes)."""
+        n, n_bytes = len(self.decoder.places), -(-self.decoder.n_people // 4)
+        out = torch.empty((n, n_bytes), dtype=torch.uint8, device=self.device)
+        for first in range(0, n, SENT_ROWS):
+            some = slice(first, min(first + SENT_ROWS, n))
+            words = self.decoder.words(some).astype("<u8", copy=False)
+            out[some] = torch.from_numpy(words.view(np.uint8)[:, :n_bytes]).to(self.device)
+        return out
 
     def _decoded(self, some: slice) -> torch.Tensor:
-        """Standardised calls: float32 (variants, people), on the device."""
-        rows = self.decoder.places[some]
-        packed = torch.from_numpy(self.decoder.words(some).view(np.int64)).to(self.device)
+        """Standardised calls in the precision of the products, (variants, people)."""
+        rows, n = self.decoder.places[some], self.decoder.n_people
         centre, scale = (
-            torch.from_numpy(part[rows]).to(self.device)[:, None]
+            torch.from_numpy(part[rows]).to(self.device, self.dtype)[:, None]
             for part in (self.decoder.centre, self.decoder.scale)
         )
-        out = torch.empty((len(rows), self.decoder.n_people), device=self.device)
-        for first in range(0, len(rows), 512):
-            part = slice(first, first + 512)
-            code = (packed[part, :, None] >> self._shift) & 3
-            code = code.reshape(len(packed[part]), -1)[:, : self.decoder.n_people]
-            out[part] = torch.where(code == 3, 0.0, (code - centre[part]) * scale[part])
+        packed = self._bytes[some]
+        out = torch.empty((len(rows), n), dtype=self.dtype, device=self.device)
+        for first in range(0, len(rows), DECODED_ROWS):
+            part = slice(first, first + DECODED_ROWS)
+            code = (packed[part, :, None] >> self._shift).bitwise_and_(3)
+            code = code.reshape(len(packed[part]), -1)[:, :n]
+            out[part] = code
+            out[part].sub_(centre[part]).mul_(scale[part]).masked_fill_(code == 3, 0)
         return out
 
     def load_left(self, some: slice, pool: ThreadPoolExecutor) -> None:
@@ -62,13 +77,12 @@ class DeviceEngine(Engine):
         self, n_left: int, right: slice, diagonal: int, limits: list[float], step: int
     ) -> list[Found]:
         """Multiply with a right block; for each screen, elements of at least its limit."""
-        calls = self._decoded(right).to(self.dtype)
+        calls = self._decoded(right)
         before = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = self.tf32
         try:
             products = [
-                (self._device_left[:n_left, part] @ calls[:, part].T).float()
-                for part in self.decoder.parts
+                self._device_left[:n_left, part] @ calls[:, part].T for part in self.decoder.parts
             ]
         finally:
             torch.backends.cuda.matmul.allow_tf32 = before
@@ -82,7 +96,7 @@ def _sums_without_each(products: list[torch.Tensor]) -> Iterator[torch.Tensor]:
     """As genomed.stats.pair_screen.sums_without_each."""
     total = products[0]
     if len(products) > 1:
-        total = sum(products[1:], products[0])
+        total = sum((product.float() for product in products[1:]), products[0].float())
         yield from (total - product for product in products)
     yield total
 
@@ -92,11 +106,11 @@ def _large(tile: torch.Tensor, limit: float, diagonal: int, step: int) -> Found:
     blocks = torch.nn.functional.pad(tile, (0, -n_columns % CHUNK)).view(n_rows, -1, CHUNK)
     low, high = torch.aminmax(blocks, dim=2)
     row, block = torch.nonzero((high >= limit) | (low <= -limit), as_tuple=True)
-    inside = blocks[row, block]
+    inside = blocks[row, block].float()
     which, place = torch.nonzero(inside.abs() >= limit, as_tuple=True)
     i, j = row[which], block[which] * CHUNK + place
     kept = (j - i > diagonal) & (j < n_columns)
     at = torch.stack([i[kept], j[kept]], dim=1)
     value = inside[which, place][kept]
-    sample = tile[::step, ::step]
+    sample = tile[::step, ::step].float()
     return Found(at.cpu().numpy(), value.cpu().numpy(), sample.cpu().numpy())

@@ -185,30 +185,37 @@ def test_the_screens_statistic_is_near_the_exact_one(
     assert found.inflation == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.gpu
+@pytest.mark.parametrize("device", ["torch", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize(
     ("precision", "error"), [("float32", 1e-4), ("tf32", 5e-3), ("bf16", 0.03)]
 )
-def test_cuda_tiles_equal_those_of_the_cpu(
-    cohort: tuple[np.ndarray, int, np.ndarray, np.ndarray], precision: str, error: float
+def test_tiles_of_a_device_equal_those_of_the_cpu(
+    cohort: tuple[np.ndarray, int, np.ndarray, np.ndarray],
+    device: str,
+    precision: str,
+    error: float,
 ) -> None:
     words, n, residual, weight = cohort
     target = score_target(residual, weight)
     cells = pair_screen.Cells(words, n, target)
     part = pair_screen.Part(np.flatnonzero(weight > 0), target.residual)
     found = []
-    for device in ("cpu", "cuda"):
+    if device == "torch":
+        pytest.importorskip("torch")
+    for place in ("cpu", device):
         (one,) = pair_screen.screen(
             cells, np.arange(len(words)), np.arange(len(words)), cells.carriers(), [part],
             [np.sqrt(target.dispersion * weight.sum())], [0.0], threshold_z=0, keep=10**6,
-            plan=Plan(precision=precision), device=device,
+            plan=Plan(precision=precision), device=place,
         )  # fmt: skip
         found.append(one.z)
     np.testing.assert_allclose(found[1], found[0], atol=error)
 
 
-def null_traits(rng: np.random.Generator, counts: np.ndarray) -> dict[str, tuple]:
-    """Residual, weight, covariates of traits without a pair."""
+def null_traits(
+    rng: np.random.Generator, counts: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Residual and weight of traits without a pair."""
     n = counts.shape[1]
     a = np.array([standard(row) for row in counts])
     heterozygous = np.array([standard(row == 1) for row in counts])
@@ -217,10 +224,10 @@ def null_traits(rng: np.random.Generator, counts: np.ndarray) -> dict[str, tuple
     cases = (rng.random(n) < 0.05) * 1.0
     rate = cases.mean()
     return {
-        "nothing": (e - e.mean(), np.ones(n), None),
-        "additive": (e + 0.2 * a[some].sum(axis=0), np.ones(n), None),
-        "dominance": (e + 0.3 * heterozygous[some].sum(axis=0), np.ones(n), None),
-        "disease": (cases - rate, np.full(n, rate * (1 - rate)), None),
+        "nothing": (e - e.mean(), np.ones(n)),
+        "additive": (e + 0.2 * a[some].sum(axis=0), np.ones(n)),
+        "dominance": (e + 0.3 * heterozygous[some].sum(axis=0), np.ones(n)),
+        "disease": (cases - rate, np.full(n, rate * (1 - rate))),
     }
 
 
@@ -230,7 +237,7 @@ def test_pairs_of_linked_variants_are_no_more_than_chance_gives(trait: str) -> N
     n = 1500 if trait != "disease" else 6000
     counts = linked_counts(rng, 60, 5, n)
     words = packed(counts)
-    residual, weight, _ = null_traits(rng, counts)[trait]
+    residual, weight = null_traits(rng, counts)[trait]
     target = score_target(residual, weight)
     first, second = np.triu_indices(len(counts), 1)
     exact = exact_pairs(words, n, first, second, target)
