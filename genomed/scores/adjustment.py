@@ -19,7 +19,7 @@ from genomed.stats.adjustment import (
     z_norm1,
     z_norm2,
 )
-from genomed.stats.neighbours import N_NEIGHBOURS, Neighbours, nearest_people
+from genomed.stats.neighbours import N_NEIGHBOURS, Neighbours, others_near
 
 __all__ = ["Adjusted", "adjust", "nearby"]
 
@@ -48,10 +48,14 @@ class Adjusted:
         return cls(*np.full((4, n), np.nan))
 
 
-def nearby(reference_pcs: np.ndarray, pcs: np.ndarray) -> Neighbours:
+def nearby(
+    reference_pcs: np.ndarray, pcs: np.ndarray, same: np.ndarray | None = None
+) -> Neighbours:
     """The nearest reference people of each sample, a tenth of them, 20 to 200; nearest first.
 
-    pcs : float64 (samples, components), NaN for samples that are not placed: theirs mean nothing
+    pcs  : float64 (samples, components), NaN for samples that are not placed: theirs mean nothing
+    same : int64 (samples,), place among the reference people of samples who are in it, else -1;
+           nobody is their own neighbour. None for nobody in it
     The distances are those of the first 20 only, as genomed.stats.neighbours.surroundings takes
     them.
     """
@@ -61,7 +65,8 @@ def nearby(reference_pcs: np.ndarray, pcs: np.ndarray) -> Neighbours:
     distance = np.empty((len(pcs), min(n_neighbours, N_NEIGHBOURS)))
     for first in range(0, len(pcs), CHUNK):
         chunk = slice(first, first + CHUNK)
-        near = nearest_people(reference_pcs, np.nan_to_num(pcs[chunk]), n_neighbours)
+        own = None if same is None else same[chunk]
+        near = others_near(reference_pcs, np.nan_to_num(pcs[chunk]), n_neighbours, own)
         place[chunk], distance[chunk] = near.place, near.distance[:, :N_NEIGHBOURS]
     return Neighbours(place, distance)
 
@@ -75,6 +80,7 @@ def adjust(
     population: np.ndarray,
     neighbours: np.ndarray,
     n_components: int,
+    same: np.ndarray | None = None,
 ) -> list[Adjusted]:
     """Adjust every model's scores; a sample with population -1 or a score of NaN stays NaN.
 
@@ -83,6 +89,8 @@ def adjust(
     reference_population, population : int64, index of the population, -1 for none
     neighbours           : int (samples, any), places among the reference people, see nearby
     n_components         : components that z_norm1 and z_norm2 are regressed on
+    same                 : see nearby; percentiles leave a person's own score out. The regressions
+                           do not: one in hundreds hardly moves them
     A model that does not vary among the reference people stays NaN for everybody.
     """
     found = [Adjusted.none(scores.shape[1]) for _ in scores]
@@ -97,7 +105,7 @@ def adjust(
         own.z_norm2[here] = z_norm2(fitted, score[here], pcs[here, :k])
         own.population_percentile[here] = scores_in_population(
             np.rint(score[here] / unit), population[here],
-            np.rint(reference / unit), reference_population,
+            np.rint(reference / unit), reference_population, None if same is None else same[here],
         ).percentile  # fmt: skip
         own.neighbourhood_percentile[here] = percentile_in_neighbourhood(
             np.rint(score[here] / unit), neighbours[here], np.rint(reference / unit)

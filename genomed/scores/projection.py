@@ -22,8 +22,9 @@ from genomed.kernels import scoring as kernel
 from genomed.ledger import USED
 from genomed.schema import ScoreModel, VariantBatch, Wanted
 from genomed.scores.features import Calls, Features
-from genomed.scores.matching import Entries
+from genomed.scores.matching import Entries, RowMatches
 from genomed.scores.polygenic import ScoreSums
+from genomed.stats.same_people import informative_loci
 
 __all__ = ["Loadings", "Projected", "Projection", "both_wanted"]
 
@@ -153,7 +154,11 @@ class _LoadingSums(ScoreSums):
 
 
 class Projection:
-    """Adds up the components of every sample while a cohort passes by."""
+    """Adds up the components of every sample while a cohort passes by.
+
+    kept  : int64 (loci,), variants of the loadings whose calls are kept, to know people by
+    calls : int8 (loci, samples), their copies of ALT, -9 where not called or not found
+    """
 
     def __init__(
         self,
@@ -168,6 +173,10 @@ class Projection:
         self._bases = pl.DataFrame(
             {"entry": self.entries.table["entry"], "ref": loadings.variants["ref"]}
         )
+        self.kept = informative_loci(loadings.centre / 2)
+        self.calls = np.full((len(self.kept), n_samples), -9, np.int8)
+        self._place = np.full(len(loadings.centre), -1, np.int64)
+        self._place[self.kept] = np.arange(len(self.kept))
 
     def add(self, batch: VariantBatch, rows: pl.DataFrame) -> None:
         """Add a batch; `rows` is its `variants` with `row` and `canonical`, as for Entries.match.
@@ -178,6 +187,14 @@ class Projection:
         if len(found.entry):
             line, canonical = rows["line"].to_numpy(), rows["canonical"].to_numpy()
             self._sums.add(batch, line, canonical, found)
+            plain = (found.count != kernel.COUNT_REF) | (rows["n_alts"].to_numpy()[found.row] == 1)
+            self._keep_calls(batch, found.some(plain & (self._place[found.entry] >= 0)))
+
+    def _keep_calls(self, batch: VariantBatch, found: RowMatches) -> None:
+        copies, count = batch.alt_count[found.row], found.count[:, None]
+        turned = np.where(count == kernel.COUNT_REF, 2 - copies, copies)
+        turned = np.where(count == kernel.COUNT_NONE, 0, turned)
+        self.calls[self._place[found.entry]] = np.where(copies < 0, -9, turned)
 
     def assume_hom_ref(self) -> None:
         """Take variants at whose position there was no record for no copies of ALT."""
@@ -186,6 +203,8 @@ class Projection:
         at = np.flatnonzero(absent)
         self._sums.add_constant(at, np.zeros(len(at)), np.full(len(at), 2.0))
         self.entries.reason[at] = "hom_ref_assumed"
+        place = self._place[at]
+        self.calls[place[place >= 0]] = 0
 
     def finish(self) -> Projected:
         """Solve for the components of every sample, after the last batch."""

@@ -194,9 +194,13 @@ def _maximum_likelihood(
     return theta[:n_slopes], theta[n_slopes:], False
 
 
-def percentile_among(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def percentile_among(
+    score: np.ndarray, reference: np.ndarray, own: np.ndarray | None = None
+) -> np.ndarray:
     """Share of reference scores at or below each score, 0 to 100: float64 (people,).
 
+    own : float64 (people,), the one among the reference scores that is the same person's, which is
+          left out; NaN for people who are not in the reference. None for nobody in it
     Scores that equal it count by their mean rank, as in pgsc_calc (scipy's percentileofscore). NaN
     where the score is NaN or there is no reference score.
     """
@@ -205,8 +209,12 @@ def percentile_among(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
         return np.full(len(score), np.nan)
     below = np.searchsorted(known, score, side="left")
     up_to = np.searchsorted(known, score, side="right")
+    n = np.full(len(score), len(known))
+    if own is not None:
+        below, up_to = below - (own < score), up_to - (own <= score)
+        n -= np.isfinite(own)
     rank = (below + up_to + (below < up_to)) / 2
-    return np.where(np.isfinite(score), 100.0 * rank / len(known), np.nan)
+    return np.where(np.isfinite(score) & (n > 0), 100.0 * rank / np.maximum(n, 1), np.nan)
 
 
 def scores_in_population(
@@ -214,18 +222,25 @@ def scores_in_population(
     population: np.ndarray,
     reference: np.ndarray,
     reference_population: np.ndarray,
+    same: np.ndarray | None = None,
 ) -> PopulationScores:
     """Compare people with the reference people of their most similar population.
 
     score, reference                 : float64 (people,), (reference people,)
     population, reference_population : labels of them
+    same : int64 (people,), place among the reference people of those who are in it, else -1; nobody
+           is ranked among themselves. The mean and sd of z are of all
     NaN for labels without reference people, and for a z where these do not vary.
     """
     z, percentile = np.full(len(score), np.nan), np.full(len(score), np.nan)
     for name in np.unique(reference_population):
         own = population == name
         those = reference[reference_population == name]
-        percentile[own] = percentile_among(score[own], those)
+        themselves = None
+        if same is not None:
+            there = (same >= 0) & (reference_population[same] == name)
+            themselves = np.where(there, reference[same], np.nan)[own]
+        percentile[own] = percentile_among(score[own], those, themselves)
         sd = those.std()
         if sd > 0:
             z[own] = (score[own] - those.mean()) / sd

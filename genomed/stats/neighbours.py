@@ -16,6 +16,7 @@ __all__ = [
     "Surroundings",
     "genetic_distance",
     "nearest_people",
+    "others_near",
     "steady_components",
     "surroundings",
     "typical_surroundings",
@@ -104,6 +105,24 @@ def nearest_people(
         index[first : first + step] = np.take_along_axis(near, order, axis=1)
         distance[first : first + step] = np.sqrt(np.take_along_axis(near_squares, order, axis=1))
     return Neighbours(index, distance)
+
+
+def others_near(
+    reference: np.ndarray, people: np.ndarray, n_neighbours: int, same: np.ndarray | None
+) -> Neighbours:
+    """Nearest reference people, as nearest_people, of whom nobody is the person.
+
+    same : int64 (people,), place among the reference people of those who are in it, else -1; None
+           for nobody in it
+    """
+    n_neighbours = min(n_neighbours, len(reference) - 1)
+    if same is None or (same < 0).all():
+        return nearest_people(reference, people, n_neighbours)
+    near = nearest_people(reference, people, n_neighbours + 1)
+    other = near.place != same[:, None]
+    other[other.all(axis=1), -1] = False
+    shape = len(people), n_neighbours
+    return Neighbours(near.place[other].reshape(shape), near.distance[other].reshape(shape))
 
 
 def typical_surroundings(

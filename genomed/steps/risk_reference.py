@@ -16,22 +16,23 @@ from genomed.io.bundle import ReferenceBundle, open_bundle
 from genomed.io.library import find_model, is_bundle
 from genomed.report.ancestry import AncestryPart, Spread
 from genomed.schema import ScoreModel, VariantBatch, Wanted
-from genomed.scores.adjustment import Adjusted, adjust, nearby
-from genomed.scores.discovery import discovery_distance, discovery_people
+from genomed.scores.adjustment import Adjusted, adjust
+from genomed.scores.discovery import discovery_people
 from genomed.scores.matching import Entries, RowMatches
 from genomed.scores.polygenic import ScoreSums
 from genomed.scores.projection import Loadings, Projected, Projection, both_wanted
 from genomed.scores.reference_people import ReferencePeople
 from genomed.scores.results import ModelShares
 from genomed.settings import RiskSettings
-from genomed.stats.ancestry import ancestry_probabilities, grouped_probabilities
-from genomed.stats.neighbours import (
-    Neighbours,
-    steady_components,
-    surroundings,
-    typical_surroundings,
+from genomed.stats.neighbours import steady_components
+from genomed.steps.risk_placing import (
+    Placed,
+    ancestry_table,
+    distance_and_notes,
+    people_of_both,
+    place,
 )
-from genomed.stats.strangeness import outside_populations
+from genomed.steps.structure_ancestry import in_reference
 
 __all__ = ["ReferenceResult", "RiskReference", "bundle_digest", "check_build", "find_bundle"]
 
@@ -79,32 +80,6 @@ class ReferenceResult:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """Where the samples lie among the reference people.
-
-    population : int64 (samples,), index of the most similar one; -1 outside, or not placed
-    outside, few_calls : bool (samples,), why a sample is not placed
-    neighbours : int32 (samples, any), nearest reference people
-    """
-
-    names: list[str]
-    reference_population: np.ndarray
-    pcs: np.ndarray
-    probability: np.ndarray
-    distance: np.ndarray
-    population: np.ndarray
-    outside: np.ndarray
-    few_calls: np.ndarray
-    neighbours: np.ndarray
-
-    @property
-    def best(self) -> np.ndarray:
-        """Probability of the most similar population, NaN where there is none."""
-        best = self.probability.max(axis=1, initial=0.0)
-        return np.where(self.population >= 0, best, np.nan)
-
-
 class RiskReference:
     """A reference bundle beside one pass over a cohort."""
 
@@ -125,7 +100,8 @@ class RiskReference:
         self._labels = bundle.labels.filter(bundle.used)  # related people would count twice
         self._steady_pcs = bundle.pcs[bundle.used, : self.n_steady]
         self.projection = Projection(loadings_of(bundle), n_samples, map_fn)
-        self.people = ReferencePeople(bundle.store(), entries, threads)
+        self._store, self._threads = bundle.store(), threads
+        self.people = ReferencePeople(self._store, entries, threads)
         self._rest = ScoreSums(
             entries, len(models), n_samples, reference_frequency,
             missing=settings.missing, ambiguous=settings.ambiguous, map_fn=map_fn,
@@ -168,7 +144,11 @@ class RiskReference:
             self.projection.assume_hom_ref()
         projected = self.projection.finish()
         self._check_coverage(projected, cohort, len(samples))
-        placed = self._placed(projected)
+        same = people_of_both(self.projection, samples, self.bundle, self._store, self._threads)
+        placed = place(
+            self.bundle, population_labels(self._labels), self._steady_pcs, projected, same,
+            self._settings.min_projection_coverage,
+        )  # fmt: skip
         n_models, n = len(self._models), len(samples)
         self._rest.finish()
         score = risk["score"].to_numpy().reshape(n_models, n)
@@ -187,7 +167,7 @@ class RiskReference:
                     reference[chosen], self._steady_pcs, placed.reference_population,
                     comparable[chosen], placed.pcs[:, : self.n_steady], placed.population,
                     placed.neighbours,
-                    self._settings.n_adjustment_components,
+                    self._settings.n_adjustment_components, placed.same,
                 ),
                 strict=True,
             )
@@ -195,9 +175,12 @@ class RiskReference:
         return ReferenceResult(
             self._columns(placed, adjusted, share),
             self._flags(placed, enough),
-            _ancestry_table(samples, placed, projected),
+            ancestry_table(samples, placed, projected),
             self._part(placed, projected, reference, adjusted, kept),
-            list(self._warnings(placed, enough, share, kept)),
+            [
+                *self._warnings(placed, enough, share, kept),
+                *in_reference(samples, self.bundle.name, placed.same),
+            ],
         )
 
     def _check_coverage(self, projected: Projected, cohort: str, n: int) -> None:
@@ -210,38 +193,6 @@ class RiskReference:
                 "reference of variants that the cohort has with `genomed structure reference`"
             )
 
-    def _placed(self, projected: Projected) -> _Placed:
-        ancestry, k = self.bundle.ancestry, self.n_steady
-        pcs, reference = projected.pcs, self._steady_pcs
-        few = projected.coverage < self._settings.min_projection_coverage
-        few |= np.isnan(pcs).any(axis=1) | np.isnan(projected.discriminants).any(axis=1)
-        typical, limit = typical_surroundings(reference)
-        near = nearby(reference, pcs[:, :k])
-        around = surroundings(
-            Neighbours(near.place[:, : near.distance.shape[1]], near.distance), typical, limit
-        )
-        probability = grouped_probabilities(
-            ancestry_probabilities(ancestry.gaussians, np.nan_to_num(projected.discriminants)),
-            ancestry.superpopulations,
-        )
-        names = sorted(set(ancestry.superpopulations))
-        labels = population_labels(self._labels)
-        strange = outside_populations(
-            ancestry.gaussians, projected.discriminants, projected.coverage
-        )
-        outside = (around.outside | strange) & ~few
-        return _Placed(
-            names=names,
-            reference_population=np.array([names.index(x) if x in names else -1 for x in labels]),
-            pcs=np.where(few[:, None], np.nan, pcs),
-            probability=np.where(few[:, None], np.nan, probability),
-            distance=np.where(few, np.nan, around.isolation),
-            population=np.where(few | outside, -1, probability.argmax(axis=1)),
-            outside=outside,
-            few_calls=few,
-            neighbours=near.place,
-        )
-
     def _adjusted_share(self, shares: ModelShares) -> np.ndarray:
         """Share of each model's variance that the reference can be compared on: (models,)."""
         comparable = self.people.comparable(self._entries)
@@ -251,7 +202,7 @@ class RiskReference:
         return total
 
     def _columns(
-        self, placed: _Placed, adjusted: Mapping[int, Adjusted], share: np.ndarray
+        self, placed: Placed, adjusted: Mapping[int, Adjusted], share: np.ndarray
     ) -> pl.DataFrame:
         n, n_models = len(placed.population), len(self._models)
         names = np.array([*placed.names, None], object)
@@ -272,7 +223,7 @@ class RiskReference:
             pl.col(pl.Float64).fill_nan(None)
         )
 
-    def _discovery(self, placed: _Placed) -> tuple[np.ndarray, list[str]]:
+    def _discovery(self, placed: Placed) -> tuple[np.ndarray, list[str]]:
         """discovery_distance and accuracy_note of every row of the risk table."""
         groups = label_groups(self._labels)
         known: dict[tuple[str, ...], tuple[np.ndarray, list[str]]] = {}
@@ -282,12 +233,12 @@ class RiskReference:
             people = discovery_people(text, groups)
             key = tuple(people) or (("stated",) if text else ("",))
             if key not in known:
-                known[key] = _distance_and_notes(people, text, self._steady_pcs, placed)
+                known[key] = distance_and_notes(people, text, self._steady_pcs, placed)
             distance.append(known[key][0])
             note += known[key][1]
         return np.concatenate(distance), note
 
-    def _flags(self, placed: _Placed, enough: np.ndarray) -> pl.Series:
+    def _flags(self, placed: Placed, enough: np.ndarray) -> pl.Series:
         person = np.where(
             placed.outside,
             "outside_reference",
@@ -304,7 +255,7 @@ class RiskReference:
 
     def _part(
         self,
-        placed: _Placed,
+        placed: Placed,
         projected: Projected,
         reference: np.ndarray,
         adjusted: Mapping[int, Adjusted],
@@ -333,7 +284,7 @@ class RiskReference:
         )
 
     def _warnings(
-        self, placed: _Placed, enough: np.ndarray, share: np.ndarray, kept: Sequence[int]
+        self, placed: Placed, enough: np.ndarray, share: np.ndarray, kept: Sequence[int]
     ) -> Iterable[str]:
         n = len(placed.population)
         if placed.outside.any():
@@ -394,48 +345,7 @@ def label_groups(labels: pl.DataFrame) -> dict[str, np.ndarray]:
     return groups
 
 
-def _distance_and_notes(
-    people: Mapping[str, np.ndarray], text: str | None, reference_pcs: np.ndarray, placed: _Placed
-) -> tuple[np.ndarray, list[str]]:
-    n = len(placed.population)
-    inside = placed.population >= 0
-    distance = np.full(n, np.nan)
-    if people:
-        found = discovery_distance(
-            people, reference_pcs, np.nan_to_num(placed.pcs[:, : reference_pcs.shape[1]])
-        )
-        distance = np.where(placed.few_calls, np.nan, found.distance)
-        notes = found.notes()
-    elif text:
-        notes = ["the discovery ancestry is not one that the reference names: accuracy unknown"] * n
-    else:
-        notes = ["the model does not name its discovery ancestry: accuracy unknown"] * n
-    return distance, [
-        said if there else "outside the reference: not adjusted, accuracy unknown"
-        if out else "not placed: accuracy unknown"
-        for said, there, out in zip(notes, inside.tolist(), placed.outside.tolist(), strict=True)
-    ]  # fmt: skip
-
-
-def _ancestry_table(samples: Sequence[str], placed: _Placed, projected: Projected) -> pl.DataFrame:
-    names = np.array([*placed.names, None], object)
-    columns = {
-        "sample": list(samples),
-        "most_similar_population": names[placed.population].tolist(),
-        "population_probability": placed.best,
-        "genetic_distance": placed.distance,
-        "outside_reference": placed.outside,
-        "projection_coverage": projected.coverage,
-    }
-    columns |= {f"PC{i + 1}": placed.pcs[:, i] for i in range(placed.pcs.shape[1])}
-    columns |= {f"probability_{p}": placed.probability[:, i] for i, p in enumerate(placed.names)}
-    texts = {"sample": pl.Utf8, "most_similar_population": pl.Utf8}
-    return pl.DataFrame(columns, schema_overrides=texts).with_columns(
-        pl.col(pl.Float64).fill_nan(None)
-    )
-
-
-def _spread(model: str, reference: np.ndarray, adjusted: Adjusted, placed: _Placed) -> Spread:
+def _spread(model: str, reference: np.ndarray, adjusted: Adjusted, placed: Placed) -> Spread:
     """Five numbers per population of the reference's scores as they are, and of the cohort's."""
     standard = (reference - reference.mean()) / (reference.std() or 1.0)
     as_is, after, n = {}, {}, {}

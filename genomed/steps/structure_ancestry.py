@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from genomed.errors import BuildError, CoverageError
 from genomed.io.bundle import ReferenceBundle, open_bundle
 from genomed.io.library import find_model
 from genomed.io.packed import PackedStore
+from genomed.kernels.packed import unpack_rows
 from genomed.schema import AncestryModel
 from genomed.stats.ancestry import (
     ancestry_probabilities,
@@ -21,15 +23,16 @@ from genomed.stats.ancestry import (
 )
 from genomed.stats.neighbours import (
     N_NEIGHBOURS,
-    nearest_people,
+    others_near,
     steady_components,
     surroundings,
     typical_surroundings,
 )
 from genomed.stats.projection import LociMatch, match_loci, project
+from genomed.stats.same_people import informative_loci, same_people
 from genomed.stats.strangeness import outside_populations
 
-__all__ = ["find_reference", "place_people"]
+__all__ = ["find_reference", "in_reference", "place_people", "read_calls"]
 
 NEARLY_ALL = 0.98  # of the reference's variants
 
@@ -66,13 +69,16 @@ def place_people(
     discriminants, share = discriminant_scores(
         store, model, match.rows, loci=loci, swapped=match.swapped, threads=threads
     )
+    same = _same_people(store, bundle, match, threads)
+    # projections of people who made the components fall too far out
+    pcs = np.where(same[:, None] >= 0, bundle.pcs[same], projection.scores)
     few = projection.coverage < min_coverage
-    few |= np.isnan(projection.scores).any(axis=1) | np.isnan(discriminants).any(axis=1)
+    few |= np.isnan(pcs).any(axis=1) | np.isnan(discriminants).any(axis=1)
     k = steady_components(bundle.components.shrinkage)
     reference = bundle.pcs[:, :k]
     typical, limit = typical_surroundings(reference)
     n_near = min(N_NEIGHBOURS, len(reference) - 1)
-    near = nearest_people(reference, np.nan_to_num(projection.scores[:, :k]), n_near)
+    near = others_near(reference, np.nan_to_num(pcs[:, :k]), n_near, same)
     around = surroundings(near, typical, limit)
     probability = ancestry_probabilities(model.gaussians, np.nan_to_num(discriminants))
     strange = outside_populations(model.gaussians, discriminants, share)
@@ -85,11 +91,50 @@ def place_people(
             "genetic_distance": np.where(few, np.nan, around.isolation),
             "outside_reference": outside,
             "projection_coverage": projection.coverage,
-            **{f"PC{i + 1}": pc for i, pc in enumerate(projection.scores.T)},
+            **{f"PC{i + 1}": pc for i, pc in enumerate(pcs.T)},
             **_probabilities(model, np.where(few[:, None], np.nan, probability)),
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
-    return table, _facts(bundle, match, outside, few), list(_warnings(bundle, outside, few))
+    facts = _facts(bundle, match, outside, few) | {"in_reference": int((same >= 0).sum())}
+    return (
+        table,
+        facts,
+        [*_warnings(bundle, outside, few), *in_reference(store.samples, bundle.name, same)],
+    )
+
+
+def _same_people(
+    store: PackedStore, bundle: ReferenceBundle, match: LociMatch, threads: int
+) -> np.ndarray:
+    """Which reference person each of the store's people is: int64 (samples,), -1 where none."""
+    reference = bundle.store()
+    chosen = informative_loci(bundle.ancestry.centre[match.loci] / 2)
+    theirs = bundle.variants["row"].to_numpy()[match.loci[chosen]]
+    calls = read_calls(store, match.rows[chosen], threads)
+    swapped = match.swapped[chosen, None] & (calls >= 0)
+    return same_people(
+        np.where(swapped, 2 - calls, calls), read_calls(reference, theirs, threads), store.samples,
+        reference.samples,
+    )  # fmt: skip
+
+
+def read_calls(store: PackedStore, rows: np.ndarray, threads: int) -> np.ndarray:
+    """Copies of ALT in some rows of a store: int8 (rows, samples)."""
+    calls = np.empty((len(rows), store.n_samples), np.int8)
+    unpack_rows(store.read(rows, threads), store.n_samples, calls)
+    return calls
+
+
+def in_reference(samples: Sequence[str], name: str, same: np.ndarray) -> Iterator[str]:
+    """Say how many people of a cohort are reference people too."""
+    both = np.flatnonzero(same >= 0)
+    if len(both):
+        some = ", ".join(samples[i] for i in both[:5].tolist())
+        yield (
+            f"{len(both)} of {len(same)} people are in the reference {name} too, by their "
+            f"genotypes: nobody is compared with themselves ({some}"
+            + (f" and {len(both) - 5} more)." if len(both) > 5 else ").")
+        )
 
 
 def _check_coverage(

@@ -168,3 +168,15 @@ def test_people_are_compared_with_their_neighbours() -> None:
         np.array([2.0, np.nan]), np.array([[0, 1, 2, 3], [0, 1, 2, 4]]), reference
     )
     np.testing.assert_array_equal(found, [50.0, np.nan])
+
+
+def test_a_percentile_leaves_out_the_score_of_the_same_person() -> None:
+    rng = np.random.default_rng(81)
+    reference = rng.integers(0, 9, 50).astype(float)
+    score = reference[:6].copy()
+    score[5] = 20.0
+    own = np.append(reference[:5], np.nan)
+    others = [np.delete(reference, i) for i in range(5)] + [reference]
+    expected = [percentile_among(score[i : i + 1], others[i])[0] for i in range(6)]
+    np.testing.assert_array_equal(percentile_among(score, reference, own), expected)
+    assert np.isnan(percentile_among(score[:1], reference[:1], own[:1])).all()

@@ -6,6 +6,7 @@ import pytest
 from genomed.stats.neighbours import (
     genetic_distance,
     nearest_people,
+    others_near,
     steady_components,
     surroundings,
     typical_surroundings,
@@ -36,6 +37,21 @@ def test_nobody_is_their_own_neighbour(reference: np.ndarray) -> None:
     assert not (found.place == np.arange(len(reference))[:, None]).any()
     with pytest.raises(ValueError, match="3 neighbours cannot be had of 3 people"):
         nearest_people(reference[:3], reference[:3], 3, same=True)
+
+
+def test_people_of_the_reference_are_left_out_of_their_own_neighbours(
+    reference: np.ndarray,
+) -> None:
+    same = np.array([5, -1, 600])
+    people = reference[[5, 17, 600]]
+    found = others_near(reference, people, 9, same)
+    whole = nearest_people(reference, people, 10)
+    assert found.place[0].tolist() == whole.place[0, 1:].tolist()
+    assert found.place[1].tolist() == whole.place[1, :9].tolist()
+    assert found.place[2].tolist() == whole.place[2, 1:].tolist()
+    np.testing.assert_array_equal(found.distance[0], whole.distance[0, 1:])
+    none = others_near(reference, people, 9, np.full(3, -1))
+    np.testing.assert_array_equal(none.place, whole.place[:, :9])
 
 
 def test_a_gap_is_outside_and_a_thin_line_is_not(reference: np.ndarray) -> None:

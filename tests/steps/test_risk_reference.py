@@ -144,8 +144,23 @@ def test_people_of_the_reference_and_their_children_lie_inside_it(setting, tmp_p
     vcf = cohort_vcf(
         tmp_path / "cohort.vcf", setting.world, np.hstack([parents, children]).astype(np.int8)
     )
-    outside = ancestry(setting.run(tmp_path / "out", cohort=vcf))["outside_reference"]
-    assert outside.mean() < 0.03
+    run = setting.run(tmp_path / "out", cohort=vcf)
+    assert ancestry(run)["outside_reference"].mean() < 0.03
+    assert "200 of 300 people are in the reference" in run.summary.page.warnings[-1]
+    assert run.summary.page.warnings == json.loads((run.out / "run.json").read_text())["warnings"]
+
+
+def test_nobody_is_compared_with_themselves(setting, tmp_path):
+    """A percentile is that among the others of the population."""
+    reference = unpacked(open_bundle(setting.bundle).store())
+    vcf = cohort_vcf(tmp_path / "cohort.vcf", setting.world, reference[:, 100:130])
+    run = setting.run(tmp_path / "out", cohort=vcf)
+    score = setting.weights @ reference[:, : SIZES[0]]
+    inside = ~ancestry(run)["outside_reference"].to_numpy()
+    below = (score[:, None] < score[100:130] - 1e-9).sum(axis=0)
+    found = run.risk["population_percentile"].to_numpy()
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(found[inside], 100 * below[inside] / (SIZES[0] - 1), rtol=1e-9)
 
 
 # ---------------------------------------------------------------- definitions

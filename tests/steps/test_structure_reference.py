@@ -73,6 +73,14 @@ def test_new_people_are_put_into_their_population(placed):
     assert known["population_probability"].min() > 0.5
 
 
+def test_a_references_own_people_are_inside_it_and_known_again(example_store, made, tmp_path):
+    inputs = StructureInputs(example_store, samples=names(0), reference=str(made.path))
+    found = run_structure(inputs, tmp_path / "out", QUICK).results
+    assert found.steps["ancestry"]["in_reference"] == 150
+    assert found.tables["ancestry"]["outside_reference"].mean() <= 0.02
+    assert "150 of 150 people are in the reference example too" in found.warnings[-1]
+
+
 def test_groups_are_the_populations_found(placed):
     groups = placed.results.tables["diversity"]
     assert groups["group"].to_list() == ["AFR", "EAS", "EUR"]
