@@ -37,6 +37,7 @@ READ_BYTES = 1 << 20
 MAX_BLOCK = 65536  # bytes of a BGZF block, as it lies in the file and inflated
 PADDING = 64  # spare bytes behind every buffer
 PREFETCH_BYTES = 96 << 20
+_USUAL_HEAD = struct.Struct("<2s10x4sH")  # of a BGZF block whose first subfield is BC
 _GzipReader: Any = zlib_ng._GzipReader  # zlib-ng's stub allows for fewer sources than it takes
 ZLIB_ERROR: Any = zlib_ng.error
 _DAMAGE = (EOFError, OSError, ValueError, ZLIB_ERROR)  # what inflating damaged bytes raises
@@ -390,8 +391,6 @@ def _kind(start: bytes) -> str:
 
 def _subfield(data: bytes, at: int) -> int | None:
     """BSIZE of the gzip member at `at`, or None when it carries no BC subfield."""
-    if data[at + 12 : at + 16] == b"BC\x02\x00":
-        return struct.unpack_from("<H", data, at + 16)[0]
     extra_stop = at + 12 + struct.unpack_from("<H", data, at + 10)[0]
     field = at + 12
     while field + 6 <= min(extra_stop, len(data)):
@@ -406,7 +405,11 @@ def _block_length(data: bytes, at: int, path: str, done: int) -> int | None:
     """Bytes of the BGZF block at data[at:]; None when the block is not whole in `data`."""
     if at + 18 > len(data):
         return None
-    size = _subfield(data, at) if data[at : at + 2] == b"\x1f\x8b" else None
+    magic, subfield, size = _USUAL_HEAD.unpack_from(data, at)
+    if magic != b"\x1f\x8b":
+        size = None
+    elif subfield != b"BC\x02\x00":
+        size = _subfield(data, at)
     if size is None:
         raise InputError(
             f"{path}: no BGZF block at byte {done + at}: the file is damaged or was joined with "
