@@ -15,23 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from genomed.kernels.packed import unpack_rows
-from genomed.models.adaptive import AdaptiveFit
 from genomed.models.columns import Columns
 from genomed.models.covariate_stage import CovariatePart, GeneticScore
 from genomed.models.families import Survival
-from genomed.models.head_inputs import HeadInputs
-from genomed.models.members import TrainingConfig
 from genomed.models.pair_stage import PairPart
-from genomed.models.risk_net import NetConfig, NetSizes
-from genomed.models.training import FittedHead, HeadConfig, predict_head
 from genomed.stats.pair_terms import PairTerms
+
+if TYPE_CHECKING:
+    from genomed.models.adaptive import AdaptiveFit
+    from genomed.models.head_inputs import HeadInputs
+    from genomed.models.training import FittedHead
 
 __all__ = ["NetPart", "Predicted", "RiskModel"]
 
@@ -169,6 +168,8 @@ class RiskModel:
             parts["covariates"] = self.covariates.predictor(calls, linear, covariates)
         spread = np.zeros(n_samples)
         if self.net is not None:
+            from genomed.models.training import predict_head  # noqa: PLC0415 - torch takes seconds
+
             inputs = net_inputs(
                 words, n_samples, self.net.hubs, covariates, categories, levels, self.net.windows
             )
@@ -300,6 +301,8 @@ def net_inputs(
     group: np.ndarray | None = None,
 ) -> HeadInputs:
     """What the net reads of people; arguments as in RiskModel.predict and NetPart."""
+    from genomed.models.head_inputs import HeadInputs  # noqa: PLC0415 - torch takes seconds
+
     given: dict[str, object] = {
         "hubs": np.ascontiguousarray(_calls(words, n_samples, hubs).T),
         "numbers": np.ascontiguousarray(covariates, np.float32),
@@ -387,6 +390,12 @@ def _covariates(
 
 
 def _net(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any], n: int) -> NetPart:
+    import torch  # noqa: PLC0415 - it takes seconds, and few bundles have a net
+
+    from genomed.models.members import TrainingConfig  # noqa: PLC0415 - as above
+    from genomed.models.risk_net import NetConfig, NetSizes  # noqa: PLC0415 - as above
+    from genomed.models.training import FittedHead, HeadConfig  # noqa: PLC0415 - as above
+
     config = HeadConfig(
         _config(NetConfig, facts["config"]["net"]),
         _config(TrainingConfig, facts["config"]["training"]),
