@@ -28,6 +28,7 @@ __all__ = [
 
 COPIES = np.array([0.0, 1.0, 2.0])
 HETEROZYGOUS = np.array([0.0, 1.0, 0.0])
+RELATED = 0.1  # correlation of products from which on one may be the shadow of the other
 BATCH = 64  # clumps whose correlations are taken at once
 PAIRS = 1 << 12
 UNEXPLAINED = 1e-8  # of a product's variance: less is rounding
@@ -179,42 +180,70 @@ def clump_pairs(
     weight: np.ndarray | None = None,
     *,
     r2: float = 0.2,
+    conditional_z: float = 4.0,
     max_pairs: int | None = None,
 ) -> pl.DataFrame:
     """Of pairs whose variants stand for each other, leave the one with the largest |z|.
 
     A pair goes when each of its variants has r2 of the limit or more with a variant of a better
-    pair that stays, one with one and the other with the other.
+    pair that stays, one with one and the other with the other. It also goes when it is the shadow
+    of one: the products correlate by about c = r r' + r* r*', of the four correlations between
+    their variants, and beside the better pair, of score s', (s - c s') / sqrt(1 - c^2) is left of
+    its own score s = z / sqrt(1 + z^2 / n), in units of what the better pair leaves.
 
-    pairs     : row1 · row2 · z and any other columns
-    weight    : float64 (n,), of the people to measure r2 in; None for all
-    max_pairs : stop when so many stay
-    returns   : the pairs that stay, the largest |z| first, with n_clumped Int64, the pairs that
-                each stands for, itself included
+    pairs         : row1 · row2 · z and any other columns
+    weight        : float64 (n,), of the people to measure correlations in; None for all
+    conditional_z : a pair whose product correlates with that of a better one by 0.1 or more goes
+                    when less than this is left of |z|; 0 to ask for r2 alone
+    max_pairs     : stop when so many stay
+    returns       : the pairs that stay, the largest |z| first, with n_clumped Int64, the pairs that
+                    each stands for, itself included
     """
     pairs = pairs.sort(pl.col("z").abs(), "row1", "row2", descending=[True, False, False])
-    row1, row2 = pairs["row1"].to_numpy(), pairs["row2"].to_numpy()
+    row1, row2, z = (pairs[name].to_numpy() for name in ("row1", "row2", "z"))
     rows, place = np.unique(np.concatenate([row1, row2]), return_inverse=True)
     first, second = place[: len(row1)], place[len(row1) :]
-    z = _standardised(words[rows], n_samples, weight)
+    calls = _standardised(words[rows], n_samples, weight)
+    n_used = n_samples if weight is None else np.count_nonzero(weight)
+    share = z / np.sqrt(n_used + z**2)  # partial correlation with the trait
     index = np.full(len(pairs), -1)
     kept: list[int] = []
-    near: dict[int, np.ndarray] = {}
+    r: dict[int, np.ndarray] = {}
     for p in range(len(pairs)):
         if index[p] >= 0:
             continue
         if max_pairs is not None and len(kept) == max_pairs:
             break
-        if first[p] not in near or second[p] not in near:
+        if first[p] not in r or second[p] not in r:
             coming = p + np.flatnonzero(index[p:] < 0)[:BATCH]
-            near = _neighbours(z, np.union1d(first[coming], second[coming]), r2)
-        one, two = near[first[p]], near[second[p]]
-        same = (one[first] & two[second]) | (one[second] & two[first])
-        same[p] = True
-        index[same & (index < 0)] = p
+            r = _correlations(calls, np.union1d(first[coming], second[coming]))
+        one, two = r[first[p]], r[second[p]]
+        straight, crossed = (one[first], two[second]), (one[second], two[first])
+        goes = _both_near(straight, r2) | _both_near(crossed, r2)
+        goes |= _is_shadow(straight, crossed, share, share[p], conditional_z / np.sqrt(n_used))
+        goes[p] = True
+        index[goes & (index < 0)] = p
         kept.append(p)
     counts = np.bincount(index[index >= 0], minlength=len(pairs))[kept]
     return pairs[kept].with_columns(n_clumped=pl.Series(counts, dtype=pl.Int64))
+
+
+def _both_near(r: tuple[np.ndarray, np.ndarray], r2: float) -> np.ndarray:
+    return np.minimum(r[0] ** 2, r[1] ** 2) >= r2
+
+
+def _is_shadow(
+    straight: tuple[np.ndarray, np.ndarray],
+    crossed: tuple[np.ndarray, np.ndarray],
+    share: np.ndarray,
+    better: float,
+    least: float,
+) -> np.ndarray:
+    """Pairs of whose correlation with the trait less than the least is left beside a better pair:
+    bool (pairs,)."""
+    c = np.clip(straight[0] * straight[1] + crossed[0] * crossed[1], -0.999, 0.999)
+    left = np.abs(share - c * better) / np.sqrt((1 - c * c) * (1 - better**2))
+    return np.asarray((np.abs(c) >= RELATED) & (left < least))
 
 
 def _standardised(words: np.ndarray, n_samples: int, weight: np.ndarray | None) -> np.ndarray:
@@ -227,10 +256,8 @@ def _standardised(words: np.ndarray, n_samples: int, weight: np.ndarray | None) 
     return out
 
 
-def _neighbours(z: np.ndarray, chosen: np.ndarray, r2: float) -> dict[int, np.ndarray]:
-    """For each chosen variant, who has r2 of the limit or more with it: bool (rows,)."""
-    squares = (z[chosen] @ z.T) ** 2
-    found = dict(zip(chosen.tolist(), squares >= r2, strict=True))
-    for variant, mask in found.items():
-        mask[variant] = True
-    return found
+def _correlations(calls: np.ndarray, chosen: np.ndarray) -> dict[int, np.ndarray]:
+    """Of each chosen variant with every one: float32 (rows,)."""
+    r = calls[chosen] @ calls.T
+    r[np.arange(len(chosen)), chosen] = 1
+    return dict(zip(chosen.tolist(), r, strict=True))

@@ -8,6 +8,7 @@ import pytest
 from packed_cohorts import packed
 
 from genomed.stats.pair_terms import PairTerms, clump_pairs, fit_pair_terms, pair_columns
+from genomed.stats.pairs import all_pairs
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +114,29 @@ def test_clumps_are_those_of_the_definition() -> None:
     z = rng.permutation(len(first)) + 4.0
     table = pl.DataFrame({"row1": first, "row2": second, "z": z * rng.choice([-1, 1], len(z))})
     for limit in (0.2, 0.5, 0.99):
-        found = clump_pairs(table, packed(counts), 400, r2=limit)
+        found = clump_pairs(table, packed(counts), 400, r2=limit, conditional_z=0)
         ordered = table.sort(pl.col("z").abs(), descending=True)
         pairs = ordered["row1", "row2"].rows()
         r2 = np.corrcoef(counts) ** 2
         expected = [pairs[k] for k in naive_clumps(pairs, r2, limit)]
         assert found["row1", "row2"].rows() == expected
         assert found["n_clumped"].sum() == len(table)
-    assert len(clump_pairs(table, packed(counts), 400, max_pairs=3)) == 3
+    assert len(clump_pairs(table, packed(counts), 400, conditional_z=0, max_pairs=3)) == 3
     assert clump_pairs(table.head(0), packed(counts), 400).is_empty()
+
+
+def test_the_shadow_of_a_pair_goes_and_an_effect_of_its_own_stays() -> None:
+    rng = np.random.default_rng(5)
+    n = 4000
+    base = rng.binomial(2, 0.4, (3, n))
+    linked = np.where(rng.random(n) < 0.4, base[1], rng.binomial(2, 0.4, n))  # r2 of 0.16
+    counts = np.array([base[0], base[1], linked, base[2]], np.int8)
+    g = counts - counts.mean(axis=1, keepdims=True)
+    y = 0.7 * g[0] * g[1] + rng.standard_normal(n)
+    for own, rows in ((0.0, [(0, 1)]), (0.5, [(0, 1), (0, 2)])):
+        trait = y + own * g[0] * g[2]
+        hits = all_pairs(packed(counts), n, trait - trait.mean(), np.ones(n)).pairs
+        assert (0, 2) in hits["row1", "row2"].rows()
+        kept = clump_pairs(hits, packed(counts), n)
+        assert sorted(kept["row1", "row2"].rows()) == rows
+    assert len(clump_pairs(hits, packed(counts), n, conditional_z=0)) >= 2

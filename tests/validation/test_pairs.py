@@ -1,4 +1,4 @@
-"""plink 1.9 --epistasis as the judge of the test of pairs."""
+"""plink 1.9 --epistasis as the judge of the test of pairs; a published trait of two pairs."""
 
 import shutil
 import subprocess
@@ -7,13 +7,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from datafiles import shared_data
 from packed_cohorts import packed
 
-from genomed.stats.pairs import exact_pairs
+from genomed.io.packed import open_store
+from genomed.kernels.packed import unpack_rows
+from genomed.stats.pair_terms import clump_pairs
+from genomed.stats.pairs import all_pairs, exact_pairs
+from genomed.stats.pca import pca
 from genomed.stats.score_test import score_target
 
 PLINK = shutil.which("plink1.9") or shutil.which("plink1")
-pytestmark = pytest.mark.skipif(PLINK is None, reason="plink 1.9 is not installed")
+needs_plink = pytest.mark.skipif(PLINK is None, reason="plink 1.9 is not installed")
+HIPSTER = "cohort/variantspark_hipster/"
 
 
 def epistasis(folder: Path, counts: np.ndarray, trait: list[str]) -> pl.DataFrame:
@@ -37,6 +43,7 @@ def epistasis(folder: Path, counts: np.ndarray, trait: list[str]) -> pl.DataFram
     )
 
 
+@needs_plink
 def test_the_statistic_of_a_quantitative_trait_is_that_of_plink(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     n, m = 400, 30
@@ -51,6 +58,7 @@ def test_the_statistic_of_a_quantitative_trait_is_that_of_plink(tmp_path: Path) 
     np.testing.assert_allclose(found["z"] ** 2, told["STAT"], rtol=1e-4, atol=1e-5)
 
 
+@needs_plink
 def test_the_statistic_of_a_disease_is_near_that_of_plinks_logistic_regression(
     tmp_path: Path,
 ) -> None:
@@ -65,3 +73,36 @@ def test_the_statistic_of_a_disease_is_near_that_of_plinks_logistic_regression(
     ours, theirs = np.abs(found["z"].to_numpy()), np.sqrt(told["STAT"].to_numpy())
     assert np.corrcoef(ours, theirs)[0, 1] > 0.995  # a score test beside a Wald test
     assert np.abs(ours - theirs).max() < 0.3
+
+
+@pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 is not installed")
+def test_both_pairs_of_a_published_trait_lead_on_real_genotypes(tmp_path: Path) -> None:
+    """VariantSpark's HipsterIndex: label = (2 + rs2218065)(1.5 + rs1363387) + (0.5 + rs4410790)
+    (1 + rs4864809) > 10."""
+    source = shared_data(HIPSTER + "hipster.vcf.bgz")
+    command = [
+        "plink2", "--vcf", str(source), "--max-alleles", "2", "--maf", "0.01", "--threads", "2",
+        "--make-pgen", "--out", "in",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    store = open_store(tmp_path / "in")
+    rows = np.arange(len(store.variants))
+    words, n = store.read(rows), len(store.samples)
+    table = pl.read_csv(shared_data(HIPSTER + "hipster_labels.txt"))
+    labels = dict(table["samples", "label"].rows())
+    cases = np.array([labels[name] for name in store.samples], np.float64)
+    rate = cases.mean()
+    components = pca(store, rows, k=10).scores
+    hits = all_pairs(words, n, cases - rate, np.full(n, rate * (1 - rate)), components, threads=2)
+    best = clump_pairs(hits.pairs, words, n)["row1", "row2"].rows()[:2]
+    counts = np.empty((len(words), n), np.int8)
+    unpack_rows(words, n, counts)
+    place = {name: i for i, name in enumerate(store.variants["id"])}
+    for planted in (("rs2218065", "rs1363387"), ("rs4864809", "rs4410790")):
+        i, j = sorted(place[name] for name in planted)
+        r2 = [
+            np.corrcoef(counts[i], counts[a])[0, 1] ** 2
+            * np.corrcoef(counts[j], counts[b])[0, 1] ** 2
+            for a, b in best
+        ]
+        assert max(r2) > 0.95
