@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from packed_cohorts import packed
 
 from genomed.models.columns import Columns, additive_columns
@@ -39,3 +40,21 @@ def problem(seed: int, n: int, p: int, n_causal: int = 10, *, missing: float = 0
     effect = np.zeros(p)
     effect[rng.choice(p, n_causal, replace=False)] = rng.choice([-1.0, 1.0], n_causal)
     return Problem(columns, dense, dense @ effect / np.sqrt(n_causal), alt_count)
+
+
+def linked_alt_count(seed: int, n_samples: int, n_variants: int) -> np.ndarray:
+    """Common variants of a population simulated by msprime, evenly spaced: int8 (variants, n)."""
+    msprime = pytest.importorskip("msprime")
+    trees = msprime.sim_ancestry(
+        n_samples, population_size=10_000, sequence_length=n_variants * 1500,
+        recombination_rate=1e-8, random_seed=seed,
+    )  # fmt: skip
+    trees = msprime.sim_mutations(trees, rate=1.5e-8, random_seed=seed)
+    rows = []
+    for variant in trees.variants():
+        count = variant.genotypes.reshape(-1, 2).sum(axis=1)
+        if len(variant.alleles) == 2 and 0.05 < count.mean() / 2 < 0.95:
+            rows.append(count.astype(np.int8))
+    chosen = np.linspace(0, len(rows) - 1, n_variants).astype(int)
+    assert len(np.unique(chosen)) == n_variants
+    return np.array(rows)[chosen]

@@ -4,7 +4,8 @@ Candidates are elastic-net paths with several shares of the absolute penalty, an
 Each is fitted with every fold left out in turn, and its penalty is the one whose predictions of the
 people left out have the least deviance. The candidates are then combined with weights that are not
 negative, fitted to those predictions, and refitted on all people: the result is one coefficient per
-column. Predictions out of fold are stacked with weights that the fold had no part in either.
+column. Predictions out of fold are stacked with weights that the fold had no part in either; where
+they are no better than those of the best candidate, that one stands alone.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from genomed.models.columns import (
     join,
 )
 from genomed.models.elastic_net import Lane, advance, gradients, largest_penalty, start_lanes
-from genomed.models.families import Family, fit_unpenalised
+from genomed.models.families import Family
 from genomed.models.ridge import RidgeFits, ridge_fits
 from genomed.models.stacking import stack
 from genomed.settings import PathSettings
@@ -50,7 +51,7 @@ class LinearFit(NamedTuple):
     intercept  : number
     covariates : float64 (k,)
     beta       : float64 (columns,), on the scale of the columns
-    penalty    : lambda; NaN for a combination of several fits
+    penalty    : lambda; NaN for a combination of fits
     l1_ratio   : share of the absolute penalty; NaN for a combination
     """
 
@@ -113,15 +114,23 @@ class _Problem(NamedTuple):
         return total / float(used.sum())
 
 
+class _Refit(NamedTuple):
+    """A fit to all people: float64 (k,) of the design, and float64 (columns,)."""
+
+    coefficients: np.ndarray
+    beta: np.ndarray
+
+
 class _Candidate(NamedTuple):
-    """One way to fit: its best penalty, and a refit to all people by `beta`."""
+    """One way to fit: its best penalty, and what it predicts out of fold there."""
 
     name: str
     l1_ratio: float
     penalty: float
     deviance: float
-    genetic: np.ndarray  # float64 (n,), the columns' part out of fold
-    beta: Callable[[], np.ndarray]
+    genetic: np.ndarray  # float64 (n,), the columns' part of the predictor out of fold
+    eta: np.ndarray  # float64 (n,), the predictor out of fold
+    refit: Callable[[], "_Refit"]
     path: pl.DataFrame
 
 
@@ -273,7 +282,7 @@ class _Walk:
         self.deviances: list[float] = []
         self.sizes: list[float] = []
         self.best = -1
-        self.genetic = np.zeros(len(problem.fold))
+        self.genetic, self.eta = np.zeros((2, len(problem.fold)))
 
     @property
     def is_over(self) -> bool:
@@ -292,7 +301,7 @@ class _Walk:
         self.deviances.append(p.deviance([lane.family for lane in self.lanes], eta))
         self.sizes.append(float(np.mean([np.count_nonzero(lane.beta) for lane in self.lanes])))
         if self.best < 0 or self.deviances[-1] < self.deviances[self.best]:
-            self.best, self.genetic = len(self.deviances) - 1, genetic
+            self.best, self.genetic, self.eta = len(self.deviances) - 1, genetic, eta
 
     def candidate(self) -> _Candidate:
         n = len(self.deviances)
@@ -300,16 +309,17 @@ class _Walk:
         path = _path_frame(name, self.l1_ratio, self.penalties[:n], self.deviances, self.sizes)
         return _Candidate(
             name, self.l1_ratio, float(self.penalties[self.best]), self.deviances[self.best],
-            self.genetic, self._refit, path,
+            self.genetic, self.eta, self._refit, path,
         )  # fmt: skip
 
-    def _refit(self) -> np.ndarray:
+    def _refit(self) -> _Refit:
         p = self.problem
         lane = start_lanes(
             p.products, p.design, p.family, [p.weight], [self.l1_ratio], p.settings, p.offset
         )[0][0]
         penalties = self.penalties[: self.best + 1]
-        return _walk(p.products, lane, penalties, p.pool)[-1].beta
+        _walk(p.products, lane, penalties, p.pool)
+        return _Refit(lane.coefficients, lane.beta)
 
 
 def _ridge_candidate(problem: _Problem) -> _Candidate:
@@ -335,55 +345,71 @@ def _ridge_candidate(problem: _Problem) -> _Candidate:
     best = int(np.argmin(deviances))
     return _Candidate(
         "ridge", 0.0, float(penalties[best]), deviances[best], genetic[:, best],
-        lambda: _ridge_beta(p.products, whole, best),
+        eta[:, best], lambda: _ridge_refit(p.products, whole, best),
         _path_frame("ridge", 0.0, penalties, deviances, [None] * len(penalties)),
     )  # fmt: skip
 
 
-def _ridge_beta(products: Products, fits: RidgeFits, place: int) -> np.ndarray:
+def _ridge_refit(products: Products, fits: RidgeFits, place: int) -> _Refit:
     dual = np.ascontiguousarray(fits.dual[:, [place]])
-    return products.with_columns(dual)[:, 0].astype(np.float64) / products.columns.penalty
+    beta = products.with_columns(dual)[:, 0].astype(np.float64) / products.columns.penalty
+    return _Refit(fits.coefficients[:, place], beta)
 
 
 def _combine(problem: _Problem, candidates: list[_Candidate]) -> CrossFit:
-    """Stack the candidates, and refit those that have a share."""
+    """Stack the candidates, or take the best alone where the stack is no better; refit."""
     p = problem
-    n = len(p.design)
-    genetic = np.stack([one.genetic for one in candidates], 1) if candidates else np.zeros((n, 0))
-    out_of_fold, null = np.full((2, n), np.nan)
-    families, null_families = [], []
-    for fold in p.folds:
-        out, training = p.fold == fold, p.training(fold)
-        fitted = stack(p.family, p.design, genetic, training, p.offset)
-        alone = fit_unpenalised(p.family, p.design, training, p.offset)
-        out_of_fold[out] = (p.offset + p.design @ fitted.coefficients + genetic @ fitted.shares)[
-            out
-        ]
-        null[out] = (p.offset + p.design @ alone.coefficients)[out]
-        families.append(fitted.family)
-        null_families.append(alone.family)
-    fitted = stack(p.family, p.design, genetic, p.weight, p.offset)
-    beta = np.zeros(p.products.columns.n_columns)
-    sizes = []
-    for number, (one, share) in enumerate(zip(candidates, fitted.shares, strict=True)):
+    genetic = np.stack([one.genetic for one in candidates], 1) if candidates else np.zeros(
+        (len(p.design), 0)
+    )  # fmt: skip
+    null, null_families = _out_of_fold(p, genetic[:, :0])
+    out_of_fold, families = _out_of_fold(p, genetic)
+    deviance, null_deviance = p.deviance(families, out_of_fold), p.deviance(null_families, null)
+    shares, coefficients, beta = np.zeros(0), np.zeros(0), np.zeros(p.products.columns.n_columns)
+    best = min(candidates, key=lambda one: one.deviance, default=None)
+    alone = best is not None and best.deviance <= deviance
+    if best is not None and alone:
+        out_of_fold, deviance = best.eta, best.deviance
+        shares = np.array([float(one is best) for one in candidates])
+    else:
+        fitted = stack(p.family, p.design, genetic, p.weight, p.offset)
+        shares, coefficients = fitted.shares, fitted.coefficients
+    sizes: list[int | None] = []
+    for number, (one, share) in enumerate(zip(candidates, shares, strict=True)):
         p.report("refit", number / len(candidates))
-        refitted = one.beta() if share > 0 else None
-        sizes.append(None if refitted is None else int(np.count_nonzero(refitted)))
-        beta += 0.0 if refitted is None else share * refitted
-    best = candidates[int(np.argmax(fitted.shares))] if (fitted.shares > 0).sum() == 1 else None
-    fit = LinearFit(
-        float(fitted.coefficients[0]), fitted.coefficients[1:], beta,
-        best.penalty if best else np.nan, best.l1_ratio if best else np.nan,
-    )  # fmt: skip
-    eta = np.nan_to_num(out_of_fold)
-    deviances = (p.deviance(families, eta), p.deviance(null_families, np.nan_to_num(null)))
-    table = _candidate_frame(candidates, fitted.shares, sizes, beta, deviances)
-    path = pl.concat([one.path for one in candidates]) if candidates else _path_frame(
-        "", 0.0, np.zeros(0), [], []
-    )  # fmt: skip
-    family = p.family.fitted(eta, p.weight * p.family.observed)
+        refitted = one.refit() if share > 0 else None
+        sizes.append(None if refitted is None else int(np.count_nonzero(refitted.beta)))
+        if refitted is not None:
+            beta = beta + share * refitted.beta
+            if alone:
+                coefficients = refitted.coefficients
     p.report("refit", 1.0)
-    return CrossFit(fit, out_of_fold, null, family, table, path)
+    fit = LinearFit(
+        float(coefficients[0]), coefficients[1:], beta,
+        best.penalty if best and alone else np.nan, best.l1_ratio if best and alone else np.nan,
+    )  # fmt: skip
+    inside = p.fold >= 0
+    return CrossFit(
+        fit,
+        np.where(inside, out_of_fold, np.nan),
+        np.where(inside, null, np.nan),
+        p.family.fitted(out_of_fold, p.weight * p.family.observed),
+        _candidate_frame(candidates, shares, sizes, beta, (deviance, null_deviance)),
+        pl.concat([_path_frame("", 0.0, np.zeros(0), [], []), *(one.path for one in candidates)]),
+    )
+
+
+def _out_of_fold(problem: _Problem, genetic: np.ndarray) -> tuple[np.ndarray, list[Family]]:
+    """Each fold predicted by covariates and candidates, stacked without it: float64 (n,)."""
+    p = problem
+    eta = np.zeros(len(p.fold))
+    families = []
+    for fold in p.folds:
+        fitted = stack(p.family, p.design, genetic, p.training(fold), p.offset)
+        found = p.offset + p.design @ fitted.coefficients + genetic @ fitted.shares
+        eta[p.fold == fold] = found[p.fold == fold]
+        families.append(fitted.family)
+    return eta, families
 
 
 def _path_frame(
