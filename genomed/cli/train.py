@@ -148,6 +148,9 @@ def train(
         str | None,
         typer.Option(metavar="TIME", help="Begin no further stage after this: 90s, 30m, 4h."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped, if there is one.")
+    ] = False,
     device: Annotated[
         str, typer.Option(metavar="cpu|cuda", help="Where matrices are multiplied.")
     ] = "cpu",
@@ -193,7 +196,7 @@ def train(
     with _progress(quiet or json_output) as progress:
         summary = run_train(
             inputs, out, settings, threads=threads, device=device, time_budget=budget,
-            progress=progress, command=command_line(),
+            resume=resume, progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
 

@@ -24,6 +24,15 @@ from genomed.models.columns import Columns, additive_columns, dominance_columns,
 from genomed.models.covariate_stage import CovariatePart, propose_covariates
 from genomed.models.families import Family
 from genomed.models.linear import CrossFit, cross_fit, predict
+from genomed.models.memory import (
+    Memory,
+    Remembered,
+    cross_fit_from,
+    cross_fit_to,
+    pairs_from,
+    pairs_to,
+    remember,
+)
 from genomed.models.pair_stage import PairPart, ScreenedPairs, propose_pairs, screen_pairs
 from genomed.models.training_set import Proposal, TrainingSet
 from genomed.models.verdicts import Verdict, judge
@@ -106,14 +115,17 @@ def fit_stages(
     device: str = "cpu",
     deadline: float | None = None,
     progress: Progress | None = None,
+    memory: Memory | None = None,
 ) -> AdaptiveFit:
     """Fit the linear part and every stage but the net.
 
     deadline : time.monotonic() from which on no further stage begins
     progress : called with what is being done and the share of it that is done
+    memory   : where the long stages are kept, and looked for
     Raises ValueError where nothing can be learned from a trait.
     """
-    run = _Stages(data, family, settings, threads, device, progress or (lambda what, share: None))
+    report = progress or (lambda what, share: None)
+    run = _Stages(data, family, settings, threads, device, report, memory)
     for stage, propose in (
         ("dominance", run.dominance), ("pairs", run.pairs), ("covariates", run.covariates)
     ):  # fmt: skip
@@ -137,31 +149,35 @@ class _Stages:
         threads: int,
         device: str,
         progress: Progress,
+        memory: Memory | None,
     ) -> None:
-        self.data, self.settings = data, settings
+        self.data, self.settings, self.memory = data, settings, memory
         self.threads, self.device, self.progress = threads, device, progress
         columns = additive_columns(data.words, data.n_samples, data.weight())
-        linear = self._linear(columns, family)
+        linear = self._linear("linear", columns, family)
         before, after = self._predictors(linear)
         family = linear.cross.family
         people = data.develop & family.observed
-        null = float(family.deviance(linear.cross.null_out_of_fold)[people].mean())
+        alone = np.where(data.develop, linear.cross.null_out_of_fold, 0.0)
+        null = float(family.deviance(alone)[people].mean())
         self.fit = AdaptiveFit(family, linear, (before, after), before, after, null)
         verdict = judge(
-            "linear", family, linear.cross.null_out_of_fold, before, data.develop, null,
+            "linear", family, alone, before, data.develop, null,
             accept_z=-np.inf, what="the additive model beside the covariates",
         )  # fmt: skip
         self.verdicts = self.fit.verdicts
         self.verdicts.append(verdict._replace(accepted=True))
 
-    def _linear(self, columns: Columns, family: Family) -> LinearPart:
-        return LinearPart(
-            columns,
-            cross_fit(
-                columns, self.data.covariates, family, self.data.fold,
-                threads=self.threads, progress=self.progress,
-            ),
-        )  # fmt: skip
+    def _linear(self, name: str, columns: Columns, family: Family) -> LinearPart:
+        def make() -> Remembered:
+            return cross_fit_to(
+                cross_fit(
+                    columns, self.data.covariates, family, self.data.fold, threads=self.threads,
+                    progress=self.progress,
+                )
+            )  # fmt: skip
+
+        return LinearPart(columns, cross_fit_from(remember(self.memory, name, make), family))
 
     def _predictors(self, linear: LinearPart) -> tuple[np.ndarray, np.ndarray]:
         whole = linear.predictor(self.data.covariates)
@@ -200,7 +216,7 @@ class _Stages:
             fit.linear.columns,
             dominance_columns(data.words, data.n_samples, data.weight(), np.flatnonzero(tested)),
         )
-        linear = self._linear(both, fit.family)
+        linear = self._linear("dominance", both, fit.family)
         before, after = self._predictors(linear)
         if self._judge("dominance", Proposal(before, after, linear, told)):
             fit.linear, fit.linear_eta = linear, (before, after)
@@ -209,10 +225,16 @@ class _Stages:
     def pairs(self) -> None:
         """Products of two variants."""
         data, fit = self.data, self.fit
-        screened = screen_pairs(
-            data, fit.family, fit.out_of_fold, self.settings, threads=self.threads,
-            device=self.device, progress=lambda share: self.progress("pairs", share),
-        )  # fmt: skip
+
+        def make() -> Remembered:
+            return pairs_to(
+                screen_pairs(
+                    data, fit.family, fit.out_of_fold, self.settings, threads=self.threads,
+                    device=self.device, progress=lambda share: self.progress("pairs", share),
+                )
+            )  # fmt: skip
+
+        screened = pairs_from(remember(self.memory, "pairs", make))
         proposal = propose_pairs(
             data, fit.family, fit.out_of_fold, fit.whole, screened, threads=self.threads
         )

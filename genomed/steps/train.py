@@ -26,6 +26,7 @@ from genomed.models.verdicts import Verdict, judge
 from genomed.provenance import Fingerprints
 from genomed.settings import TrainSettings
 from genomed.steps.clock import Clock
+from genomed.steps.train_checkpoints import CheckpointDirectory
 from genomed.steps.train_data import TrainData, TrainInputs, read_train_data
 from genomed.steps.train_outputs import TrainedTrait, write_trained
 
@@ -52,6 +53,7 @@ def run_train(
     threads: int = 1,
     device: str = "cpu",
     time_budget: float | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
     command: str = "genomed train",
 ) -> TrainSummary:
@@ -59,6 +61,7 @@ def run_train(
 
     out         : the bundle, a directory or .zip; with several traits a directory of bundles
     time_budget : seconds after which no further stage begins
+    resume      : go on with a run that was stopped, from what it kept in ``OUT.checkpoints``
     progress    : called with what is being done and the share of it that is done
     Raises InputError, UsageError, UnknownNameError and OutputError; no bundle is left then.
     """
@@ -67,12 +70,14 @@ def run_train(
     with Fingerprints() as fingerprints:
         run = _Run(inputs, settings, threads, device, deadline, progress or (lambda *_: None))
         run.read(fingerprints)
-        run.learn()
         digests = {str(path): fingerprints.of(path) for path in run.files}
+        checkpoints = CheckpointDirectory.open(out, settings, digests, run.data, resume=resume)
+        run.learn(checkpoints)
         trained = run.trained()
         outputs = write_trained(
             out, run.data, run.design, trained, settings, digests, run.warnings, command, started
         )
+        checkpoints.clear()
         run.clock.lap("write")
     return TrainSummary(trained, outputs, run.warnings, run.clock.phases)
 
@@ -125,16 +130,17 @@ class _Run:
             )
         return encode(frame, self.settings.design, data.develop)
 
-    def learn(self) -> None:
+    def learn(self, checkpoints: CheckpointDirectory) -> None:
         """Every stage of every trait, and the net of all of them."""
         self.families = [family_of(trait) for trait in self.data.traits.traits]
         self.fits: list[AdaptiveFit] = []
-        for trait, family in zip(self.data.traits.traits, self.families, strict=True):
+        traits = self.data.traits.traits
+        for number, (trait, family) in enumerate(zip(traits, self.families, strict=True)):
             try:
                 fit = fit_stages(
                     self.training, family, self.settings, threads=self.threads,
                     device=self.device, deadline=self.deadline,
-                    progress=self._telling(trait.name),
+                    progress=self._telling(trait.name), memory=checkpoints.of_trait(number),
                 )  # fmt: skip
             except ValueError as error:
                 raise InputError(
@@ -143,7 +149,7 @@ class _Run:
             self.fits.append(fit)
         self.clock.lap("stages")
         self.nets: list[NetPart | None] = [None] * len(self.fits)
-        self._net()
+        self._net(checkpoints)
         self.clock.lap("net")
 
     def _telling(self, name: str) -> Progress:
@@ -152,7 +158,7 @@ class _Run:
             return self.progress
         return lambda what, share: self.progress(f"{name}: {what}", share)
 
-    def _net(self) -> None:
+    def _net(self, checkpoints: CheckpointDirectory) -> None:
         """One net for all traits, kept for those whose people it tells better."""
         hubs = np.unique(np.concatenate([fit.hubs for fit in self.fits]))
         reason = ""
@@ -179,6 +185,7 @@ class _Run:
             read, [fit.family for fit in self.fits], offset,
             np.where(training.develop, training.fold, -1), HeadConfig(), seed=self.settings.seed,
             device=self.device, threads=self.threads, log=self._log_epoch,
+            keeper=checkpoints.of_net(),
         )  # fmt: skip
         correction = predict_head(head, read, device=self.device, threads=self.threads).mean(axis=0)
         for t, fit in enumerate(self.fits):
@@ -218,7 +225,9 @@ class _Run:
         found = []
         for trait, fit, net in zip(self.data.traits.traits, self.fits, self.nets, strict=True):
             model = RiskModel.of(fit, variants, net)
-            found.append(TrainedTrait.make(trait, fit, model, self.data, self.settings))
+            found.append(
+                TrainedTrait.make(trait, fit, model, self.data, self.settings, self.threads)
+            )
         return found
 
 

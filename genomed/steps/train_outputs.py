@@ -25,14 +25,11 @@ from genomed.provenance import record
 from genomed.report.model_card import model_card, verdict_sentence
 from genomed.settings import TrainSettings
 from genomed.steps.train_data import TrainData
+from genomed.steps.train_metrics import by_group, compare_on_test, measure_on_test
 
 __all__ = ["TrainedTrait", "bundle_path", "scoring_text", "write_trained"]
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
-METRICS = {
-    "set": pl.Utf8, "group": pl.Utf8, "model": pl.Utf8, "measure": pl.Utf8, "n": pl.Int64,
-    "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,19 @@ class TrainedTrait:
         model: RiskModel,
         data: TrainData,
         settings: TrainSettings,
+        threads: int,
     ) -> TrainedTrait:
         """Measure a fit on the people of the test."""
-        return cls(trait, fit, model, pl.DataFrame(schema=METRICS), _predictions(fit, data), None)
+        test = data.fold == -1
+        predictions = {"full": fit.whole, "linear": fit.linear_eta[1]}
+        groups = dict(by_group(data.group, data.group_names))
+        metrics = measure_on_test(
+            trait, predictions, test, groups, seed=settings.seed, threads=threads
+        )
+        gain = compare_on_test(
+            trait, fit.whole, fit.linear_eta[1], test, seed=settings.seed, threads=threads
+        )
+        return cls(trait, fit, model, metrics, _predictions(fit, data), gain)
 
     @property
     def kept(self) -> list[str]:

@@ -1,0 +1,106 @@
+"""What `genomed train` keeps while it runs, so that a killed run can go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genomed import __version__
+from genomed.io.checkpoints import Checkpoints
+from genomed.io.stage_files import StageFiles
+from genomed.models.memory import Remembered
+from genomed.models.training import Kept
+from genomed.settings import TrainSettings
+from genomed.steps.train_data import TrainData
+
+__all__ = ["CheckpointDirectory"]
+
+
+class CheckpointDirectory:
+    """``OUT.checkpoints``: a directory for each trait, and one for the net."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path, self.fingerprint = path, fingerprint
+
+    @classmethod
+    def open(
+        cls,
+        out: Path,
+        settings: TrainSettings,
+        digests: Mapping[str, Mapping[str, Any]],
+        data: TrainData,
+        *,
+        resume: bool,
+    ) -> CheckpointDirectory:
+        """What an earlier run left is looked at only to resume it; otherwise it is removed."""
+        said = {
+            "version": __version__,
+            "settings": dataclasses.asdict(settings),
+            "inputs": sorted(json.dumps(facts, sort_keys=True) for facts in digests.values()),
+            "fold": hashlib.sha256(data.fold.tobytes()).hexdigest(),
+            "rows": hashlib.sha256(data.rows.tobytes()).hexdigest(),
+            "traits": [(trait.name, trait.kind) for trait in data.traits.traits],
+        }
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        stem = out.with_suffix("") if out.suffix == ".zip" else out
+        path = stem.with_name(f"{stem.name}.checkpoints")
+        if not resume:
+            shutil.rmtree(path, ignore_errors=True)
+        return cls(path, digest)
+
+    def of_trait(self, number: int) -> TraitMemory:
+        """Of the stages of one trait."""
+        return TraitMemory(StageFiles(self.path / f"trait-{number}", self.fingerprint))
+
+    def of_net(self) -> NetKeeper:
+        """Of the net's epochs."""
+        return NetKeeper(Checkpoints(self.path / "net", self.fingerprint))
+
+    def clear(self) -> None:
+        """Remove everything, as the run is complete."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class TraitMemory:
+    """genomed.models.memory.Memory in files."""
+
+    def __init__(self, files: StageFiles) -> None:
+        self.files = files
+
+    def recall(self, name: str) -> Remembered | None:
+        """What was kept under a name."""
+        found = self.files.load(name)
+        return None if found is None else Remembered(*found)
+
+    def keep(self, name: str, result: Remembered) -> None:
+        """Keep a result."""
+        self.files.save(name, result.arrays, result.facts)
+
+
+class NetKeeper:
+    """genomed.models.training.Keeper in files."""
+
+    def __init__(self, files: Checkpoints) -> None:
+        self.files = files
+
+    def load(self) -> Kept | None:
+        """The last epoch that was finished."""
+        found = self.files.load()
+        return None if found is None else Kept(*found)
+
+    def save(
+        self,
+        epoch: int,
+        snapshot: Mapping[str, np.ndarray],
+        optimiser: Mapping[str, np.ndarray],
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Keep an epoch."""
+        self.files.save(epoch, snapshot, optimiser, facts)
