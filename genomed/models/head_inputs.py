@@ -171,6 +171,12 @@ class DeviceInputs:
         padding = np.flatnonzero(rows < 0)
         self.padding = torch.from_numpy(padding).to(device)
 
+    @property
+    def n_unpacked(self) -> int:
+        """Numbers that a person's calls, covariates and codes become, about."""
+        calls = CALLS * self.hubs.n_places + PLANES * self.genome.n_places
+        return 1 + calls + self.numbers.shape[1] + self.categories.shape[1] + self.times.shape[1]
+
     def codes(self, people: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Codes of hubs (people, hubs) and of windows (people, places), uint8."""
         return self.hubs.codes(people), self.genome.codes(people)

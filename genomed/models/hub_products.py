@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["Products", "multiply", "propose_products"]
 
 
+MAX_COLUMNS = 160  # that are multiplied in threes: 669,920 products
 BY_CHANCE = 0.1  # cohorts in which noise would be taken for a product
 
 
@@ -80,42 +81,55 @@ def _score_all(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """The strongest |z| over traits of every product: places (m, 3), z (m,) and m.
 
-    z of a product x is sum(r x) / sqrt(sum(r^2 x^2)); both sums are one matrix product for all
-    third factors.
+    z of a product x is sum(r x) / sqrt(sum(r^2 x^2)). Beyond MAX_COLUMNS only the columns of the
+    strongest pairs are multiplied in threes.
     """
-    n_columns = values.shape[1]
     counted = np.any(residual != 0, axis=1)
     used, r = values[counted].astype(np.float32), residual[counted].astype(np.float32)
-    squares = used**2
-    places: list[np.ndarray] = []
-    scores: list[np.ndarray] = []
-    first, second = np.triu_indices(n_columns, 1)
+    first, second = np.triu_indices(values.shape[1], 1)
     apart = owner[first] != owner[second]
     first, second = first[apart], second[apart]
-    for i in np.unique(first):
-        js = second[first == i]
-        pair = used[:, [i]] * used[:, js]  # (people, pairs)
-        z_pair = _z(r, pair, pair**2)
-        places.append(np.column_stack([np.full(len(js), i), js, np.full(len(js), -1)]))
-        scores.append(z_pair)
-        if order < 3:
-            continue
-        z_three = np.zeros((len(js), n_columns), np.float32)
-        for t in range(r.shape[1]):
-            sums = (pair * r[:, [t]]).T @ used  # (pairs, columns)
-            spread = (pair**2 * r[:, [t]] ** 2).T @ squares  # (pairs, columns)
-            ratio = np.abs(sums) / np.sqrt(np.where(spread > 0, spread, np.inf))
-            z_three = np.maximum(z_three, ratio)
-        ks = np.arange(n_columns)
-        keep = (ks[None] > js[:, None]) & (owner[ks][None] != owner[js][:, None])
-        keep &= owner[ks][None] != owner[i]
-        j_at, k_at = np.nonzero(keep)
-        places.append(np.column_stack([np.full(len(j_at), i), js[j_at], ks[k_at]]))
-        scores.append(z_three[keep])
-    if not places:
+    pairs = [_score_pairs(used, r, i, second[first == i]) for i in np.unique(first)]
+    if not pairs:
         return np.zeros((0, 3), np.int64), np.zeros(0), 0
+    z = np.concatenate(pairs)
+    places = [np.column_stack([first, second, np.full(len(first), -1)])]
+    scores = [z]
+    if order > 2:
+        strength = np.zeros(values.shape[1])
+        np.maximum.at(strength, first, z)
+        np.maximum.at(strength, second, z)
+        kept = np.sort(np.argsort(-strength, kind="stable")[:MAX_COLUMNS])
+        for i in range(len(kept) - 2):
+            found, z_three = _score_threes(used[:, kept], r, i, owner[kept])
+            places.append(kept[found])
+            scores.append(z_three)
     joined = np.concatenate(scores)
     return np.concatenate(places).astype(np.int64), joined, len(joined)
+
+
+def _score_pairs(used: np.ndarray, r: np.ndarray, i: int, js: np.ndarray) -> np.ndarray:
+    """|z| of column i with columns js, the strongest over traits: float32 (len(js),)."""
+    product = used[:, [i]] * used[:, js]  # (people, pairs)
+    return _z(r, product, product**2)
+
+
+def _score_threes(
+    used: np.ndarray, r: np.ndarray, i: int, owner: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (m, 3) and |z| (m,) of column i with all two behind it, by matrix products."""
+    behind = np.arange(i + 1, used.shape[1])
+    others = used[:, behind]  # (people, behind)
+    pair = others * used[:, [i]]  # (people, behind)
+    z = np.zeros((len(behind), len(behind)), np.float32)
+    for t in range(r.shape[1]):
+        sums = (pair * r[:, [t]]).T @ others  # (behind, behind)
+        spread = (pair**2 * r[:, [t]] ** 2).T @ others**2  # (behind, behind)
+        z = np.maximum(z, np.abs(sums) / np.sqrt(np.where(spread > 0, spread, np.inf)))
+    who = owner[behind]
+    apart = (who[:, None] != who) & (who != owner[i]) & (who[:, None] != owner[i])
+    j, k = np.nonzero(np.triu(apart, 1))
+    return np.column_stack([np.full(len(j), i), behind[j], behind[k]]), z[j, k]
 
 
 def _z(residual: np.ndarray, product: np.ndarray, square: np.ndarray) -> np.ndarray:

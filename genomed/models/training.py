@@ -40,7 +40,7 @@ __all__ = [
     "run_fingerprint",
 ]
 
-EVALUATED = 4096  # people at a time when nothing is learned
+EVALUATED = 1 << 25  # numbers that are unpacked at a time when nothing is learned
 
 Log = Callable[[Mapping[str, Any]], None]
 
@@ -172,8 +172,9 @@ def nets(fitted: FittedHead, device: torch.device | None = None) -> Iterator[Ris
 def corrections(net: RiskNet, held: DeviceInputs, people: torch.Tensor) -> torch.Tensor:
     """What the net says of some people, nothing learned: float32 (people, traits)."""
     net.eval()
+    at_a_time = max(EVALUATED // held.n_unpacked, 1)
     with torch.no_grad():
-        parts = [net(held.batch(part))[0] for part in people.split(EVALUATED)]
+        parts = [net(held.batch(part))[0] for part in people.split(at_a_time)]
     n_traits = net.sizes.n_traits
     return torch.cat(parts) if parts else torch.zeros(0, n_traits, device=held.device)
 
