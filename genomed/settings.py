@@ -289,3 +289,55 @@ class PathSettings:
     n_ridge_penalties: int = 24
     # Products with all columns that ridge regression may take.
     max_ridge_steps: int = 100
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How predictions out of fold are made probabilities, or intervals."""
+
+    # Intervals hold this share, 0 to 1.
+    level: float = 0.9
+    # Cases, and controls, from which an isotonic curve is tried beside the logistic one.
+    min_isotonic: int = 1000
+    # A group has a curve of its own from so many cases and controls, or people with a number; it is
+    # drawn to the common one by a normal prior on how far its intercept (in logits, or standard
+    # deviations of the trait) and its slope are off.
+    min_group_cases: int = 100
+    min_group: int = 200
+    prior_intercept: float = 0.5
+    prior_slope: float = 0.25
+    # A group has intervals of its own from so many people.
+    min_group_interval: int = 500
+    # Widths depend on the prediction where the F test between tenths of it exceeds this.
+    uneven_f: float = 4.0
+    # Folds that choose between curves, and draws that tell how sure an isotonic one is.
+    n_folds: int = 5
+    n_draws: int = 100
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What decides an evaluation, apart from the predictions and the truth."""
+
+    # Draws of the bootstrap; 0 for no intervals. Their seed, and the level of the intervals.
+    n_draws: int = 1000
+    seed: int = 1
+    level: float = 0.95
+    # Unit of the prediction: auto, probability, logit, score, value or risk.
+    scale: str = "auto"
+    # On the scale of the prediction; None is the share of cases, or the highest tenth of a score.
+    threshold: float | None = None
+    # Of a binary trait in the population; None is the share of cases.
+    prevalence: float | None = None
+    # Bins of the calibration error and the calibration curve.
+    n_bins: int = 10
+    # Groups of fewer people, or of fewer cases or controls, are shown but not compared.
+    min_group: int = 100
+    min_group_cases: int = 20
+    # Ages are cut below these.
+    age_bands: tuple[float, ...] = (40.0, 50.0, 60.0, 70.0)
+    # Share of people that intervals in the predictions are meant to hold.
+    interval: float = 0.9
+    # Largest gap of a measure between groups; None for no limit. The measure; None is the main one.
+    max_gap: float | None = None
+    gap_measure: str | None = None

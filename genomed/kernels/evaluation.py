@@ -10,7 +10,15 @@ import numpy as np
 
 from genomed.kernels.native import inner, kernel
 
-__all__ = ["add_moments", "count_concordant", "count_ranked", "sum_fitted", "sum_logistic", "tally"]
+__all__ = [
+    "add_moments",
+    "count_concordant",
+    "count_ranked",
+    "pool_violators",
+    "sum_fitted",
+    "sum_logistic",
+    "tally",
+]
 
 FAR = 30.0  # a logit beyond which a probability says nothing more
 
@@ -207,3 +215,25 @@ def count_concordant(by_time, by_entry, time, entry, event, rank, count, tree, o
                 inside += np.float64(count[person])
             first += 1
     out[0], out[1], out[2] = compared, concordant, tied
+
+
+@kernel
+def pool_violators(value, weight, first):
+    """Least-squares ascending values: neighbours that descend are pooled (Ayer 1955).
+
+    value  : float64 (n,); on return the values of the blocks
+    weight : float64 (n,), above 0; on return the weights of the blocks
+    first  : int64 (n,); on return the first place of each block
+    returns: number of blocks
+    """
+    n_blocks = 0
+    for i in range(len(value)):
+        v, w, start = value[i], weight[i], i
+        while n_blocks > 0 and value[n_blocks - 1] >= v:
+            n_blocks -= 1
+            total = weight[n_blocks] + w
+            v = (value[n_blocks] * weight[n_blocks] + v * w) / total
+            w, start = total, first[n_blocks]
+        value[n_blocks], weight[n_blocks], first[n_blocks] = v, w, start
+        n_blocks += 1
+    return n_blocks
