@@ -53,6 +53,20 @@ TABLES: dict[str, dict[str, str]] = {
         "accuracy_note": "what the distance means: a score's accuracy falls with the distance from "
         "the people it was trained on (Ding 2023, doi:10.1038/s41586-023-06079-4)",
     },
+    "risk_bundle": {
+        "linear_predictor": "linear part of the bundle: intercept, covariates and genotypes; a "
+        "call that was not made adds nothing, the mean of training",
+        "full_predictor": "linear part, pairs, products with covariates and net together",
+        "prediction": "calibrated probability (of the event by the last time of training for a "
+        "time to an event), or value; null under the coverage limit",
+        "prediction_low": "lower end of its interval; null where the bundle gives none",
+        "prediction_high": "upper end of its interval",
+        "net_spread": "standard deviation of the net's members in this person; null without a net",
+        "expected_accuracy_share": "share of the variance of the predictor's genetic part, all "
+        "parts together, that rests on calls made in this person, 0 to 1",
+        "moved_most": "largest terms of the predictor against the mean of training: a variant with "
+        "its copies of ALT, a covariate, a product or the net, and what it adds",
+    },
     "ancestry": {
         "sample": "sample name",
         "most_similar_population": "population of the reference that fits best; null outside it",

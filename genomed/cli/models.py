@@ -1,5 +1,4 @@
-"""`genomed models`: the library of scoring files and reference bundles that `genomed risk` finds by
-name."""
+"""`genomed models`: the library of scoring files and bundles that `genomed risk` finds by name."""
 
 import json
 import sys
@@ -22,7 +21,7 @@ __all__ = ["models_app"]
 
 models_app = typer.Typer(
     name="models",
-    help="List, show, add, verify, pack and fetch models and reference bundles.",
+    help="List, show, add, verify, pack and fetch scoring files, trained models and references.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -91,7 +90,7 @@ def show(
 @models_app.command()
 def add(
     file: Annotated[
-        Path, typer.Argument(help="Scoring file, reference bundle, or a pack of models.")
+        Path, typer.Argument(help="Scoring file, bundle of a model or reference, or a pack.")
     ],
     name: Annotated[
         str | None, typer.Option("--name", help="Name to ask for it by; else the score's own.")
@@ -99,7 +98,7 @@ def add(
     library: LibraryPath = None,
     replace: Replace = False,
 ) -> None:
-    """Add a scoring file, a reference bundle, or every model of a pack, to the library."""
+    """Add a scoring file, a bundle, or every model of a pack, to the library."""
     from genomed.steps.models import add_models
 
     for entry in add_models(_library(library), file, name=name, replace_it=replace):

@@ -44,8 +44,15 @@ def risk(
         typer.Option(
             "--model",
             "-m",
-            metavar="FILE|NAME",
-            help="Scoring file, or a model of the library; repeatable. Default: the bundled panel.",
+            metavar="FILE|BUNDLE|NAME",
+            help="Scoring file, bundle made by `genomed train`, or a model of the library; "
+            "repeatable. Default: the bundled panel.",
+        ),
+    ] = None,
+    covariates: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Table of covariates, for bundles that were trained with them."
         ),
     ] = None,
     region: RegionText = None,
@@ -161,6 +168,7 @@ def risk(
         reference_frequencies=reference_frequencies,
         build=build,
         explain=tuple(explain or ()),
+        covariates=covariates,
     )
     with reading(cohort, quiet or json_output) as progress:
         summary = run_risk(

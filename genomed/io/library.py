@@ -1,6 +1,6 @@
 """The model library: a directory in which every model is a directory of its own.
 
-    <library>/<name>/<scoring file as it came, or a reference bundle as .zip>
+    <library>/<name>/<scoring file as it came, or a bundle as .zip>
     <library>/<name>/model.json      kind, digest, source, date and what the file holds
 
 There is no index: the directory is the truth. A scoring file dropped into the library by hand is
@@ -29,9 +29,11 @@ __all__ = [
     "CARD",
     "PANEL_SOURCE",
     "REFERENCE",
+    "RISK",
     "SCORES",
     "Entry",
     "add_model",
+    "bundle_kind",
     "check_name_is_free",
     "checked_name",
     "default_library",
@@ -41,6 +43,7 @@ __all__ = [
     "is_bundle",
     "is_zip",
     "library_entries",
+    "locate_model",
     "panel_entries",
     "panel_paths",
     "read_named_models",
@@ -49,25 +52,26 @@ __all__ = [
 CARD = "model.json"
 PANEL_SOURCE = "bundled panel"
 BUNDLE = "bundle.json"
-SCORES, REFERENCE = "scores", "reference"  # kinds of entries
+SCORES, REFERENCE, RISK = "scores", "reference", "risk-net"  # kinds of entries
+_WEIGHTS = "weights.safetensors"  # of a model bundle, beside its card
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One scoring file, or reference bundle, that can be asked for by name.
+    """One scoring file, or bundle, that can be asked for by name.
 
     name       : what `--model`, or `--reference`, takes
     path       : the scoring file, or the bundle's .zip
-    kind       : "scores" or "reference"
+    kind       : "scores", "reference" or "risk-net" (what `genomed train` made)
     sha256     : digest of the file when it was added; "" when it was not added by us
     source     : where it came from: a path, a URL, or "bundled panel"
     added      : UTC time at which it was added, ISO 8601; "" when unknown
     models     : names of the scores in the file, or the bundle's own name
     trait      : what the first of them predicts, or who is in the reference
     builds     : genome builds it gives positions for; empty when it is keyed by ID
-    n_variants : rows of the first score, or variants that place people
+    n_variants : rows of the first score, variants that place people, or that a model reads
     n_refused  : rows of the first score that cannot be used
     """
 
@@ -122,6 +126,12 @@ def find_model(text: str, library: Path | None = None) -> Path:
     close = close or [name for name in sorted(known) if name.lower() == text.lower()]
     hint = f"did you mean {' or '.join(close)}?" if close else "`genomed models list` shows all"
     raise UnknownNameError(f"no file and no model called {text!r} (library: {library}); {hint}")
+
+
+def locate_model(text: str, library: Path | None = None) -> Path:
+    """What `find_model` finds, or the directory of a model bundle."""
+    path = Path(text).expanduser()
+    return path if path.is_dir() and bundle_kind(path) == RISK else find_model(text, library)
 
 
 def read_named_models(text: str, library: Path | None = None) -> list[ScoreModel]:
@@ -194,21 +204,33 @@ def is_zip(path: Path) -> bool:
 
 def is_bundle(path: Path) -> bool:
     """Whether a path is a reference bundle: a directory, or a zip, that has a bundle.json."""
+    return bundle_kind(path) == REFERENCE
+
+
+def bundle_kind(path: Path) -> str | None:
+    """REFERENCE or RISK, for a directory or zip of a bundle's files; None for anything else.
+
+    The card of a model bundle has the name of a library's cards, so a directory needs its weights.
+    """
     if path.is_dir():
-        return (path / BUNDLE).is_file()
+        if (path / BUNDLE).is_file():
+            return REFERENCE
+        return RISK if (path / _WEIGHTS).is_file() else None
     if not is_zip(path):
-        return False
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
-            return BUNDLE in archive.namelist()
+            names = set(archive.namelist())
     except (OSError, EOFError, zipfile.BadZipFile):
-        return False
+        return None
+    return REFERENCE if BUNDLE in names else RISK if names & {CARD, _WEIGHTS} else None
 
 
 def describe(entry: Entry) -> Entry:
     """Read the file and fill in what it holds; raises InputError where it is broken."""
-    if is_bundle(entry.path):
-        return _described_bundle(entry)
+    kind = bundle_kind(entry.path)
+    if kind is not None:
+        return _described_bundle(entry) if kind == REFERENCE else _described_risk(entry)
     models = read_models(entry.path)
     first = models[0]
     return replace(
@@ -233,6 +255,23 @@ def _described_bundle(entry: Entry) -> Entry:
         trait=f"reference of {bundle.labels.height:,} people in {n_populations} populations",
         builds=(bundle.build,),
         n_variants=bundle.loadings.height,
+        n_refused=0,
+    )
+
+
+def _described_risk(entry: Entry) -> Entry:
+    from genomed.io.model_bundle import open_model_bundle  # noqa: PLC0415 - scores need none of it
+
+    bundle = open_model_bundle(entry.path)
+    trait = bundle.facts.get("trait")
+    told = trait if isinstance(trait, dict) else {}
+    return replace(
+        entry,
+        kind=RISK,
+        models=(bundle.name,),
+        trait=f"{told.get('name', bundle.name)} ({told.get('kind', 'of no kind')} trait)",
+        builds=(bundle.build,),
+        n_variants=bundle.variants.height,
         n_refused=0,
     )
 

@@ -22,10 +22,10 @@ from genomed.io.library import (
     CARD,
     Entry,
     add_model,
+    bundle_kind,
     check_name_is_free,
     describe,
     file_digest,
-    is_bundle,
     is_zip,
     library_entries,
 )
@@ -45,7 +45,7 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
 
 def is_pack(path: Path) -> bool:
     """Whether a file is a tar or zip archive of models, by what it holds."""
-    if is_bundle(path):
+    if bundle_kind(path) is not None:
         return False
     try:
         return is_zip(path) or tarfile.is_tarfile(path)
@@ -62,7 +62,7 @@ def write_pack(entries: list[Entry], out: Path) -> None:
 
 
 def zip_bundle(directory: Path, out: Path) -> None:
-    """Write a reference bundle's directory to one .zip; the same files give the same bytes."""
+    """Write a bundle's directory to one .zip; the same files give the same bytes."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     _write([(path.relative_to(directory).as_posix(), path) for path in files], out)
 

@@ -14,6 +14,7 @@ from genomed.ledger import REASONS, USED
 
 if TYPE_CHECKING:
     from genomed.report.ancestry import AncestryPart
+    from genomed.report.bundles import BundlesPart
 
 __all__ = ["N_HIGHEST", "N_UNSCORED", "Fates", "ModelDigest", "RiskPage", "digest_models"]
 
@@ -44,6 +45,7 @@ class RiskPage:
                      whatever else its header says
     warnings       : sentences
     ancestry       : where the cohort lies in a reference, None without --reference
+    bundles        : what trained models predict, None without any
     """
 
     title: str
@@ -64,6 +66,7 @@ class RiskPage:
     model_facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     ancestry: AncestryPart | None = None
+    bundles: BundlesPart | None = None
 
     @property
     def coverage_limit(self) -> float | None:

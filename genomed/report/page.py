@@ -66,6 +66,7 @@ def render_risk_page(content: RiskPage) -> str:
         _verdict_section(models, verdicts),
         _model_section(content, full, models[N_IN_FULL:], verdicts),
         _highest_section(content, full),
+        _bundles(content),
         _ancestry(content),
         _record_section(content),
         _provenance_section(content, models),
@@ -121,11 +122,20 @@ def _ancestry(content: RiskPage) -> Html | None:
     return ancestry_section(content.ancestry)
 
 
+def _bundles(content: RiskPage) -> Html | None:
+    if content.bundles is None:
+        return None
+    from genomed.report.bundles import bundles_section  # noqa: PLC0415 - few runs need it
+
+    return bundles_section(content.bundles)
+
+
 def _navigation(content: RiskPage) -> Html:
     places = {
         "verdict": "Verdict",
         "models": "Models",
         "highest": "Highest samples",
+        "bundles": "Predictions" if content.bundles else "",
         "ancestry": "Ancestry" if content.ancestry else "",
         "records": "Records",
         "provenance": "Provenance and citing",

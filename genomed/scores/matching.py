@@ -199,7 +199,8 @@ class Entries:
 
         rows      : the batch's `variants` with `row` (Int64) and `canonical` (contig) added; rows
                     of one position are never spread over two calls
-        reference : entry -> ref (Utf8): reference base at entries inside reference blocks
+        reference : entry -> ref (Utf8): reference base at entries inside reference blocks, null
+                    where it is not known
         """
         pairs = self._pairs(rows, reference)
         self.seen[pairs["entry"].to_numpy()] = True
@@ -297,7 +298,9 @@ class Entries:
             )
         is_ref = pl.col("effect_allele") == pl.col("ref")
         is_alt = pl.col("other_allele") == pl.col("ref")
-        return inside.join(reference, on="entry", how="left").select(
+        inside = inside.join(reference, on="entry", how="left")
+        self.in_block[inside.filter(pl.col("ref").is_null())["entry"].to_numpy()] = True
+        return inside.select(
             "entry",
             "row",
             fit=pl.when(is_ref | is_alt).then(pl.lit(HOM_REF_BLOCK, pl.Int8)),

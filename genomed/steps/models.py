@@ -2,9 +2,10 @@
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from genomed.errors import GenomedError, InputError, UnknownNameError, UsageError
 from genomed.io.download import PATIENT, DownloadSettings, download, published_md5
@@ -12,12 +13,13 @@ from genomed.io.library import (
     CARD,
     PANEL_SOURCE,
     REFERENCE,
+    RISK,
     Entry,
     add_model,
+    bundle_kind,
     describe,
     file_digest,
     find_model,
-    is_bundle,
     library_entries,
     panel_entries,
 )
@@ -96,11 +98,12 @@ def _described(entry: Entry) -> Entry:
 
 
 def show_model(text: str, library: Path) -> list[ModelDetails]:
-    """Tell what each score of a model's file holds, or what a reference bundle does."""
+    """Tell what each score of a model's file holds, or what a bundle does."""
     given = Path(text).expanduser()
-    path = given if is_bundle(given) else find_model(text, library)
-    if is_bundle(path):
-        return [_show_bundle(path)]
+    path = given if bundle_kind(given) else find_model(text, library)
+    kind = bundle_kind(path)
+    if kind is not None:
+        return [_show_reference(path) if kind == REFERENCE else _show_trained(path)]
     panel = {entry.path for entry in panel_entries()}
     details = []
     for model in read_models(path):
@@ -127,7 +130,42 @@ def show_model(text: str, library: Path) -> list[ModelDetails]:
     return details
 
 
-def _show_bundle(path: Path) -> ModelDetails:
+def _show_trained(path: Path) -> ModelDetails:
+    from genomed.steps.risk_bundles import read_bundle  # noqa: PLC0415 - scores need none of it
+
+    score = read_bundle(path)
+    facts = score.bundle.facts
+    people = facts.get("people") or {}
+    stages = [str(stage["stage"]) for stage in facts.get("stages", ()) if stage["accepted"]]
+    used = score.bundle.variants["used_by"].str.split(",").explode().value_counts().sort("used_by")
+    weights = score.variants["effect_weight"]
+    return ModelDetails(
+        name=score.name,
+        trait=f"{score.trait} ({score.risk.kind} trait)",
+        source=str(path),
+        builds=dict.fromkeys(score.loci, len(score.variants)),
+        n_variants=len(score.variants),
+        n_usable=len(score.variants),
+        refused={},
+        weight_min=_number(weights.min()),
+        weight_max=_number(weights.max()),
+        header={
+            "kind": RISK,
+            "verdict": str(facts["verdict"]),
+            "stages": ", ".join(stages),
+            "people": str(people.get("develop", "not told")),
+            "covariates": ", ".join(c["name"] for c in _covariates(facts)),
+            **{f"variants of {part or 'no part'}": str(n) for part, n in used.iter_rows()},
+        },
+    )
+
+
+def _covariates(facts: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Columns of a bundle's encoder."""
+    return (facts["covariates"]["encoder"] or {}).get("columns", ())
+
+
+def _show_reference(path: Path) -> ModelDetails:
     from genomed.io.bundle import open_bundle  # noqa: PLC0415 - scores need none of it
 
     bundle = open_bundle(path)
@@ -159,9 +197,11 @@ def _number(value: object) -> float | None:
 def add_models(
     library: Path, path: Path, *, name: str | None = None, replace_it: bool = False
 ) -> list[Entry]:
-    """Add a scoring file, a reference bundle (a directory is zipped), or every model of a pack,
-    once all of it was read and found sound."""
-    if path.is_dir() and is_bundle(path):
+    """Add a scoring file, a bundle (a directory is zipped), or every model of a pack, once all of
+    it was read and found sound."""
+    if bundle_kind(path) == RISK:
+        _read_trained(path)
+    if path.is_dir() and bundle_kind(path):
         with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
             packed = Path(scratch) / f"{path.resolve().name}.zip"
             zip_bundle(path, packed)
@@ -172,6 +212,13 @@ def add_models(
     if name is not None:
         raise UsageError(f"{path} is a pack, whose models have their names; leave --name away")
     return read_pack(path, library, replace_it=replace_it)
+
+
+def _read_trained(path: Path) -> None:
+    """Have a bundle's parts made into a model, which refuses what does not belong together."""
+    from genomed.steps.risk_bundles import read_bundle  # noqa: PLC0415 - scores need none of it
+
+    read_bundle(path)
 
 
 def verify_models(library: Path, names: list[str]) -> list[Verdict]:
@@ -199,11 +246,15 @@ def _verdict(entry: Entry) -> Verdict:
         if entry.sha256 and file_digest(entry.path) != entry.sha256:
             return Verdict(entry.name, "changed", "its SHA-256 differs from when it was added")
         found = describe(entry)
+        if found.kind == RISK:
+            _read_trained(entry.path)
     except (GenomedError, OSError) as error:
         return Verdict(entry.name, "unreadable", str(error))
     summary = f"{found.n_variants} variants, {found.n_refused} of them refused"
     if found.kind == REFERENCE:
         summary = f"{found.trait}, {found.n_variants} variants that place people"
+    elif found.kind == RISK:
+        summary = f"{found.trait}, {found.n_variants} variants that it reads"
     if entry.sha256 or entry.source == PANEL_SOURCE:
         return Verdict(entry.name, "ok", summary)
     return Verdict(entry.name, "no digest", f"{summary}; was not added with `genomed models add`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +21,7 @@ from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.report.content import RiskPage
-from genomed.schema import Reader, VariantBatch
+from genomed.schema import Reader, ScoreModel, VariantBatch
 from genomed.scores.batching import whole_positions
 from genomed.scores.matching import Entries
 from genomed.scores.polygenic import ScoreSums
@@ -56,6 +56,7 @@ from genomed.steps.risk_outputs import (
 
 if TYPE_CHECKING:
     from genomed.io.bundle import ReferenceBundle
+    from genomed.steps.risk_bundles import BundleResult, RiskBundles
     from genomed.steps.risk_reference import ReferenceResult, RiskReference
 
 __all__ = ["RiskInputs", "RiskSummary", "run_risk"]
@@ -93,11 +94,6 @@ def run_risk(
     Raises InputError, BuildError, CoverageError (no variant of any model found) and OutputError;
     nothing is left in `out` then.
     """
-    if settings.assume_hom_ref and inputs.fasta is None:
-        raise UsageError(
-            "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's "
-            "two alleles an absent record stands for"
-        )
     if max_memory is not None and max_memory < LEAST_MEMORY:
         raise UsageError(
             f"--max-memory of {max_memory / 2**20:.0f} MiB is too little: Python and its libraries "
@@ -108,8 +104,10 @@ def run_risk(
         if stream is None:  # else it is being read already, and digested as it is read
             fingerprints.begin(Path(inputs.cohort))
         models = read_all_models(inputs)
+        _check_options(inputs, settings, models)
         for source in {model.source for model in models}:
-            fingerprints.begin(Path(source))
+            if not Path(source).is_dir():
+                fingerprints.begin(Path(source))
         clock.lap("models")
         reader = open_cohort(
             inputs.cohort, samples=inputs.samples, threads=threads, stream=stream,
@@ -126,7 +124,7 @@ def run_risk(
             with closing(run):
                 run.stream(progress)
                 clock.lap("stream")
-                page, ledger, ancestry = run.finish(command, f"{started:%Y-%m-%d %H:%M:%S} UTC")
+                page, tables = run.finish(command, f"{started:%Y-%m-%d %H:%M:%S} UTC")
         clock.lap("finish")
         explained = run.explainer.sentences()
         read = input_fingerprints(inputs, reader, candidates.models, fingerprints)
@@ -134,12 +132,34 @@ def run_risk(
             from genomed.steps.risk_reference import bundle_digest  # noqa: PLC0415 - few runs need it
 
             read[str(bundle.path)] = {"sha256_of_its_digests": bundle_digest(bundle)}
-        write_results(directory, page, ledger, ancestry, explained, settings, read)
+        write_results(directory, page, tables, explained, settings, read)
         clock.lap("write")
     nobody = pl.col("n_null") == page.n_samples
     unusable = page.models.filter(nobody)["model"].to_list() if page.n_samples else []
     page = replace(page, seconds=sum(clock.phases.values()))
     return RiskSummary(page, directory.files(), unusable, explained, clock.phases)
+
+
+def _check_options(
+    inputs: RiskInputs, settings: RiskSettings, models: Sequence[ScoreModel]
+) -> None:
+    """Refuse options that these models cannot use."""
+    trained = [model for model in models if _is_trained(model)]
+    if settings.assume_hom_ref and inputs.fasta is None and len(trained) < len(models):
+        raise UsageError(
+            "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's "
+            "two alleles an absent record stands for"
+        )
+    if inputs.covariates is not None and not trained:
+        raise UsageError(
+            "--covariates is for bundles that `genomed train` made, and no model is one; leave it "
+            "away"
+        )
+
+
+def _is_trained(model: ScoreModel) -> bool:
+    """Whether a model is a bundle that `genomed train` made; its class is loaded only then."""
+    return type(model) is not ScoreModel
 
 
 def _batch_bytes(max_memory: int | None) -> int:
@@ -183,6 +203,7 @@ class _Run:
         self.entries = Entries.make(candidates.models, candidates.builds)
         n_models, n_samples = len(candidates.models), len(reader.samples)
         needed = n_models * n_samples * (28 if bundle is None else 100)
+        needed += 200 * n_samples * sum(map(_is_trained, candidates.models))
         if max_memory is not None and needed > max_memory // 2:
             raise UsageError(
                 f"{n_models} models x {n_samples} samples need {needed / 2**30:.1f} GiB for the "
@@ -202,9 +223,20 @@ class _Run:
                 bundle, candidates.models, self.entries, n_samples, frequencies, settings, threads,
                 self._map,
             )  # fmt: skip
+        self.bundles: RiskBundles | None = None
+        if any(map(_is_trained, candidates.models)):
+            from genomed.steps.risk_bundles import RiskBundles  # noqa: PLC0415 - few runs need it
+
+            self.bundles = RiskBundles(
+                candidates.models, self.entries, reader.samples, inputs.covariates, settings,
+                self._map,
+            )  # fmt: skip
         self.region = Region.parse(inputs.region) if inputs.region else None
         self.explainer = Explainer(inputs.explain)
-        self._bases = ReferenceBases(inputs.fasta, self.entries) if inputs.fasta else None
+        known = self.bundles.bases if self.bundles else None
+        self._bases = None
+        if inputs.fasta is not None or known is not None:
+            self._bases = ReferenceBases(inputs.fasta, self.entries, known)
         self._records: list[pl.DataFrame] = []
 
     def _map(self, work: Callable[[int], None], items: Iterable[int]) -> Iterator[None]:
@@ -238,9 +270,13 @@ class _Run:
         )
         self.explainer.look(rows, batch)
         found = self.entries.match(rows, self._bases.table if self._bases else None)
+        if self.bundles is not None:
+            found = self.bundles.certain(found)
         self.sums.add(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found)
         if self.reference is not None:
             self.reference.add(batch, rows, found)
+        if self.bundles is not None:
+            self.bundles.add(batch, rows, found)
         if not len(found.entry):
             return
         self._records.append(
@@ -251,11 +287,9 @@ class _Run:
             )
         )
 
-    def finish(
-        self, command: str, started: str
-    ) -> tuple[RiskPage, pl.DataFrame, pl.DataFrame | None]:
-        """Settle what was not found, choose the build, and make the page, the ledger, and with a
-        reference the table of ancestry."""
+    def finish(self, command: str, started: str) -> tuple[RiskPage, dict[str, pl.DataFrame]]:
+        """Settle what was not found, choose the build, and make the page and the other tables: the
+        ledger, and with a reference that of ancestry."""
         self._settle()
         self.sums.finish()
         entries, sums, candidates = self.entries, self.sums, self.candidates
@@ -268,10 +302,11 @@ class _Run:
         )  # fmt: skip
         models = models_table(candidates.models, candidates.builds, entries, shares, risk, flags)
         placed = self._compare(risk, shares, outcome)
-        if placed is not None:
-            risk = risk.with_columns(
-                flags=pl.concat_str(risk["flags"], placed.flags, separator=";").str.strip_chars(";")
-            ).hstack(placed.columns)
+        predicted = self._predict(placed, outcome)
+        for more in (predicted, placed):
+            if more is not None:
+                said = pl.concat_str(risk["flags"], more.flags, separator=";").str.strip_chars(";")
+                risk = risk.with_columns(flags=said).hstack(more.columns)
         whole = ledger_table(entries, sums, shares, pl.concat([_NO_RECORDS, *self._records]))
         counts = reason_counts(candidates.models, entries, shares, outcome.kept)
         top = top_variants(candidates.models, entries, whole, shares, outcome.kept)
@@ -303,10 +338,26 @@ class _Run:
                 str(candidates.final_names[m]): model_facts(candidates.models[m])
                 for m in outcome.kept
             },
-            warnings=[*outcome.warnings, *warnings, *(placed.warnings if placed else ())],
+            warnings=[
+                *outcome.warnings, *warnings, *(predicted.warnings if predicted else ()),
+                *(placed.warnings if placed else ()),
+            ],
             ancestry=placed.part if placed else None,
-        )
-        return page, ledger, placed.ancestry if placed else None
+            bundles=predicted.part if predicted else None,
+        )  # fmt: skip
+        tables = {"ledger": ledger}
+        if placed is not None:
+            tables["ancestry"] = placed.ancestry
+        return page, tables
+
+    def _predict(self, placed: ReferenceResult | None, outcome: Outcome) -> BundleResult | None:
+        """What bundles predict, where there are any; a reference tells whose calibration to use."""
+        if self.bundles is None:
+            return None
+        group = None
+        if placed is not None:
+            group = placed.ancestry["most_similar_population"].to_list()
+        return self.bundles.finish(outcome.kept, group)
 
     def _compare(
         self, risk: pl.DataFrame, shares: ModelShares, outcome: Outcome
@@ -323,10 +374,11 @@ class _Run:
         )
 
     def _check_found(self, models: pl.DataFrame) -> None:
-        if not models["n_matched"].sum() and self.reader.samples:
+        looked_for = self.entries.table.height
+        if looked_for and not models["n_matched"].sum() and self.reader.samples:
             raise CoverageError(
                 f"{self.inputs.cohort}: no variant of any model was found "
-                f"({self.entries.table.height} looked for in {self.reader.counts.n_records} "
+                f"({looked_for} looked for in {self.reader.counts.n_records} "
                 "records); check the genome build, or that variants are keyed as the models key "
                 "them"
             )
@@ -357,6 +409,8 @@ class _Run:
         self, entry: np.ndarray, copies: np.ndarray, scale: np.ndarray, *, imputed: bool
     ) -> None:
         self.sums.add_constant(entry, copies, scale)
+        if self.bundles is not None and not imputed:
+            self.bundles.add_constant(entry, copies)
         if self.reference is not None:
             self.reference.add_constant(entry, copies, scale, imputed=imputed)
 
@@ -387,6 +441,8 @@ class _Run:
         table, reason = self.entries.table, self.entries.reason
         if self.settings.ambiguous != "keep":
             doubtful = table["ambiguous"].fill_null(False).to_numpy()[absent]
+            if self.bundles is not None and self.settings.ambiguous == "by-frequency":
+                doubtful &= ~self.bundles.known_reference[absent]
             reason[absent[doubtful]] = "ambiguous"
             absent, scale = absent[~doubtful], scale[~doubtful]
         base = self._bases.bases[absent]

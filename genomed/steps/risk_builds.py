@@ -69,9 +69,9 @@ class Candidates:
             mine = [i for i, n in enumerate(self.final_names) if n == name]
             same = [i for i in mine if self.builds[i] in (build, "", None)]
             if build is not None and not same:
-                raise wrong_build(
-                    name, [str(self.builds[i]) for i in mine], build, evidence, self.cohort
-                )
+                others = [str(self.builds[i]) for i in mine]
+                trained = self.models[mine[0]].header.get("kind") == "risk-net"
+                raise wrong_build(name, others, build, evidence, self.cohort, trained=trained)
             chosen = max(same or mine, key=lambda i: (int(found[i]), -i))
             kept.append(chosen)
             if self.builds[chosen] is not None and (build is None or self.builds[chosen] == ""):
@@ -134,7 +134,10 @@ def choose_candidates(
         else:
             key = build if build in model.loci else ""
             if key not in model.loci:
-                raise wrong_build(model.name, list(model.loci), build, evidence, cohort)
+                trained = model.header.get("kind") == "risk-net"
+                raise wrong_build(
+                    model.name, list(model.loci), build, evidence, cohort, trained=trained
+                )
             chosen.append((model, key, model.name))
     if build is None and any(key for _, key, _ in chosen):
         chosen += _probes({m.name for m in models})
@@ -189,11 +192,19 @@ def _lengths(contigs: Mapping[str, int | None], build: str) -> str:
 
 
 def wrong_build(
-    name: str, has: Sequence[str], build: str, evidence: str, cohort: str
+    name: str, has: Sequence[str], build: str, evidence: str, cohort: str, *, trained: bool = False
 ) -> BuildError:
-    """The sentence for a model whose positions are on another build than the cohort's."""
+    """The sentence for a model whose positions are on another build than the cohort's.
+
+    trained : whether it is a bundle made by `genomed train`
+    """
+    remedy = (
+        f"train it on a store on {build}"
+        if trained
+        else f"get it on {build}, for a PGS Catalog score with "
+        f"`genomed models fetch {name.split('#')[0]} --build {build}`"
+    )
     return BuildError(
         f"{cohort} is on {build} ({evidence}), but model {name} has positions on "
-        f"{' and '.join(has)} only; get it on {build}, for a PGS Catalog score with "
-        f"`genomed models fetch {name.split('#')[0]} --build {build}`"
+        f"{' and '.join(has)} only; {remedy}"
     )

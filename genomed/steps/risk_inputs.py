@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.library import panel_paths, read_named_models
+from genomed.io.library import RISK, bundle_kind, locate_model, panel_paths, read_named_models
 from genomed.io.scorefile import read_frequencies, read_models
 from genomed.regions import canonical_contig
 from genomed.schema import ScoreModel
@@ -28,6 +28,7 @@ class RiskInputs:
     explain : variants, ``contig:position:ref:alt``
     build   : the cohort's genome build, when the user says it
     fasta   : the reference genome; reference : a reference bundle, by path or name
+    covariates : table of covariates, for models that were trained with them
     """
 
     cohort: str
@@ -40,6 +41,7 @@ class RiskInputs:
     reference_frequencies: Path | None = None
     build: str | None = None
     explain: Sequence[str] = ()
+    covariates: Path | None = None
 
     @property
     def cohort_name(self) -> str:
@@ -50,7 +52,7 @@ class RiskInputs:
 def read_all_models(inputs: RiskInputs) -> list[ScoreModel]:
     """The models asked for, or the bundled panel; names made unique."""
     if inputs.models:
-        models = [m for text in inputs.models for m in read_named_models(text, inputs.library)]
+        models = [m for text in inputs.models for m in _read_models(text, inputs.library)]
     else:
         models = [
             replace(m, source="bundled panel") for path in panel_paths() for m in read_models(path)
@@ -61,6 +63,16 @@ def read_all_models(inputs: RiskInputs) -> list[ScoreModel]:
         n = seen[model.name] = seen.get(model.name, 0) + 1
         unique.append(model if n == 1 else replace(model, name=f"{model.name}#{n}"))
     return unique
+
+
+def _read_models(text: str, library: Path | None) -> Sequence[ScoreModel]:
+    """The scores of a file, or the one of a bundle."""
+    path = locate_model(text, library)
+    if bundle_kind(path) == RISK:
+        from genomed.steps.risk_bundles import read_bundle  # noqa: PLC0415 - few runs need it
+
+        return [read_bundle(path)]
+    return read_named_models(text, library)
 
 
 def reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:
@@ -97,25 +109,38 @@ def reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:
 
 
 class ReferenceBases:
-    """The reference base at each entry, from an indexed FASTA."""
+    """The reference base at each entry: known from a bundle, else from an indexed FASTA.
 
-    def __init__(self, path: Path, entries: Entries) -> None:
-        import pysam  # noqa: PLC0415 - few runs need it, and it takes time
+    bases : object (entries,), None where it is not known; table : entry -> ref
+    """
 
-        try:
-            fasta = pysam.FastaFile(str(path))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: not an indexed FASTA ({error}); index it with `samtools faidx`"
-            ) from None
-        names = {canonical_contig(name): name for name in reversed(fasta.references)}
-        self.bases = np.array(
-            [
-                fasta.fetch(names[c], p - 1, p).upper() or None if c in names and p else None
-                for c, p in entries.table.select("contig", "position").iter_rows()
-            ],
-            dtype=object,
-        )
+    def __init__(self, fasta: Path | None, entries: Entries, known: np.ndarray | None) -> None:
+        self.bases = np.full(entries.table.height, None, object)
+        if fasta is not None:
+            self.bases = _read_bases(fasta, entries)
+        if known is not None:
+            at = np.flatnonzero(known.astype(bool))  # not None
+            self.bases[at] = known[at]
         self.table = pl.DataFrame(
             {"entry": entries.table["entry"], "ref": pl.Series(self.bases.tolist(), dtype=pl.Utf8)}
         )
+
+
+def _read_bases(path: Path, entries: Entries) -> np.ndarray:
+    """The base at each entry's position, object (entries,), None off the reference."""
+    import pysam  # noqa: PLC0415 - few runs need it, and it takes time
+
+    try:
+        fasta = pysam.FastaFile(str(path))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not an indexed FASTA ({error}); index it with `samtools faidx`"
+        ) from None
+    names = {canonical_contig(name): name for name in reversed(fasta.references)}
+    return np.array(
+        [
+            fasta.fetch(names[c], p - 1, p).upper() or None if c in names and p else None
+            for c, p in entries.table.select("contig", "position").iter_rows()
+        ],
+        dtype=object,
+    )

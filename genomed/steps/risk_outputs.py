@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from genomed.io.library import CARD
 from genomed.io.outputs import OutputDirectory
 from genomed.ledger import REASONS
 from genomed.provenance import Fingerprints, file_fingerprint, record
@@ -111,15 +112,14 @@ def risk_warnings(
 def write_results(
     directory: OutputDirectory,
     page: RiskPage,
-    ledger: pl.DataFrame,
-    ancestry: pl.DataFrame | None,
+    tables: Mapping[str, pl.DataFrame],
     explained: Sequence[str],
     settings: RiskSettings,
     fingerprints: dict[str, dict[str, Any]],
 ) -> None:
     """Write every file of a run; run.json alone holds what differs between equal runs.
 
-    ancestry : the columns of TABLES["ancestry"], None without a reference
+    tables : "ledger"; "ancestry" with a reference
     """
     facts = record("risk", settings, fingerprints)
     footer = {"genomed": json.dumps(facts, sort_keys=True)}
@@ -127,11 +127,12 @@ def write_results(
         html = pool.submit(render_risk_page, replace(page, started="", seconds=0.0))
         directory.write_tsv("risk.tsv", page.risk)
         directory.write_parquet("risk.parquet", page.risk, footer)
-        if ancestry is not None:
-            directory.write_tsv("ancestry.tsv", ancestry)
-            directory.write_parquet("ancestry.parquet", ancestry, footer)
+        for name in ("ancestry",):
+            if name in tables:
+                directory.write_tsv(f"{name}.tsv", tables[name])
+                directory.write_parquet(f"{name}.parquet", tables[name], footer)
         directory.write_tsv("models.tsv", page.models)
-        directory.write_tsv("ledger.tsv.gz", ledger)
+        directory.write_tsv("ledger.tsv.gz", tables["ledger"])
         directory.write_text("risk.html", html.result())
     facts["build"] = {"name": page.build, "evidence": page.build_evidence}
     facts["records"] = page.record_counts
@@ -157,7 +158,9 @@ def input_fingerprints(
     for source in dict.fromkeys(model.source for model in models):
         if Path(source).is_file():
             found[source] = begun.of(Path(source))
-    for extra in (inputs.reference_frequencies, inputs.fasta):
+        elif Path(source).is_dir():  # a bundle, whose card holds the digests of all its files
+            found[source] = {"sha256_of_its_card": file_fingerprint(Path(source, CARD))["sha256"]}
+    for extra in (inputs.reference_frequencies, inputs.fasta, inputs.covariates):
         if extra is not None:
             found[str(extra)] = begun.of(extra)
     return found

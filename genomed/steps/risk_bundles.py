@@ -1,0 +1,337 @@
+"""`genomed risk --model BUNDLE`: predictions of what `genomed train` made, in the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import InputError
+from genomed.features.design import Design, apply, column_kinds
+from genomed.io.covariates import read_covariates
+from genomed.io.model_bundle import ModelBundle, open_model_bundle
+from genomed.io.sample_table import read_store_table
+from genomed.kernels.scoring import COUNT_ALT, COUNT_NONE, COUNT_REF
+from genomed.ledger import USED
+from genomed.models.risk_model import Predicted, RiskModel
+from genomed.regions import canonical_contig
+from genomed.report.bundles import BundleDigest, BundlesPart
+from genomed.schema import ScoreModel, VariantBatch
+from genomed.scores.deep import BundleScore, DeepSums, bundle_score
+from genomed.scores.deep_accuracy import Variances
+from genomed.scores.deep_effects import moved_most
+from genomed.scores.deep_outcome import Outcome
+from genomed.scores.features import Calls
+from genomed.scores.matching import EXACT, HOM_REF_CALLED, Entries, RowMatches
+from genomed.settings import RiskSettings
+from genomed.tables import TABLES
+
+__all__ = ["BundleResult", "RiskBundles", "read_bundle"]
+
+MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+
+_BASES = r"^[ACGT]+$"
+_NUMBERS = [
+    "linear_predictor", "full_predictor", "prediction", "prediction_low", "prediction_high",
+    "net_spread", "expected_accuracy_share",
+]  # fmt: skip
+
+
+def read_bundle(path: Path) -> BundleScore:
+    """Open a bundle as a score, having tried its model.
+
+    Raises InputError for a bundle that is damaged, or whose parts do not belong together.
+    """
+    bundle = open_model_bundle(path)
+    _check_variants(bundle)
+    spelt = bundle.variants.select("contig", "position", "id", "ref", "alt", "alt_allele_frequency")
+    try:
+        model = RiskModel.from_parts(bundle.tensors, bundle.facts["parts"], spelt)
+        design = _average(bundle, 1)
+        words = np.full((len(spelt), 1), ~np.uint64(0))
+        found = model.predict(
+            words, 1, design.matrix.astype(np.float64), categories=design.categories,
+            levels=tuple(design.category_sizes),
+        )  # fmt: skip
+        Outcome.of(model, bundle.facts).apply(found.full)
+        str(bundle.facts["trait"]["name"]), str(bundle.facts["verdict"])
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: its parts do not make a model ({why[:200]}); make the bundle again"
+        ) from None
+    names = {contig: canonical_contig(contig) for contig in spelt["contig"].unique()}
+    canonical = pl.col("contig").replace_strict(names, return_dtype=pl.Utf8)
+    return bundle_score(replace(bundle, variants=bundle.variants.with_columns(canonical)), model)
+
+
+def _check_variants(bundle: ModelBundle) -> None:
+    """Variants that a record of a cohort can be compared with."""
+    frequency = pl.col("alt_allele_frequency")
+    odd = bundle.variants.filter(
+        ~(
+            pl.col("contig").is_not_null()
+            & (pl.col("position") > 0)
+            & pl.col("ref").str.contains(_BASES)
+            & pl.col("alt").str.contains(_BASES)
+            & frequency.is_between(0, 1)
+        ).fill_null(False)
+    )
+    if odd.height:
+        raise InputError(
+            f"{bundle.path}: {odd.height} of its variants lack a place, alleles of A, C, G and T, "
+            "or a frequency; make the bundle again"
+        )
+
+
+@dataclass(frozen=True)
+class BundleResult:
+    """What bundles add to a run's results.
+
+    columns : the columns of TABLES["risk_bundle"], rows as in the risk table
+    flags   : text (rows,), to be joined to the risk table's
+    """
+
+    columns: pl.DataFrame
+    flags: pl.Series
+    part: BundlesPart
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """A bundle in the run: its place among the models, its entries, what was collected."""
+
+    index: int
+    score: BundleScore
+    rows: slice
+    sums: DeepSums
+
+
+@dataclass(frozen=True)
+class _People:
+    """Covariates of everybody: missing, bool (samples,), says who lacks any."""
+
+    design: Design
+    missing: np.ndarray
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """What one bundle says of everybody."""
+
+    predicted: Predicted
+    low: np.ndarray
+    high: np.ndarray
+    value: np.ndarray
+    share: np.ndarray
+    moved: list[str]
+    people: _People
+
+
+class RiskBundles:
+    """The bundles of a run beside its one pass over a cohort.
+
+    bases : object (entries,), reference base at each entry of a bundle; None at others
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ScoreModel],
+        entries: Entries,
+        samples: Sequence[str],
+        covariates: Path | None,
+        settings: RiskSettings,
+        map_fn: MapFn,
+    ) -> None:
+        self._entries, self._samples, self._settings = entries, samples, settings
+        self._covariates, self._n_models = covariates, len(models)
+        self._bundles = []
+        self.bases = np.full(entries.table.height, None, object)
+        for family in entries.families:
+            index = int(family.members[0])
+            score = models[index]
+            if isinstance(score, BundleScore):
+                sums = DeepSums(score.risk, len(samples), map_fn)
+                self._bundles.append(_Bundle(index, score, family.rows, sums))
+                self.bases[family.rows] = score.variants["other_allele"].str.slice(0, 1).to_numpy()
+        self._people = {
+            b.index: _people(b.score.bundle, samples, covariates) for b in self._bundles
+        }
+
+    @property
+    def known_reference(self) -> np.ndarray:
+        """Entries whose reference base is known: bool (entries,)."""
+        return self.bases.astype(bool)  # not None
+
+    def certain(self, found: RowMatches) -> RowMatches:
+        """The same matches; an A/T or C/G variant of a bundle with the bundle's REF as REF is in no
+        doubt, for both are the reference's base."""
+        if self._settings.ambiguous != "by-frequency":
+            return found
+        none = (found.fit >= HOM_REF_CALLED) & (found.count == COUNT_NONE)
+        agrees = (found.fit == EXACT) | none
+        doubt = found.ambiguous & ~(agrees & self.known_reference[found.entry])
+        return replace(found, ambiguous=doubt)
+
+    def add(self, batch: VariantBatch, rows: pl.DataFrame, found: RowMatches) -> None:
+        """Add a batch that the scores have been added from; `rows` and `found` as for these."""
+        reason = self._entries.reason[found.entry].astype(str)
+        used = np.isin(reason, USED)
+        turned = found.ambiguous & np.isin(reason, ("flipped", "flipped_swapped"))
+        other = np.where(found.count == COUNT_REF, COUNT_ALT, COUNT_REF)
+        count = np.where(turned, other, found.count).astype(np.int8)
+        calls = None
+        for bundle in self._bundles:
+            at = np.flatnonzero(
+                used & (found.entry >= bundle.rows.start) & (found.entry < bundle.rows.stop)
+            )
+            if len(at):
+                calls = calls or Calls(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy())
+                features = calls.features(found.row[at], count[at])
+                bundle.sums.add(calls, features, found.entry[at] - bundle.rows.start)
+
+    def add_constant(self, entry: np.ndarray, effect_share: np.ndarray) -> None:
+        """Entries assumed to be the same in everybody: their share of ALT, 0 to 1."""
+        for bundle in self._bundles:
+            here = (entry >= bundle.rows.start) & (entry < bundle.rows.stop)
+            copies = 2.0 * effect_share[here].astype(np.float64)
+            bundle.sums.add_constant(entry[here] - bundle.rows.start, copies)
+
+    def finish(self, kept: Sequence[int], group: Sequence[str | None] | None) -> BundleResult:
+        """Predict everybody by the bundles kept, after the last batch.
+
+        group : population of each person, where a reference has told it
+        """
+        n = len(self._samples)
+        numbers = {name: np.full((self._n_models, n), np.nan) for name in _NUMBERS}
+        moved: list[list[str | None]] = [[None] * n for _ in range(self._n_models)]
+        flags = np.full((self._n_models, n), "", object)
+        digests, warnings = [], []
+        for bundle in (b for b in self._bundles if b.index in kept):
+            found = self._predict(bundle, group)
+            values = (
+                found.predicted.linear, found.predicted.full, found.value, found.low, found.high,
+                found.predicted.spread, found.share,
+            )  # fmt: skip
+            for name, value in zip(_NUMBERS, values, strict=True):
+                numbers[name][bundle.index] = value
+            if bundle.score.risk.net is None:
+                numbers["net_spread"][bundle.index] = np.nan
+            moved[bundle.index] = list(found.moved)
+            flags[bundle.index] = self._flags(found)
+            digests.append(self._digest(bundle, found))
+            warnings += self._warnings(bundle, found)
+        columns = {name: value.reshape(-1) for name, value in numbers.items()}
+        told = [text for of_model in moved for text in of_model]
+        frame = pl.DataFrame(columns | {"moved_most": pl.Series(told, dtype=pl.Utf8)})
+        return BundleResult(
+            frame.with_columns(pl.col(pl.Float64).fill_nan(None)).select(*TABLES["risk_bundle"]),
+            pl.Series(flags.reshape(-1).tolist(), dtype=pl.Utf8),
+            BundlesPart(digests),
+            warnings,
+        )
+
+    def _predict(self, bundle: _Bundle, group: Sequence[str | None] | None) -> _Predictions:
+        sums, people = bundle.sums, self._people[bundle.index]
+        predicted = sums.predict(people.design)
+        terms = Variances.of(sums.total_variance, sums.reader)
+        share = terms.shares(sums.called, sums.words)
+        outcome = Outcome.of(bundle.score.risk, bundle.score.bundle.facts)
+        made = outcome.apply(predicted.full, group)
+        few = share < self._settings.min_weighted_coverage
+        value, low, high = (np.where(few, np.nan, x) for x in made)
+        moved = moved_most(sums, people.design, predicted)
+        return _Predictions(predicted, low, high, value, share, moved, people)
+
+    def _flags(self, found: _Predictions) -> list[str]:
+        few = found.share < self._settings.min_weighted_coverage
+        return [
+            ";".join(
+                word
+                for word, said in (("low_accuracy", a), ("covariates_missing", b))
+                if said
+            )
+            for a, b in zip(few.tolist(), found.people.missing.tolist(), strict=True)
+        ]  # fmt: skip
+
+    def _digest(self, bundle: _Bundle, found: _Predictions) -> BundleDigest:
+        facts, model = bundle.score.bundle.facts, bundle.score.risk
+        used = np.isin(self._entries.reason[bundle.rows].astype(str), USED)
+        present = {"pairs": model.pairs, "covariates": model.covariates, "net": model.net}
+        return BundleDigest(
+            name=bundle.score.name,
+            trait=bundle.score.trait,
+            kind=model.kind,
+            verdict=str(facts["verdict"]),
+            parts=["linear", *(name for name, part in present.items() if part is not None)],
+            n_variants=len(used),
+            n_found=int(used.sum()),
+            prediction=found.value[np.isfinite(found.value)],
+            n_people=len(found.value),
+            n_covariates_missing=int(found.people.missing.sum()),
+            accuracy=float(found.share.mean()) if len(found.share) else float("nan"),
+        )
+
+    def _warnings(self, bundle: _Bundle, found: _Predictions) -> Iterator[str]:
+        name, n = bundle.score.name, len(found.share)
+        yield from (f"{name}: {text}" for text in found.people.warnings)
+        lacking = int(found.people.missing.sum())
+        if lacking:
+            yield (
+                f"{name}: {lacking} of {n} people lack covariates that it was trained with"
+                + (" (give --covariates)" if self._covariates is None else "")
+                + "; a value that is not known counts as in training, and who is not told of at "
+                "all as average."
+            )
+        few = int((found.share < self._settings.min_weighted_coverage).sum())
+        if few:
+            yield (
+                f"{name}: no prediction for {few} of {n} people, because less than "
+                f"{self._settings.min_weighted_coverage:.0%} of its predictor's variance rests on "
+                "their calls (--min-weighted-coverage)."
+            )
+
+
+def _average(bundle: ModelBundle, n: int) -> Design:
+    """Everybody average in every covariate."""
+    encoder = bundle.facts["covariates"]["encoder"]
+    nothing = pl.DataFrame({"": np.zeros(n, np.int64)})
+    if not encoder:
+        return Design(
+            np.zeros((n, 0), np.float32), [], np.zeros((n, 0), np.int64), [], [], encoder={}
+        )
+    return replace(apply(encoder, nothing, absent="mean"), warnings=[])
+
+
+def _people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> _People:
+    """Covariates as the bundle was trained with; who is not told of counts as average."""
+    n = len(samples)
+    average = _average(bundle, n)
+    encoder = average.encoder
+    wanted = column_kinds(encoder) if encoder else {}
+    everybody = np.ones(n, bool)
+    if not wanted:
+        return _People(average, ~everybody, [])
+    if path is None or not n:
+        return _People(average, everybody, [])
+    present = [name for name in wanted if name in read_store_table(path, samples).frame.columns]
+    absent = [name for name in wanted if name not in present]
+    warnings = [f"{path} has no column {', '.join(absent)}."] if absent else []
+    if not present:
+        return _People(average, everybody, warnings)
+    table = read_covariates(path, samples, present, kinds={name: wanted[name] for name in present})
+    try:
+        design = apply(encoder, table.frame, absent="mean")
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    design.matrix[~table.found] = 0
+    design.categories[~table.found] = 0
+    unknown = table.frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
+    missing = everybody if absent else unknown | ~table.found
+    said = [text for text in design.warnings if not text.endswith("average in it.")]
+    return _People(design, missing, [*warnings, *table.warnings, *said])
