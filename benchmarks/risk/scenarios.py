@@ -42,12 +42,12 @@ def _polygenic(cohort: Cohort, rng: np.random.Generator) -> Parts:
 
 def _dominance(cohort: Cohort, rng: np.random.Generator) -> Parts:
     deviation, line = models.dominance(cohort, rng, 80)
-    return [(0.7, deviation), (0.3, line)]
+    return [(0.58, deviation), (0.42, line)]
 
 
 def _local(cohort: Cohort, rng: np.random.Generator) -> Parts:
     background = models.additive(cohort, rng, BACKGROUND)
-    return [(0.8, models.local_pairs(cohort, rng, 40)), (0.2, background)]
+    return [(0.72, models.local_pairs(cohort, rng, 40)), (0.28, background)]
 
 
 def _hubs(cohort: Cohort, rng: np.random.Generator) -> Parts:
@@ -88,8 +88,8 @@ UNEQUAL = (0.8, 0.1, 0.1)
 SCENARIOS = {
     "additive": Scenario("100 additive variants", _sparse),
     "polygenic": Scenario("a quarter of all variants, additive", _polygenic),
-    "dominance": Scenario("80 loci: 70% dominance, 30% additive", _dominance),
-    "local": Scenario("40 pairs at 2 kb to 1 Mb (80%), 20 additive (20%)", _local),
+    "dominance": Scenario("80 loci: 58% dominance, 42% additive", _dominance),
+    "local": Scenario("40 pairs at 2 kb to 1 Mb (72%), 20 additive (28%)", _local),
     "hubs": Scenario("8 loci in pairs (74%) and threes (16%), 20 additive (10%)", _hubs),
     "far": Scenario("60 pairs of chromosomes (90%), 20 additive (10%)", _far),
     "mixture": Scenario("additive 50%, dominance 20%, local 15%, hubs 15%", _mixture),
