@@ -257,7 +257,8 @@ class TrainSettings:
     interval: float = 0.9
     # Prevalence of a binary trait in those who will be scored; None is that of the cohort.
     prevalence: float | None = None
-    # Of the net's first weights and its training.
+    # Epochs of the net, at most; and the seed of its first weights and of its training.
+    net_epochs: int = 20
     seed: int = 1
     split: SplitSettings = field(default_factory=SplitSettings)
     traits: TraitSettings = field(default_factory=TraitSettings)
@@ -289,6 +290,9 @@ class PathSettings:
     n_ridge_penalties: int = 24
     # Products with all columns that ridge regression may take.
     max_ridge_steps: int = 100
+    # Candidates of the mixture of normals: least variance of an effect, beside that of the ridge
+    # candidate. Empty leaves the mixture out.
+    mixture_floors: tuple[float, ...] = (1.0, 0.25, 0.0)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from genomed.kernels.native import inner, kernel
 
-__all__ = ["add_columns", "decode_columns", "descend", "find_moments", "weigh_codes"]
+__all__ = ["adapt", "add_columns", "decode_columns", "descend", "find_moments", "weigh_codes"]
 
 LOW = np.uint32(1)
 HIGH = np.uint32(2)
@@ -287,3 +287,67 @@ def descend(
                 break
         everything = largest <= tolerance
     return cycles, overall, last
+
+
+@kernel
+def adapt(
+    halves, row, value, dense, along, curvature, chance, spread, factor, noise, beta, u, w, g,
+    sums, odds, counts,
+):  # fmt: skip
+    """One cycle over all columns of a regression whose effects come from a mixture of normals.
+
+    An effect is normal with variance noise x spread[k] x factor[j] with chance[k]. Given the means
+    of all others, its posterior is a mixture again, and beta becomes its mean (coordinate ascent
+    of the evidence's lower bound, Kim 2024).
+
+    halves .. dense, along, curvature, beta, u, w, g, sums : as in descend, for all columns
+    chance, spread : float64 (k,), the first spread is 0
+    factor         : float64 (columns,)
+    odds           : float64 (k,), scratch
+    counts         : float64 (k,), the posterior chances of all columns are added
+    returns        : sum of curvature (estimate - beta) beta, largest curvature x delta^2
+    """
+    packed, m, n_spreads = len(row), len(curvature), len(spread)
+    slack = 0.0
+    largest = 0.0
+    for j in range(m):
+        d = curvature[j]
+        if d <= 0:
+            continue
+        v0 = v1 = v2 = v3 = np.float32(0)
+        if j < packed:
+            v0, v1, v2, v3 = value[j, 0], value[j, 1], value[j, 2], value[j, 3]
+            gradient = _dot_packed(halves[row[j]], v0, v1, v2, v3, u, sums)
+        else:
+            gradient = _dot_dense(dense[j - packed], u, sums)
+        for q in range(len(g)):
+            gradient -= along[j, q] * g[q]
+        old = beta[j]
+        gradient += d * old
+        most = -np.inf
+        for k in range(n_spreads):
+            reach = 1 + d * spread[k] * factor[j]
+            odds[k] = np.log(chance[k]) - 0.5 * np.log(reach)
+            odds[k] += 0.5 * gradient * gradient * spread[k] * factor[j] / (noise * reach)
+            most = max(most, odds[k])
+        whole = 0.0
+        new = 0.0
+        for k in range(n_spreads):
+            odds[k] = np.exp(odds[k] - most)
+            whole += odds[k]
+            new += odds[k] * gradient * spread[k] * factor[j] / (1 + d * spread[k] * factor[j])
+        new /= whole
+        for k in range(n_spreads):
+            counts[k] += odds[k] / whole
+        slack += (gradient - d * new) * new
+        delta = new - old
+        beta[j] = new
+        step = np.float32(delta)
+        if j < packed:
+            _subtract_packed(halves[row[j]], v0 * step, v1 * step, v2 * step, v3 * step, w, u)
+        else:
+            _subtract_dense(dense[j - packed], step, w, u)
+        for q in range(len(g)):
+            g[q] -= along[j, q] * delta
+        largest = max(largest, d * delta * delta)
+    return slack, largest

@@ -1,6 +1,7 @@
 """The linear trunk of a model: penalised regression on all columns, chosen by cross-validation.
 
-Candidates are elastic-net paths with several shares of the absolute penalty, and ridge regression.
+Candidates are elastic-net paths with several shares of the absolute penalty, ridge regression, and
+mixtures of normals, from nearly ridge to nearly lasso.
 Each is fitted with every fold left out in turn, and its penalty is the one whose predictions of the
 people left out have the least deviance. The candidates are then combined with weights that are not
 negative, fitted to those predictions, and refitted on all people: the result is one coefficient per
@@ -25,6 +26,7 @@ from genomed.models.columns import (
 )
 from genomed.models.elastic_net import Lane, advance, gradients, largest_penalty, start_lanes
 from genomed.models.families import Family
+from genomed.models.mixture import MixtureFit, mixture_fits
 from genomed.models.ridge import RidgeFits, ridge_fits
 from genomed.models.stacking import stack
 from genomed.settings import PathSettings
@@ -176,6 +178,8 @@ def cross_fit(
         candidates = _path_candidates(problem)
         if settings.ridge:
             candidates.append(_ridge_candidate(problem))
+        if settings.mixture_floors and columns.n_columns:
+            candidates.append(_mixture_candidate(problem, candidates))
         return _combine(problem, candidates)
 
 
@@ -354,6 +358,42 @@ def _ridge_refit(products: Products, fits: RidgeFits, place: int) -> _Refit:
     dual = np.ascontiguousarray(fits.dual[:, [place]])
     beta = products.with_columns(dual)[:, 0].astype(np.float64) / products.columns.penalty
     return _Refit(fits.coefficients[:, place], beta)
+
+
+def _mixture_candidate(problem: _Problem, candidates: list[_Candidate]) -> _Candidate:
+    """A mixture of normals; its floor, beside the spread of the ridge candidate, by validation."""
+    p = problem
+    p.report("mixture", 0.0)
+    total = float((p.weight * p.family.observed).sum())
+    ridge = [1 / (total * one.penalty) for one in candidates if one.name == "ridge"]
+    shares = p.settings.mixture_floors if ridge else (0.0,)
+    floors = [share * (ridge or [1.0])[0] for share in shares]
+
+    def fits(weight: np.ndarray) -> list[MixtureFit]:
+        columns = p.products.columns
+        return mixture_fits(columns, p.design, p.family, weight, p.offset, floors)
+
+    genetic, eta = np.zeros((2, len(p.fold), len(floors)))
+    families = []
+    found = list(p.pool.map(fits, [p.training(fold) for fold in p.folds]))
+    for fold, some in zip(p.folds, found, strict=True):
+        out = p.fold == fold
+        for k, fit in enumerate(some):
+            genetic[out, k] = fit.genetic[out]
+            eta[out, k] = (p.offset + p.design @ fit.coefficients + fit.genetic)[out]
+        families.append(some[0].family)
+    deviances = [p.deviance(families, eta[:, k]) for k in range(len(floors))]
+    best = int(np.argmin(deviances))
+
+    def refit() -> _Refit:
+        fit = fits(p.weight)[best]
+        return _Refit(fit.coefficients, fit.beta)
+
+    penalties = np.array([1 / (total * floor) if floor else np.inf for floor in floors])
+    return _Candidate(
+        "mixture", 0.0, float(penalties[best]), deviances[best], genetic[:, best], eta[:, best],
+        refit, _path_frame("mixture", 0.0, penalties, deviances, [None] * len(floors)),
+    )  # fmt: skip
 
 
 def _combine(problem: _Problem, candidates: list[_Candidate]) -> CrossFit:

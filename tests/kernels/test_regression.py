@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from linear_cases import Problem, problem
 
-from genomed.kernels.regression import add_columns, decode_columns, descend, weigh_codes
+from genomed.kernels.regression import (
+    adapt,
+    add_columns,
+    decode_columns,
+    descend,
+    weigh_codes,
+)
 from genomed.models.columns import from_slices, to_slices
 
 
@@ -82,3 +88,34 @@ def test_a_cycle_is_that_of_the_plain_definition(case: Problem) -> None:
     np.testing.assert_allclose(beta, expected, atol=1e-5)
     np.testing.assert_allclose(from_slices(packed_u, n), u, atol=1e-4)
     assert np.count_nonzero(expected) > 3
+
+
+def test_a_cycle_of_the_mixture_is_that_of_the_plain_definition(case: Problem) -> None:
+    """Posterior means column by column, from the densities of the marginal estimates."""
+    columns, n, m = case.columns, case.columns.n_samples, case.columns.halves.shape[1]
+    rng = np.random.default_rng(5)
+    w, noise = rng.uniform(0.5, 2, n), 1.7
+    y, x = case.eta + rng.normal(size=n), case.dense
+    chance, spread = np.array([0.6, 0.3, 0.1]), np.array([0.0, 0.01, 0.2])
+    factor = rng.uniform(0.5, 2, 40)
+    curvature = (x**2).T @ w
+    expected, shares, slack = np.zeros(40), np.zeros(3), 0.0
+    for j in range(40):
+        estimate = x[:, j] @ (w * (y - x @ expected)) / curvature[j]
+        variance = noise * (spread * factor[j] + 1 / curvature[j])  # of the estimate
+        density = chance * np.exp(-(estimate**2) / (2 * variance)) / np.sqrt(variance)
+        posterior = density / density.sum()
+        expected[j] = posterior @ (estimate * noise * spread * factor[j] / variance)
+        shares += posterior
+        slack += curvature[j] * (estimate - expected[j]) * expected[j]
+    beta, counts, u = np.zeros(40), np.zeros(3), to_slices(w * y, m)
+    found, largest = adapt(
+        columns.halves, columns.row, columns.value, np.empty((0, 16, m), np.float32),
+        np.empty((40, 0)), curvature, chance, spread, factor, noise, beta, u, to_slices(w, m),
+        np.empty(0), np.empty(m, np.float32), np.empty(3), counts,
+    )  # fmt: skip
+    np.testing.assert_allclose(beta, expected, atol=1e-5)
+    np.testing.assert_allclose(counts, shares, rtol=1e-4)
+    assert found == pytest.approx(slack, rel=1e-4)
+    assert largest == pytest.approx((curvature * expected**2).max(), rel=1e-4)
+    np.testing.assert_allclose(from_slices(u, n), w * (y - x @ expected), atol=1e-4)

@@ -17,6 +17,7 @@ from genomed.models.linear import (
     fit_path,
     predict,
 )
+from genomed.models.mixture import mixture_fits
 from genomed.models.ridge import ridge_fits
 from genomed.models.stacking import non_negative
 
@@ -141,6 +142,34 @@ def test_ridge_solves_the_system_written_out(case: Problem, penalty: float) -> N
     np.testing.assert_allclose(fits.genetic[:, 1], x @ expected[3:], atol=1e-3)
 
 
+def test_a_mixture_of_one_normal_is_ridge_regression(case: Problem) -> None:
+    family = trait("quantitative", case.eta)
+    used = WEIGHT * family.observed
+    design, x = np.column_stack([np.ones(N), COVARIATES]), case.dense
+    both = np.concatenate([design, x], axis=1)
+    ridge = np.concatenate([np.zeros(3), case.columns.penalty / 0.05])
+    expected = np.linalg.solve(
+        (both * used[:, None]).T @ both + np.diag(ridge),
+        both.T @ (used * (np.nan_to_num(family.y) - OFFSET)),
+    )
+    fit = mixture_fits(case.columns, design, family, WEIGHT, OFFSET, [0.05], tolerance=1e-13,
+                       max_cycles=3000)[0]  # fmt: skip
+    np.testing.assert_allclose(fit.beta, expected[3:], atol=1e-4)
+    np.testing.assert_allclose(fit.coefficients, expected[:3], atol=1e-3)
+
+
+def test_a_mixture_tells_large_effects_from_none() -> None:
+    """Two effects of 0.6 among 400: they are hardly shrunk, the others nearly to nothing."""
+    small = problem(19, n=600, p=400, n_causal=2)
+    y = 0.6 * np.sqrt(2) * small.eta + np.random.default_rng(20).normal(size=600)
+    fit = mixture_fits(small.columns, np.ones((600, 1)), Quantitative(y), np.ones(600),
+                       np.zeros(600), [0.0])[0]  # fmt: skip
+    large = np.argsort(-np.abs(fit.beta))
+    assert np.abs(fit.beta[large[:2]]) == pytest.approx(0.6, abs=0.1)
+    assert np.abs(fit.beta[large[2:]]).max() < 0.1
+    assert np.abs(np.delete(fit.beta, large[:2])).mean() < 0.01
+
+
 def test_shares_are_those_of_non_negative_least_squares() -> None:
     from scipy.optimize import nnls
 
@@ -163,9 +192,17 @@ def test_what_is_learned_predicts_people_left_out(crossed: tuple[Family, CrossFi
     gain = alone.deviance(result.null_out_of_fold) - result.family.deviance(result.out_of_fold)
     assert gain.sum() > 4 * np.sqrt(N) * gain.std() / 2
     table = result.candidates
-    names = ["lasso", "elastic net 0.5", "elastic net 0.1", "ridge", "combined", "covariates"]
+    names = [
+        "lasso",
+        "elastic net 0.5",
+        "elastic net 0.1",
+        "ridge",
+        "mixture",
+        "combined",
+        "covariates",
+    ]
     assert table["candidate"].to_list() == names
-    assert table["deviance"][4] < table["deviance"][:4].min() * 1.03
+    assert table["deviance"][5] < table["deviance"][:5].min() * 1.03
 
 
 def test_the_predictor_out_of_fold_is_not_fitted_to_the_people(case: Problem) -> None:
