@@ -9,6 +9,7 @@
     |- UnknownNameError    6   no model, reader or score of that name
     |- UnfitError          7   this machine cannot do what was asked (see `genomed doctor`)
     |- NetworkError        8   a download failed for good
+    |- GapError             9   a measure differs more between groups than --max-gap allows
 
 SIGINT ends with 130 and SIGTERM with 143. Any other exception is a bug and keeps its traceback.
 
@@ -19,6 +20,7 @@ A message says what, where and what to do next, in one sentence:
 __all__ = [
     "BuildError",
     "CoverageError",
+    "GapError",
     "GenomedError",
     "InputError",
     "NetworkError",
@@ -79,3 +81,9 @@ class NetworkError(GenomedError):
     """A download failed and retrying did not help."""
 
     exit_code = 8
+
+
+class GapError(GenomedError):
+    """A measure differs more between groups of people than was allowed; results were written."""
+
+    exit_code = 9

@@ -11,6 +11,7 @@ from datafiles import REPOSITORY
 EXIT_CODES = {
     "BuildError": 3,
     "CoverageError": 4,
+    "GapError": 9,
     "GenomedError": 1,
     "InputError": 3,
     "NetworkError": 8,

@@ -63,16 +63,17 @@ class StoreTable:
         return f"{self.path}, line {self.line[row]}"
 
 
-def read_store_table(path: Path, samples: Sequence[str]) -> StoreTable:
+def read_store_table(path: Path, samples: Sequence[str], *, whole: str = "the store") -> StoreTable:
     """Read a table of samples and bring it into the order of the store's.
 
+    whole  : what the samples are of, in words, where it is no store
     raises : InputError when no column names the samples, one is named twice or not at all, or the
              table and the store have nobody in common
     """
     known = {sample: row for row, sample in enumerate(samples)}
     table = read_text_table(path, frozenset(ID_COLUMNS), sole_header(path, known))
     names, used = _names(table, known)
-    at, line = match_names(path, names, table.source_line, known)
+    at, line = match_names(path, names, table.source_line, known, whole=whole)
     row_of = np.full(len(samples), -1, np.int64)
     row_of[at[at >= 0]] = np.flatnonzero(at >= 0)
     found = row_of >= 0
@@ -81,7 +82,7 @@ def read_store_table(path: Path, samples: Sequence[str]) -> StoreTable:
         pl.when(~pl.all().str.to_lowercase().is_in(_UNKNOWN)).then(pl.all())
     )
     frame = values[np.maximum(row_of, 0)].with_columns(pl.when(pl.Series(found)).then(pl.all()))
-    warnings = _who_is_where(path, names, at, samples, found)
+    warnings = _who_is_where(path, names, at, samples, found, whole)
     return StoreTable(path, frame, found, np.where(found, line[row_of], 0), warnings)
 
 
@@ -144,6 +145,7 @@ def match_names(
     known: dict[str, int],
     *,
     repeated: bool = False,
+    whole: str = "the store",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Row of the store of each name, -1 where it has none: int64 (rows,), and the lines.
 
@@ -165,8 +167,8 @@ def match_names(
     at = np.array([known.get(name, -1) for name in names.to_list()], np.int64)
     if not (at >= 0).any():
         raise InputError(
-            f"{path}: names nobody of the store ({names[0]!r} there, "
-            f"{next(iter(known), 'nobody')!r} in the store){_lost_zeros(names, known)}; use the "
+            f"{path}: names nobody of {whole} ({names[0]!r} there, "
+            f"{next(iter(known), 'nobody')!r} in {whole}){_lost_zeros(names, known)}; use the "
             "same sample names in both"
         )
     return at, line
@@ -181,19 +183,24 @@ def _lost_zeros(names: pl.Series, known: dict[str, int]) -> str:
 
 
 def _who_is_where(
-    path: Path, names: pl.Series, at: np.ndarray, samples: Sequence[str], found: np.ndarray
+    path: Path,
+    names: pl.Series,
+    at: np.ndarray,
+    samples: Sequence[str],
+    found: np.ndarray,
+    whole: str,
 ) -> list[str]:
     said = []
     strangers = names.filter(pl.Series(at < 0)).to_list()
     if strangers:
         said.append(
-            f"{path}: {len(strangers)} of {len(names)} samples in it are not in the store "
+            f"{path}: {len(strangers)} of {len(names)} samples in it are not in {whole} "
             f"({say_names(strangers)}); they are left out."
         )
     absent = [samples[row] for row in np.flatnonzero(~found)[:4]]
     if absent:
         said.append(
-            f"{path}: {int((~found).sum())} of {len(samples)} samples of the store are not in it "
+            f"{path}: {int((~found).sum())} of {len(samples)} samples of {whole} are not in it "
             f"({say_names(absent)}); what it tells is missing for them."
         )
     return said

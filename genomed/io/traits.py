@@ -104,6 +104,7 @@ def read_traits(
     kinds: Mapping[str, str] | None = None,
     survival: Mapping[str, SurvivalColumns] | None = None,
     settings: TraitSettings | None = None,
+    whole: str = "the store",
 ) -> Traits:
     """Read traits from a table, in the order of the samples of a store.
 
@@ -112,6 +113,7 @@ def read_traits(
     kinds    : trait -> one of KINDS, where its content should not decide
     survival : trait -> columns. Of a trait T that is no column, T_time, T_event and T_entry are
                taken where they exist
+    whole    : what the samples are of, in words, where it is no store
     raises   : InputError for data that cannot be trained on, which names the file and the line;
                UnknownNameError for a trait or column that is not there
     """
@@ -120,7 +122,7 @@ def read_traits(
     for name, kind in kinds.items():
         if kind not in KINDS:
             raise UnknownNameError(f"{name}: no kind called {kind!r}; known: {', '.join(KINDS)}")
-    table = read_store_table(path, samples)
+    table = read_store_table(path, samples, whole=whole)
     survival |= _implied(table, [*names, *kinds], everything=not names, told=survival)
     wanted = list(names) or _all_traits(table, survival)
     if not wanted:

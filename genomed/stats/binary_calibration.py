@@ -2,9 +2,9 @@
 
 One curve for all, logistic (Platt 1999) or isotonic (Ayer 1955), whichever has the lower log loss
 on people left out; the isotonic one must be better by more than its standard error. Groups with
-enough cases move and stretch it, drawn to it by a prior. Where the disease is rarer or commoner among
-those who are scored than among those learned from, log odds are moved by the difference (King and
-Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868).
+enough cases move and stretch it, drawn to it by a prior. Where the disease is rarer or commoner
+among those who are scored than among those learned from, log odds are moved by the difference
+(King and Zeng 2001, doi:10.1093/oxfordjournals.pan.a004868).
 
 The interval is of the curve: so many of them hold the share of cases among people of the same
 predictor and group. It does not tell how sure the predictor itself is.

@@ -57,6 +57,7 @@ MEASURES: dict[str, str] = {
     "inverse probability of being observed, averaged over time (Graf 1999, "
     "doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5)",
     "coverage": "share of people whose value lies in their interval",
+    "interval_width": "mean width of the intervals, in the unit of the trait",
     "nri": "net reclassification improvement at the threshold: of cases moved up less down, plus "
     "of controls moved down less up (Pencina 2008, doi:10.1002/sim.2929)",
     "nri_continuous": "the same where any change of the prediction counts (Pencina 2011, "
