@@ -57,6 +57,7 @@ def read_bundle(path: Path) -> BundleScore:
             levels=tuple(design.category_sizes),
         )  # fmt: skip
         Outcome.of(model, bundle.facts).apply(found.full)
+        _check_finite(bundle)
         str(bundle.facts["trait"]["name"]), str(bundle.facts["verdict"])
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -66,6 +67,12 @@ def read_bundle(path: Path) -> BundleScore:
     names = {contig: canonical_contig(contig) for contig in spelt["contig"].unique()}
     canonical = pl.col("contig").replace_strict(names, return_dtype=pl.Utf8)
     return bundle_score(replace(bundle, variants=bundle.variants.with_columns(canonical)), model)
+
+
+def _check_finite(bundle: ModelBundle) -> None:
+    for name, tensor in bundle.tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise ValueError(f"{name} holds a number that is not finite")
 
 
 def _check_variants(bundle: ModelBundle) -> None:
