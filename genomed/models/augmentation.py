@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 __all__ = ["donors_within_groups", "exchange_block", "mask_calls"]
@@ -18,8 +20,10 @@ def mask_calls(codes: torch.Tensor, rate: float, generator: torch.Generator) -> 
     """
     if rate <= 0 or not codes.numel():
         return codes
-    drawn = torch.rand(codes.shape, generator=generator, device=codes.device)  # (people, places)
-    return codes.masked_fill(drawn < rate, NOT_CALLED)
+    # A place may be drawn twice, so more are drawn than are to be forgotten.
+    count = round(-math.log1p(-min(rate, 0.999)) * codes.numel())
+    drawn = torch.randint(codes.numel(), (count,), generator=generator, device=codes.device)
+    return codes.flatten().index_fill(0, drawn, NOT_CALLED).view_as(codes)
 
 
 def donors_within_groups(group: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

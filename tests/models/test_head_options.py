@@ -66,13 +66,18 @@ def test_the_group_penalty_shrinks_hubs_that_say_nothing_more_than_those_that_do
     copies = rng.binomial(2, 0.5, (N, 8)).astype(np.int8)
     value = 1.5 * ((copies[:, 0] == 1) - 0.5)
     y = value + rng.normal(0, 0.5, N)
-    training = replace(QUICK.training, group_penalty=0.6, learning_rate=1e-2, epochs=12)
-    config = HeadConfig(NetConfig(mixer="attention", layers=1), training)
     inputs = HeadInputs.of(N, hubs=copies)
-    fitted = fit_head(inputs, [Quantitative(y)], np.zeros((N, 1)), FOLD, config, seed=1)
-    norms = np.mean([m["hubs.by_call"].flatten(1).norm(dim=1).numpy() for m in fitted.members], 0)
-    assert norms.argmax() == 0
-    assert norms[0] > 1.5 * norms[1:].mean()
+    norms = {}
+    for penalty in (0.0, 0.8):
+        training = replace(QUICK.training, group_penalty=penalty, learning_rate=1e-2, epochs=12)
+        config = HeadConfig(NetConfig(mixer="attention", layers=1), training)
+        fitted = fit_head(inputs, [Quantitative(y)], np.zeros((N, 1)), FOLD, config, seed=1)
+        by_hub = [m["hubs.by_call"].flatten(1).norm(dim=1).numpy() for m in fitted.members]
+        norms[penalty] = np.mean(by_hub, axis=0)
+    free, shrunk = norms[0.0], norms[0.8]
+    assert shrunk.argmax() == 0
+    assert shrunk[1:].mean() < 0.8 * free[1:].mean()
+    assert shrunk[0] / shrunk[1:].mean() > free[0] / free[1:].mean()
 
 
 @pytest.mark.parametrize("option", ["adversary", "invariance", "exchange_rate"])
