@@ -232,6 +232,9 @@ class Gaussians(NamedTuple):
                   the discriminants were learnt from them
     limit       : strangeness beyond which a person is like none of them; see
                   genomed.stats.strangeness
+    odds_power  : share of the log likelihoods by allele frequencies (genomed.stats.allele_odds)
+                  that is added to log densities; 0 where there are none
+    odds_offset : float64 (p,), what is added to these
     """
 
     mean: np.ndarray
@@ -240,6 +243,8 @@ class Gaussians(NamedTuple):
     temperature: float
     excess: np.ndarray
     limit: float
+    odds_power: float
+    odds_offset: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -248,7 +253,8 @@ class AncestryModel:
 
     populations      : names, sorted
     superpopulations : the superpopulation of each, in the same order
-    weights          : float64 (variants, populations), per standardised genotype
+    weights          : float64 (variants, populations), per standardised genotype; of few variants
+                       (variants, 2 x populations), with the allele odds behind the discriminants
     centre, scale    : float64 (variants,), as in Pca
     gaussians        : see Gaussians
     """

@@ -8,8 +8,9 @@ A bundle is a directory, or the same files in a .zip:
     labels.tsv        sample, population, superpopulation; one line per person, in that order
     pcs.parquet       sample, used (in the PCA, the others are projected), PC1, PC2 ..
     loadings.parquet  row (of the store), contig, position, id, ref, alt, centre, scale, PC1 ..,
-                      then one weight per population
-    gaussians.parquet population, superpopulation, offset, mean, precision and excess
+                      then one weight per population, and of few variants the odds of each
+    gaussians.parquet population, superpopulation, offset, mean, precision, excess,
+                      odds_offset
 
 Nothing is pickled. Opening checks every digest, and refuses what it does not know.
 """
@@ -179,6 +180,7 @@ def _card(
         },
         "temperature": ancestry.gaussians.temperature,
         "strangeness_limit": ancestry.gaussians.limit,
+        "odds_power": ancestry.gaussians.odds_power,
     }
 
 
@@ -226,10 +228,16 @@ def _loadings(
 ) -> pl.DataFrame:
     columns = {"centre": components.centre, "scale": components.scale}
     columns |= {f"PC{i + 1}": column for i, column in enumerate(components.loadings.T)}
-    columns |= {f"weight of {p}": w for p, w in zip(ancestry.populations, ancestry.weights.T,
-                                                    strict=True)}  # fmt: skip
+    columns |= dict(zip(_weight_names(ancestry), ancestry.weights.T, strict=True))
     table = store.variants[rows].select(_LOCUS)
     return table.with_columns(pl.Series(key, value) for key, value in columns.items())
+
+
+def _weight_names(ancestry: AncestryModel) -> list[str]:
+    names = [f"weight of {p}" for p in ancestry.populations]
+    if ancestry.weights.shape[1] > len(names):
+        names += [f"odds of {p}" for p in ancestry.populations]
+    return names
 
 
 def _gaussians(ancestry: AncestryModel) -> pl.DataFrame:
@@ -242,6 +250,7 @@ def _gaussians(ancestry: AncestryModel) -> pl.DataFrame:
             "mean": known.mean.tolist(),
             "precision": [matrix.ravel().tolist() for matrix in known.precision],
             "excess": known.excess.tolist(),
+            "odds_offset": known.odds_offset,
         },
         schema_overrides={"population": pl.Utf8, "superpopulation": pl.Utf8},
     )
@@ -307,7 +316,10 @@ def _ancestry(path: Path, loadings: pl.DataFrame, card: Mapping[str, Any]) -> An
     return AncestryModel(
         populations=populations,
         superpopulations=table["superpopulation"].to_list(),
-        weights=loadings.select(f"weight of {p}" for p in populations).to_numpy(),
+        weights=loadings.select(
+            [f"weight of {p}" for p in populations]
+            + [f"odds of {p}" for p in populations if f"odds of {p}" in loadings.columns]
+        ).to_numpy(),
         centre=loadings["centre"].to_numpy(),
         scale=loadings["scale"].to_numpy(),
         gaussians=Gaussians(
@@ -317,5 +329,7 @@ def _ancestry(path: Path, loadings: pl.DataFrame, card: Mapping[str, Any]) -> An
             temperature=float(card["temperature"]),
             excess=np.array(table["excess"].to_list(), np.float64).reshape(d, d),
             limit=float(card["strangeness_limit"]),
+            odds_power=float(card["odds_power"]),
+            odds_offset=table["odds_offset"].to_numpy(),
         ),
     )

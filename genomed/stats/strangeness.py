@@ -29,6 +29,7 @@ def strangeness(gaussians: Gaussians, scores: np.ndarray) -> np.ndarray:
 
     scores : float64 (people, discriminants), from genomed.stats.ancestry.discriminant_scores
     """
+    scores = scores[:, : gaussians.mean.shape[1]]
     apart = scores[:, None, :] - gaussians.mean[None]
     turned = np.einsum("npd,pde->npe", apart, gaussians.precision, optimize=True)
     squares = np.einsum("npe,npe->np", turned, apart)

@@ -5,6 +5,7 @@ import pytest
 from packed_cohorts import array_store
 
 from genomed.schema import Gaussians
+from genomed.stats.allele_odds import allele_odds, odds_scores
 from genomed.stats.ancestry import (
     ancestry_probabilities,
     discriminant_scores,
@@ -131,9 +132,41 @@ def test_strangeness_is_the_distance_from_a_segment() -> None:
     one = Gaussians(
         mean=np.zeros((1, 2)), precision=np.diag([1.0, 4.0])[None], offset=np.zeros(1),
         temperature=1.0, excess=np.array([[2.0, 0.0]]), limit=4.0,
+        odds_power=0.0, odds_offset=np.zeros(1),
     )  # fmt: skip
     points = np.array([[0, 0], [1, 0], [2, 0], [4, 0], [-1, 0], [1, 1.5], [np.nan, 0]], float)
     np.testing.assert_allclose(strangeness(one, points), [0, 0, 0, 4, 1, 9, np.nan])
     outside = outside_populations(one, points, np.ones(7))
     assert outside.tolist() == [False] * 5 + [True] * 2
     assert not outside_populations(one, points, np.full(7, 0.4))[5]
+
+
+def test_few_variants_are_told_by_allele_odds_too() -> None:
+    counts, names, supers = cohort(48, 60, 150, within=0.08)
+    store, rows = array_store(counts), np.arange(60)
+    learnt = np.arange(600) % 3 > 0
+    known = [name if some else None for name, some in zip(names, learnt, strict=True)]
+    model, check = fit_ancestry(store, rows, known, supers)
+    assert model.weights.shape == (60, 8)
+    assert 0 < model.gaussians.odds_power <= 1
+    scores, _ = discriminant_scores(store, model, rows)
+    new = ancestry_probabilities(model.gaussians, scores)[~learnt]
+    true = np.array([model.populations.index(n) for n in names])[~learnt]
+    right = (new.argmax(axis=1) == true).mean()
+    assert right == pytest.approx(check.population_accuracy, abs=0.08)
+    assert new.max(axis=1).mean() == pytest.approx(right, abs=0.06)
+
+
+def test_allele_odds_are_log_likelihoods() -> None:
+    rng = np.random.default_rng(49)
+    calls = rng.binomial(2, 0.3, (12, 40)).astype(np.int8)
+    true = np.arange(40) % 2
+    centre = calls.mean(axis=1)
+    odds = allele_odds(calls, true, 2, centre)
+    found = odds_scores(odds, calls, centre)
+    for group in (0, 1):
+        own = calls[:, true == group]
+        pool = (calls.sum(axis=1) + 1) / (2 * 40 + 2)
+        f = ((own.sum(axis=1) + pool) / (2 * 20 + 1))[:, None]
+        expected = (calls * np.log(f) + (2 - calls) * np.log(1 - f)).sum(axis=0)
+        np.testing.assert_allclose(found[:, group], expected)
