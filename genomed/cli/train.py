@@ -143,6 +143,9 @@ def train(
     interval: Annotated[
         float, typer.Option(min=0.5, max=0.999, help="Share of people that intervals hold.")
     ] = _DEFAULTS.interval,
+    net_epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs of the net, at most.")
+    ] = _DEFAULTS.net_epochs,
     seed: Annotated[int, typer.Option(help="Of folds and of the net.")] = _DEFAULTS.seed,
     time_budget: Annotated[
         str | None,
@@ -170,6 +173,7 @@ def train(
         accept_z=accept_z,
         prevalence=prevalence,
         interval=interval,
+        net_epochs=net_epochs,
         seed=seed,
         split=SplitSettings(n_folds=folds, test_fraction=test_fraction, seed=seed),
     )

@@ -81,7 +81,8 @@ class AdaptiveFit:
 
     family      : the trait, its baseline fitted
     linear      : never missing; pairs, covariates, net : None where not kept
-    linear_eta  : out of fold and whole predictor of the linear part alone
+    additive    : out of fold and whole predictor of the additive model, with which the others are
+                  compared; linear_eta : of the linear part, which may have dominance as well
     out_of_fold : float64 (n,), linear predictor of those learned from by parts that did not see
                   them; whole : float64 (n,), of everybody by the model
     hubs        : int64, rows that a net may read
@@ -91,6 +92,7 @@ class AdaptiveFit:
 
     family: Family
     linear: LinearPart
+    additive: tuple[np.ndarray, np.ndarray]
     linear_eta: tuple[np.ndarray, np.ndarray]
     out_of_fold: np.ndarray
     whole: np.ndarray
@@ -160,7 +162,8 @@ class _Stages:
         people = data.develop & family.observed
         alone = np.where(data.develop, linear.cross.null_out_of_fold, 0.0)
         null = float(family.deviance(alone)[people].mean())
-        self.fit = AdaptiveFit(family, linear, (before, after), before, after, null)
+        both = before, after
+        self.fit = AdaptiveFit(family, linear, both, both, before, after, null)
         verdict = judge(
             "linear", family, alone, before, data.develop, null,
             accept_z=-np.inf, what="the additive model beside the covariates",

@@ -19,6 +19,7 @@ from genomed.io.plink_tables import companion_paths
 from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit, fit_stages
 from genomed.models.families import Binary, Family, Quantitative, Survival
+from genomed.models.members import TrainingConfig
 from genomed.models.risk_model import NetPart, RiskModel, net_inputs
 from genomed.models.training import FittedHead, HeadConfig, fit_head, predict_head
 from genomed.models.training_set import TrainingSet
@@ -111,8 +112,9 @@ class _Run:
         self.files += store_files
         self.design = self._design()
         self.warnings = [*data.warnings, *self.design.warnings]
-        leaks = find_leaks(self.design, data.traits.traits, data.develop, self.settings.design)
-        self.warnings += [str(leak) for leak in leaks]
+        if data.covariates is not None:
+            leaks = find_leaks(self.design, data.traits.traits, data.develop, self.settings.design)
+            self.warnings += [str(leak) for leak in leaks]
         self.training = TrainingSet(
             data.words, data.store.n_samples, data.store.variants[data.rows],
             self.design.matrix.astype(np.float64), data.fold,
@@ -181,9 +183,10 @@ class _Run:
             tuple(design.category_sizes), windows, self.data.group,
         )  # fmt: skip
         offset = np.column_stack([fit.out_of_fold for fit in self.fits])
+        config = HeadConfig(training=TrainingConfig(epochs=self.settings.net_epochs))
         head = fit_head(
             read, [fit.family for fit in self.fits], offset,
-            np.where(training.develop, training.fold, -1), HeadConfig(), seed=self.settings.seed,
+            np.where(training.develop, training.fold, -1), config, seed=self.settings.seed,
             device=self.device, threads=self.threads, log=self._log_epoch,
             keeper=checkpoints.of_net(),
         )  # fmt: skip
@@ -192,7 +195,8 @@ class _Run:
             self._judge_net(t, fit, head, correction[:, t], hubs, windows)
 
     def _log_epoch(self, facts: Mapping[str, Any]) -> None:
-        self.progress(f"net: epoch {facts['epoch']}", min(1.0, facts["epoch"] / 20))
+        share = facts["epoch"] / max(self.settings.net_epochs, 1)
+        self.progress(f"net: epoch {facts['epoch']}", min(1.0, share))
 
     def _judge_net(
         self,

@@ -1,20 +1,27 @@
-"""How good a trained model is on the people of the test, beside its linear part."""
+"""What a trained model says of people, calibrated, and how good that is on those of the test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from genomed.io.traits import Trait
+from genomed.models.families import Family, Survival
+from genomed.settings import CalibrationSettings
+from genomed.stats.binary_calibration import BinaryCalibration
 from genomed.stats.binary_metrics import BinaryJudge
 from genomed.stats.bootstrap import difference, estimates
+from genomed.stats.calibrated import Calibrated
+from genomed.stats.calibration import Calibration, fit_calibration
 from genomed.stats.measures import MAIN, Judge
 from genomed.stats.quantitative_metrics import QuantitativeJudge
+from genomed.stats.survival_metrics import SurvivalJudge
 
-__all__ = ["by_group", "compare_on_test", "measure_on_test"]
+__all__ = ["Said", "by_group", "compare_on_test", "measure_on_test", "say"]
 
 METRICS = {
     "set": pl.Utf8, "group": pl.Utf8, "model": pl.Utf8, "measure": pl.Utf8, "n": pl.Int64,
@@ -25,9 +32,83 @@ DRAWS = 500
 EVERYBODY = "all"
 
 
-def measure_on_test(
+@dataclass(frozen=True)
+class Said:
+    """What a model says of everybody.
+
+    eta         : float64 (n,), linear predictor; of those learned from out of fold
+    calibrated  : value, or probability (of the event until the last time at which one was seen),
+                  with the interval; of times to an event the interval is empty (NaN)
+    calibration : None of times to an event
+    """
+
+    trait: Trait
+    family: Family
+    eta: np.ndarray
+    calibrated: Calibrated
+    calibration: Calibration | None
+
+    def judge(self, used: np.ndarray) -> Judge | None:
+        """Of the people used; None where there are too few, or nothing to tell apart."""
+        value = self.trait.value[used]
+        if len(value) < FEWEST or (value == value[0]).all():
+            return None
+        prediction = self.calibrated.prediction[used]
+        if self.trait.kind == "quantitative":
+            return QuantitativeJudge(value, prediction)
+        if self.trait.kind == "binary":
+            return BinaryJudge(value, prediction)
+        assert isinstance(self.family, Survival)
+        assert self.trait.time is not None
+        entry = self.trait.entry
+        return SurvivalJudge(
+            self.trait.time[used], value, self.eta[used],
+            entry=None if entry is None else entry[used],
+            survival=np.cumprod(1 - self.family.hazard(self.eta[used]), axis=1),
+            edges=self.family.edges[1:],
+        )  # fmt: skip
+
+    def coverage(self, used: np.ndarray) -> float:
+        """Share of the people used whose value lies in its interval; NaN but for numbers."""
+        if self.trait.kind != "quantitative" or not used.any():
+            return float("nan")
+        value = self.trait.value[used]
+        low, high = self.calibrated.low[used], self.calibrated.high[used]
+        return float(((value >= low) & (value <= high)).mean())
+
+
+def say(
     trait: Trait,
-    predictions: dict[str, np.ndarray],
+    family: Family,
+    eta: np.ndarray,
+    develop: np.ndarray,
+    groups: Sequence[str | None],
+    *,
+    level: float,
+    prevalence: float | None,
+    seed: int,
+) -> Said:
+    """Calibrate a predictor on the people learned from, out of fold, and apply it to everybody.
+
+    prevalence : in those to be scored; that of the cohort by default
+    """
+    if isinstance(family, Survival):
+        risk = 1 - np.cumprod(1 - family.hazard(eta), axis=1)[:, -1]
+        nothing = np.full(len(eta), np.nan)
+        return Said(trait, family, eta, Calibrated(risk, nothing, nothing), None)
+    truth = np.where(develop, trait.value, np.nan)
+    calibration = fit_calibration(
+        trait.kind, eta, truth, groups, settings=CalibrationSettings(level=level), seed=seed
+    )
+    if isinstance(calibration, BinaryCalibration):
+        calibrated = calibration.apply(eta, groups, prevalence=prevalence)
+    else:
+        calibrated = calibration.apply(eta, groups)
+    return Said(trait, family, eta, calibrated, calibration)
+
+
+def measure_on_test(
+    models: dict[str, Said],
     test: np.ndarray,
     groups: dict[str, np.ndarray],
     *,
@@ -36,41 +117,38 @@ def measure_on_test(
 ) -> pl.DataFrame:
     """Every measure of every model, for everybody and each group: TABLES["train_metrics"].
 
-    predictions : model -> float64 (n,), values of a quantitative trait, logits of a binary one
-    test        : bool (n,)
-    groups      : name -> bool (n,)
+    models : name -> what it says; test : bool (n,); groups : name -> bool (n,)
     """
     rows = []
     for name, people in ({EVERYBODY: np.ones_like(test)} | groups).items():
-        used = test & people & trait.observed
-        for model, prediction in predictions.items():
-            judge = _judge(trait, prediction, used)
+        for model, said in models.items():
+            used = test & people & said.trait.observed
+            judge = said.judge(used)
             if judge is None:
                 continue
             for one in estimates(judge, n_draws=DRAWS, seed=seed, threads=threads):
                 numbers = (_known(x) for x in (one.value, one.low, one.high))
                 rows.append(("test", name, model, one.name, judge.n, *numbers))
+            if said.trait.kind == "quantitative":
+                share = said.coverage(used)
+                error = 1.96 * np.sqrt(share * (1 - share) / judge.n)
+                bounds = share, max(share - error, 0.0), min(share + error, 1.0)
+                rows.append(("test", name, model, "coverage", judge.n, *bounds))
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 
 
 def compare_on_test(
-    trait: Trait,
-    full: np.ndarray,
-    linear: np.ndarray,
-    test: np.ndarray,
-    *,
-    seed: int,
-    threads: int = 1,
+    full: Said, linear: Said, test: np.ndarray, *, seed: int, threads: int = 1
 ) -> dict[str, Any] | None:
     """The main measure of the full model less that of its linear part, on the same draws of people.
 
     returns : measure, full, linear, difference, low, high; None without a test
     """
-    used = test & trait.observed
-    first, second = _judge(trait, full, used), _judge(trait, linear, used)
+    used = test & full.trait.observed
+    first, second = full.judge(used), linear.judge(used)
     if first is None or second is None:
         return None
-    main = MAIN[trait.kind]
+    main = MAIN[full.trait.kind]
     found = difference(first, second, n_draws=DRAWS, seed=seed, threads=threads)
     at = first.names.index(main)
     values = [float(j.measure(np.ones(j.n, np.int32))[at]) for j in (first, second)]
@@ -80,23 +158,10 @@ def compare_on_test(
     }  # fmt: skip
 
 
-def _judge(trait: Trait, prediction: np.ndarray, used: np.ndarray) -> Judge | None:
-    """Of the people used; None where there are too few, or nothing to tell apart."""
-    value = trait.value[used]
-    if len(value) < FEWEST or (value == value[0]).all():
-        return None
-    if trait.kind == "quantitative":
-        return QuantitativeJudge(value, prediction[used])
-    if trait.kind == "binary":
-        return BinaryJudge(value, prediction[used], scale="logit")
-    return None
-
-
 def _known(number: float) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def by_group(group: np.ndarray, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+def by_group(group: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
     """Each group with its people: bool (n,)."""
-    for place, name in enumerate(names):
-        yield name, group == place
+    return {name: group == place for place, name in enumerate(names)}

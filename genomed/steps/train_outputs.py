@@ -24,8 +24,9 @@ from genomed.models.verdicts import Verdict
 from genomed.provenance import record
 from genomed.report.model_card import model_card, verdict_sentence
 from genomed.settings import TrainSettings
+from genomed.stats.calibration import Calibration
 from genomed.steps.train_data import TrainData
-from genomed.steps.train_metrics import by_group, compare_on_test, measure_on_test
+from genomed.steps.train_metrics import Said, by_group, compare_on_test, measure_on_test, say
 
 __all__ = ["TrainedTrait", "bundle_path", "scoring_text", "write_trained"]
 
@@ -47,6 +48,7 @@ class TrainedTrait:
     metrics: pl.DataFrame
     predictions: pl.DataFrame
     gain: Mapping[str, Any] | None
+    calibration: Calibration | None
 
     @classmethod
     def make(
@@ -58,17 +60,26 @@ class TrainedTrait:
         settings: TrainSettings,
         threads: int,
     ) -> TrainedTrait:
-        """Measure a fit on the people of the test."""
-        test = data.fold == -1
-        predictions = {"full": fit.whole, "linear": fit.linear_eta[1]}
-        groups = dict(by_group(data.group, data.group_names))
-        metrics = measure_on_test(
-            trait, predictions, test, groups, seed=settings.seed, threads=threads
-        )
+        """Calibrate a fit on the people learned from, and measure it on those of the test."""
+        test, develop = data.fold == -1, data.develop
+        names = [data.group_names[g] if g >= 0 else None for g in data.group]
+        before, after = fit.additive
+        options: dict[str, Any] = {
+            "level": settings.interval, "prevalence": settings.prevalence, "seed": settings.seed,
+        }  # fmt: skip
+        linear = np.where(develop, before, after)
+        full = np.where(develop, fit.out_of_fold, fit.whole)
+        said = {
+            "full": say(trait, fit.family, full, develop, names, **options),
+            "linear": say(trait, fit.family, linear, develop, names, **options),
+        }
+        groups = by_group(data.group, data.group_names)
+        metrics = measure_on_test(said, test, groups, seed=settings.seed, threads=threads)
         gain = compare_on_test(
-            trait, fit.whole, fit.linear_eta[1], test, seed=settings.seed, threads=threads
+            said["full"], said["linear"], test, seed=settings.seed, threads=threads
         )
-        return cls(trait, fit, model, metrics, _predictions(fit, data), gain)
+        predictions = _predictions(said, data)
+        return cls(trait, fit, model, metrics, predictions, gain, said["full"].calibration)
 
     @property
     def kept(self) -> list[str]:
@@ -96,20 +107,24 @@ def _stage(verdict: Verdict, null: float) -> dict[str, Any]:
     return verdict._asdict() | {"share_error": error}
 
 
-def _predictions(fit: AdaptiveFit, data: TrainData) -> pl.DataFrame:
-    """Linear predictors of everybody in use: out of fold of those learned from."""
+def _predictions(said: Mapping[str, Said], data: TrainData) -> pl.DataFrame:
+    """What the model says of everybody in use: TABLES["train_predictions"]."""
     used = np.flatnonzero(data.fold >= -1)
     develop = data.develop[used]
-    before, after = fit.linear_eta
-    return pl.DataFrame(
-        {
-            "sample": [data.store.samples[i] for i in used],
-            "set": np.where(develop, "develop", "test"),
-            "fold": pl.Series(np.where(develop, data.fold[used], -1)).cast(pl.Int64),
-            "linear": np.where(develop, before[used], after[used]),
-            "full": np.where(develop, fit.out_of_fold[used], fit.whole[used]),
-        }
-    ).with_columns(pl.when(pl.col("fold") >= 0).then("fold"))
+    found = said["full"].calibrated
+    columns = {
+        "sample": [data.store.samples[i] for i in used],
+        "set": np.where(develop, "develop", "test"),
+        "fold": pl.Series(np.where(develop, data.fold[used], -1)).cast(pl.Int64),
+        "linear_predictor": said["linear"].eta[used],
+        "full_predictor": said["full"].eta[used],
+        "linear_prediction": said["linear"].calibrated.prediction[used],
+        "prediction": found.prediction[used],
+        "prediction_low": found.low[used],
+        "prediction_high": found.high[used],
+    }
+    table = pl.DataFrame(columns, nan_to_null=True)
+    return table.with_columns(pl.when(pl.col("fold") >= 0).then("fold"))
 
 
 def bundle_path(out: Path, name: str, several: bool) -> Path:
@@ -212,6 +227,7 @@ def _write_bundle(
         "people": _people(one, data),
         "covariates": {"names": design.names, "encoder": design.encoder},
         "parts": parts,
+        "calibration": None if one.calibration is None else one.calibration.to_dict(),
         "metrics": one.metrics.to_dicts(),
         "settings": dataclasses.asdict(settings),
         "warnings": list(warnings),

@@ -87,7 +87,7 @@ def test_planted_pairs_are_found_by_name_and_told_in_new_people() -> None:
     assert {(5, 70), (20, 100)} <= found
     assert len(found) <= 4
     assert r2(y[test], fit.whole[test]) > 0.35  # of 0.5; the sampling error is 0.05
-    assert r2(y[test], fit.linear_eta[1][test]) < 0.05
+    assert r2(y[test], fit.additive[1][test]) < 0.05
     assert set(fit.hubs.tolist()) >= {5, 20, 70, 100}
 
 
@@ -110,7 +110,7 @@ def test_an_effect_that_depends_on_a_covariate_is_found() -> None:
     assert fit.covariates is not None
     assert abs(fit.covariates.by_score[1]) > 5 * abs(fit.covariates.by_score[0])
     assert r2(y[cohort.test], fit.whole[cohort.test]) > (
-        0.05 + r2(y[cohort.test], fit.linear_eta[1][cohort.test])
+        0.05 + r2(y[cohort.test], fit.additive[1][cohort.test])
     )
 
 
@@ -120,7 +120,7 @@ def test_on_an_additive_trait_nothing_is_added(seed: int) -> None:
     y = cohort.trait(cohort.z[:20].sum(axis=0))
     fit = fit_stages(cohort.data, Quantitative(y), SETTINGS, threads=2)
     assert fit.kept == ["linear"]
-    np.testing.assert_array_equal(fit.whole, fit.linear_eta[1])
+    np.testing.assert_array_equal(fit.whole, fit.additive[1])
 
 
 def test_labels_of_the_test_people_are_never_looked_at() -> None:
