@@ -67,6 +67,16 @@ TABLES: dict[str, dict[str, str]] = {
         "moved_most": "largest terms of the predictor against the mean of training: a variant with "
         "its copies of ALT, a covariate, a product or the net, and what it adds",
     },
+    "absolute_risk": {
+        "sample": "sample name",
+        "model": "the bundle",
+        "age": "years; the last age of a band of --incidence",
+        "relative_risk": "against the mean of people like those of training, 1 at birth; of "
+        "average age where the bundle has age as a covariate",
+        "absolute_risk": "probability of the event from the first age of --incidence to this one, "
+        "if nothing else takes the person away; null without a prediction",
+        "population_risk": "the same of everybody together, from the incidence alone",
+    },
     "ancestry": {
         "sample": "sample name",
         "most_similar_population": "population of the reference that fits best; null outside it",

@@ -55,6 +55,22 @@ def risk(
             metavar="FILE", help="Table of covariates, for bundles that were trained with them."
         ),
     ] = None,
+    incidence: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rates by age (age, rate per person-year, and sex if they differ), to make "
+            "absolute risks of a bundle's predictions.",
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE[:COLUMN]",
+            help="Ancestry of people, for bundles that are calibrated by it; else as --reference "
+            "tells.",
+        ),
+    ] = None,
     region: RegionText = None,
     samples: Samples = None,
     threads: Threads = available_threads(),
@@ -169,6 +185,8 @@ def risk(
         build=build,
         explain=tuple(explain or ()),
         covariates=covariates,
+        groups=groups,
+        incidence=incidence,
     )
     with reading(cohort, quiet or json_output) as progress:
         summary = run_risk(

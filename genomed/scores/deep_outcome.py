@@ -15,7 +15,7 @@ import numpy as np
 
 from genomed.models.risk_model import RiskModel
 from genomed.stats.calibrated import Calibrated
-from genomed.stats.calibration import Calibration, calibration_from_dict
+from genomed.stats.calibration import BinaryCalibration, Calibration, calibration_from_dict
 
 __all__ = ["Outcome"]
 
@@ -26,25 +26,31 @@ MAX_PREDICTOR = 30.0  # a probability of 1e-13: beyond it a logit says nothing m
 class Outcome:
     """What a predictor of a model means.
 
-    baseline : float64 (intervals,), logits of a time to an event, else empty
+    baseline   : float64 (intervals,), logits of a time to an event, else empty
+    prevalence : of a binary trait in those who are scored; None is that of training
     """
 
     kind: str
     calibration: Calibration | None
     baseline: np.ndarray
+    prevalence: float | None = None
 
     @classmethod
     def of(cls, model: RiskModel, facts: Mapping[str, Any]) -> Outcome:
         """facts : model.json. Raises ValueError for a calibration that is none."""
         known = facts.get("calibration")
         found = calibration_from_dict(known) if known and model.kind != "survival" else None
-        return cls(model.kind, found, np.asarray(model.baseline, np.float64))
+        share = (facts.get("settings") or {}).get("prevalence")
+        prevalence = None if share is None else float(share)
+        return cls(model.kind, found, np.asarray(model.baseline, np.float64), prevalence)
 
     def apply(self, eta: np.ndarray, group: Sequence[str | None] | None = None) -> Calibrated:
         """Predictions and intervals; NaN for an interval that is not known.
 
         eta : float64 (n,); group : ancestry of each person, where it is known
         """
+        if isinstance(self.calibration, BinaryCalibration):
+            return self.calibration.apply(eta, group, prevalence=self.prevalence)
         if self.calibration is not None:
             return self.calibration.apply(eta, group)
         unknown = np.full(len(eta), np.nan)

@@ -150,11 +150,15 @@ def _check_options(
             "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's "
             "two alleles an absent record stands for"
         )
-    if inputs.covariates is not None and not trained:
-        raise UsageError(
-            "--covariates is for bundles that `genomed train` made, and no model is one; leave it "
-            "away"
-        )
+    given = {
+        "covariates": inputs.covariates, "groups": inputs.groups, "incidence": inputs.incidence,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None and not trained:
+            raise UsageError(
+                f"--{name} is for bundles that `genomed train` made, and no model is one; leave it "
+                "away"
+            )
 
 
 def _is_trained(model: ScoreModel) -> bool:
@@ -228,8 +232,7 @@ class _Run:
             from genomed.steps.risk_bundles import RiskBundles  # noqa: PLC0415 - few runs need it
 
             self.bundles = RiskBundles(
-                candidates.models, self.entries, reader.samples, inputs.covariates, settings,
-                self._map,
+                candidates.models, self.entries, reader.samples, inputs, settings, self._map
             )  # fmt: skip
         self.region = Region.parse(inputs.region) if inputs.region else None
         self.explainer = Explainer(inputs.explain)
@@ -345,10 +348,12 @@ class _Run:
             ancestry=placed.part if placed else None,
             bundles=predicted.part if predicted else None,
         )  # fmt: skip
-        tables = {"ledger": ledger}
+        written = {"ledger": ledger}
         if placed is not None:
-            tables["ancestry"] = placed.ancestry
-        return page, tables
+            written["ancestry"] = placed.ancestry
+        if predicted is not None and predicted.absolute is not None:
+            written["absolute_risk"] = predicted.absolute
+        return page, written
 
     def _predict(self, placed: ReferenceResult | None, outcome: Outcome) -> BundleResult | None:
         """What bundles predict, where there are any; a reference tells whose calibration to use."""

@@ -12,6 +12,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.features.design import Design, apply, column_kinds
 from genomed.io.covariates import read_covariates
+from genomed.io.labels import read_labels
 from genomed.io.model_bundle import ModelBundle, open_model_bundle
 from genomed.io.sample_table import read_store_table
 from genomed.kernels.scoring import COUNT_ALT, COUNT_NONE, COUNT_REF
@@ -27,12 +28,20 @@ from genomed.scores.deep_outcome import Outcome
 from genomed.scores.features import Calls
 from genomed.scores.matching import EXACT, HOM_REF_CALLED, Entries, RowMatches
 from genomed.settings import RiskSettings
+from genomed.steps.risk_absolute import AbsoluteRisk, absolute_risk, check_one_event
+from genomed.steps.risk_inputs import RiskInputs
 from genomed.tables import TABLES
 
 __all__ = ["BundleResult", "RiskBundles", "read_bundle"]
 
 MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
+ABSOLUTE = (
+    "Absolute risks by age are in absolute_risk.tsv: relative risks of these predictions, with the "
+    "incidence of the table that was given. Method: Pal Choudhury P et al. iCARE: An R package to "
+    "build, validate and apply absolute risk models. PLoS One 15, e0228198 (2020). "
+    "doi:10.1371/journal.pone.0228198"
+)
 _BASES = r"^[ACGT]+$"
 _NUMBERS = [
     "linear_predictor", "full_predictor", "prediction", "prediction_low", "prediction_high",
@@ -100,11 +109,13 @@ class BundleResult:
 
     columns : the columns of TABLES["risk_bundle"], rows as in the risk table
     flags   : text (rows,), to be joined to the risk table's
+    absolute : the columns of TABLES["absolute_risk"], None without --incidence
     """
 
     columns: pl.DataFrame
     flags: pl.Series
     part: BundlesPart
+    absolute: pl.DataFrame | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -135,6 +146,7 @@ class _Predictions:
     low: np.ndarray
     high: np.ndarray
     value: np.ndarray
+    terms: Variances
     share: np.ndarray
     moved: list[str]
     people: _People
@@ -151,13 +163,15 @@ class RiskBundles:
         models: Sequence[ScoreModel],
         entries: Entries,
         samples: Sequence[str],
-        covariates: Path | None,
+        inputs: RiskInputs,
         settings: RiskSettings,
         map_fn: MapFn,
     ) -> None:
         self._entries, self._samples, self._settings = entries, samples, settings
-        self._covariates, self._n_models = covariates, len(models)
-        self._bundles = []
+        self._covariates, self._n_models = inputs.covariates, len(models)
+        self._incidence = inputs.incidence
+        self._group = None if inputs.groups is None else _groups(inputs.groups, samples)
+        self._bundles: list[_Bundle] = []
         self.bases = np.full(entries.table.height, None, object)
         for family in entries.families:
             index = int(family.members[0])
@@ -167,8 +181,10 @@ class RiskBundles:
                 self._bundles.append(_Bundle(index, score, family.rows, sums))
                 self.bases[family.rows] = score.variants["other_allele"].str.slice(0, 1).to_numpy()
         self._people = {
-            b.index: _people(b.score.bundle, samples, covariates) for b in self._bundles
+            b.index: _people(b.score.bundle, samples, inputs.covariates) for b in self._bundles
         }
+        if inputs.incidence is not None:
+            check_one_event([bundle.score for bundle in self._bundles])
 
     @property
     def known_reference(self) -> np.ndarray:
@@ -212,13 +228,17 @@ class RiskBundles:
     def finish(self, kept: Sequence[int], group: Sequence[str | None] | None) -> BundleResult:
         """Predict everybody by the bundles kept, after the last batch.
 
-        group : population of each person, where a reference has told it
+        group : population of each person where a reference has told it; what the user says of
+                groups stands before it
         """
+        group = self._group or group
         n = len(self._samples)
         numbers = {name: np.full((self._n_models, n), np.nan) for name in _NUMBERS}
         moved: list[list[str | None]] = [[None] * n for _ in range(self._n_models)]
         flags = np.full((self._n_models, n), "", object)
-        digests, warnings = [], []
+        digests: list[BundleDigest] = []
+        warnings: list[str] = []
+        absolute: AbsoluteRisk | None = None
         for bundle in (b for b in self._bundles if b.index in kept):
             found = self._predict(bundle, group)
             values = (
@@ -233,15 +253,25 @@ class RiskBundles:
             flags[bundle.index] = self._flags(found)
             digests.append(self._digest(bundle, found))
             warnings += self._warnings(bundle, found)
+            if self._incidence is not None and bundle.score.risk.kind != "quantitative":
+                absolute = self._absolute(bundle, found, self._incidence)
+                warnings += absolute.warnings
         columns = {name: value.reshape(-1) for name, value in numbers.items()}
         told = [text for of_model in moved for text in of_model]
         frame = pl.DataFrame(columns | {"moved_most": pl.Series(told, dtype=pl.Utf8)})
         return BundleResult(
             frame.with_columns(pl.col(pl.Float64).fill_nan(None)).select(*TABLES["risk_bundle"]),
             pl.Series(flags.reshape(-1).tolist(), dtype=pl.Utf8),
-            BundlesPart(digests),
+            BundlesPart(digests, None if absolute is None else ABSOLUTE),
+            None if absolute is None else absolute.table,
             warnings,
         )
+
+    def _absolute(self, bundle: _Bundle, found: _Predictions, path: Path) -> AbsoluteRisk:
+        return absolute_risk(
+            path, bundle.score, bundle.sums, found.people.design, found.terms, self._samples,
+            np.isfinite(found.value), self._covariates,
+        )  # fmt: skip
 
     def _predict(self, bundle: _Bundle, group: Sequence[str | None] | None) -> _Predictions:
         sums, people = bundle.sums, self._people[bundle.index]
@@ -253,7 +283,7 @@ class RiskBundles:
         few = share < self._settings.min_weighted_coverage
         value, low, high = (np.where(few, np.nan, x) for x in made)
         moved = moved_most(sums, people.design, predicted)
-        return _Predictions(predicted, low, high, value, share, moved, people)
+        return _Predictions(predicted, low, high, value, terms, share, moved, people)
 
     def _flags(self, found: _Predictions) -> list[str]:
         few = found.share < self._settings.min_weighted_coverage
@@ -302,6 +332,19 @@ class RiskBundles:
                 f"{self._settings.min_weighted_coverage:.0%} of its predictor's variance rests on "
                 "their calls (--min-weighted-coverage)."
             )
+
+
+def _groups(given: str, samples: Sequence[str]) -> list[str | None]:
+    """Ancestry of each person: from FILE or FILE:COLUMN."""
+    file, _, column = given.rpartition(":")
+    if Path(given).is_file() or not file:
+        file, column = given, ""
+    labels = read_labels(Path(file), column or None)
+    of = dict(labels.select("sample", "population").iter_rows())
+    found = [of.get(sample) for sample in samples]
+    if samples and not any(found):
+        raise InputError(f"{given}: names a group for nobody in the cohort; check the sample names")
+    return found
 
 
 def _average(bundle: ModelBundle, n: int) -> Design:

@@ -29,6 +29,8 @@ class RiskInputs:
     build   : the cohort's genome build, when the user says it
     fasta   : the reference genome; reference : a reference bundle, by path or name
     covariates : table of covariates, for models that were trained with them
+    incidence : rates by age, for absolute risks
+    groups  : FILE or FILE:COLUMN, ancestry of people as the models were trained with
     """
 
     cohort: str
@@ -42,6 +44,8 @@ class RiskInputs:
     build: str | None = None
     explain: Sequence[str] = ()
     covariates: Path | None = None
+    groups: str | None = None
+    incidence: Path | None = None
 
     @property
     def cohort_name(self) -> str:

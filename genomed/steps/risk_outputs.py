@@ -119,7 +119,7 @@ def write_results(
 ) -> None:
     """Write every file of a run; run.json alone holds what differs between equal runs.
 
-    tables : "ledger"; "ancestry" with a reference
+    tables : "ledger"; "ancestry" with a reference; "absolute_risk" with rates by age
     """
     facts = record("risk", settings, fingerprints)
     footer = {"genomed": json.dumps(facts, sort_keys=True)}
@@ -127,7 +127,7 @@ def write_results(
         html = pool.submit(render_risk_page, replace(page, started="", seconds=0.0))
         directory.write_tsv("risk.tsv", page.risk)
         directory.write_parquet("risk.parquet", page.risk, footer)
-        for name in ("ancestry",):
+        for name in ("ancestry", "absolute_risk"):
             if name in tables:
                 directory.write_tsv(f"{name}.tsv", tables[name])
                 directory.write_parquet(f"{name}.parquet", tables[name], footer)
@@ -160,7 +160,9 @@ def input_fingerprints(
             found[source] = begun.of(Path(source))
         elif Path(source).is_dir():  # a bundle, whose card holds the digests of all its files
             found[source] = {"sha256_of_its_card": file_fingerprint(Path(source, CARD))["sha256"]}
-    for extra in (inputs.reference_frequencies, inputs.fasta, inputs.covariates):
+    groups = Path(inputs.groups) if inputs.groups and Path(inputs.groups).is_file() else None
+    tables = (inputs.covariates, groups, inputs.incidence)
+    for extra in (inputs.reference_frequencies, inputs.fasta, *tables):
         if extra is not None:
             found[str(extra)] = begun.of(extra)
     return found

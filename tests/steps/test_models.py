@@ -1,17 +1,24 @@
 import gzip
 import hashlib
+import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from datafiles import shared_data
+from packed_cohorts import packed
+from trained_bundles import covariate_table, design_of, risk_model, write_trained_bundle
 
 from genomed.errors import InputError, NetworkError, UnknownNameError, UsageError
 from genomed.io.download import DownloadSettings
 from genomed.io.library import PANEL_SOURCE, find_model, panel_paths
+from genomed.io.model_pack import zip_bundle
 from genomed.io.scorefile import read_models
 from genomed.steps.models import (
     add_models,
@@ -238,3 +245,78 @@ def test_a_real_catalog_file_survives_the_round_trip(library, tmp_path):
     (entry,) = add_models(library, source)
     assert (entry.name, entry.builds, entry.n_variants) == ("PGS001229", ("GRCh38",), 51209)
     assert find_model("PGS001229", library).read_bytes() == source.read_bytes()
+
+
+# ---------------------------------------------------------------- trained models
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A bundle as `genomed train` writes it."""
+    rng = np.random.default_rng(3)
+    n = 60
+    counts = rng.binomial(2, rng.uniform(0.2, 0.8, (20, 1)), (20, n)).astype(np.int8)
+    variants = pl.DataFrame(
+        {
+            "contig": ["1"] * 20,
+            "position": range(100, 120),
+            "id": [f"rs{i}" for i in range(20)],
+            "ref": ["A"] * 20,
+            "alt": ["C"] * 20,
+            "alt_allele_frequency": counts.mean(axis=1) / 2,
+        }
+    )
+    design = design_of(covariate_table([f"s{i}" for i in range(n)], rng))
+    model = risk_model(packed(counts), n, variants, design, ("linear", "pairs", "covariates"))
+    return write_trained_bundle(tmp_path_factory.mktemp("trained") / "bundle", model, design)
+
+
+def test_a_trained_model_is_added_listed_shown_and_verified(library, trained):
+    (entry,) = add_models(library, trained, name="mine")
+    assert (entry.kind, entry.builds, entry.trait) == (
+        "risk-net", ("GRCh38",), "trait (quantitative trait)",
+    )  # fmt: skip
+    assert [e.kind for e in list_models(library) if e.name == "mine"] == ["risk-net"]
+    for text in ("mine", str(trained)):
+        (shown,) = show_model(text, library)
+        assert shown.name == "trait"
+        assert shown.header["verdict"] == "It beats the linear model."
+        assert shown.header["covariates"] == "age, centre, site"
+        assert shown.header["variants of linear"] == "10"  # every second of 20
+    (verdict,) = verify_models(library, ["mine"])
+    assert (verdict.status, verdict.is_sound) == ("ok", True)
+    assert verdict.detail.endswith("variants that it reads")
+
+
+def test_a_trained_model_is_carried_in_a_pack(library, trained, tmp_path):
+    add_models(library, trained)
+    pack_models(library, ["trait"], tmp_path / "carried.zip")
+    (entry,) = add_models(tmp_path / "elsewhere", tmp_path / "carried.zip")
+    assert entry.kind == "risk-net"
+    assert entry.path.read_bytes() == find_model("trait", library).read_bytes()
+
+
+def test_a_trained_model_that_was_changed_is_neither_added_nor_sound(library, trained, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained, bundle)
+    weights = bundle / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(InputError, match="changed or damaged"):
+        add_models(library, bundle)
+    assert listed(library) == []
+    (entry,) = add_models(library, trained)
+    content = bytearray(entry.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    entry.path.write_bytes(content)
+    (verdict,) = verify_models(library, ["trait"])
+    assert verdict.status == "changed"
+
+
+def test_a_foreign_file_in_a_zip_of_a_trained_model_is_refused(library, trained, tmp_path):
+    path = tmp_path / "b.zip"
+    zip_bundle(trained, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model.pkl", "x")
+    with pytest.raises(InputError, match=r"'model\.pkl' has no place in a model bundle"):
+        add_models(library, path)
+    assert listed(library) == []

@@ -25,6 +25,7 @@ from genomed.errors import BuildError, InputError, UsageError
 from genomed.features.design import Design
 from genomed.kernels.packed import take_samples
 from genomed.models.risk_model import RiskModel
+from genomed.stats.calibration import fit_calibration
 from genomed.steps import risk as step
 from genomed.steps.risk_bundles import read_bundle
 from genomed.tables import TABLES
@@ -464,6 +465,69 @@ def test_covariates_for_scoring_files_are_refused(setting, tmp_path):
     with pytest.raises(UsageError, match="--covariates is for bundles"):
         setting.run(tmp_path / "out", setting.vcf(tmp_path / "c.vcf"), models=[model])
     assert not (tmp_path / "out").exists()
+
+
+# ---------------------------------------------------------------- calibration, absolute risk
+
+
+def test_a_bundle_s_calibration_makes_the_prediction_and_its_interval(tmp_path):
+    made = make_setting(tmp_path / "made", ("linear",), "binary", missing=0)
+    eta = made.expected().full
+    rng = np.random.default_rng(8)
+    truth = (rng.random(N) < 1 / (1 + np.exp(-0.5 * eta))).astype(float)
+    group = np.where(np.arange(N) < 75, "north", "south")
+    calibration = fit_calibration("binary", eta, truth, group.tolist())
+    bundle = write_trained_bundle(
+        tmp_path / "b", made.model, made.design, calibration=calibration.to_dict(),
+        settings={"prevalence": 0.1},
+    )  # fmt: skip
+    groups = tmp_path / "groups.tsv"
+    pl.DataFrame({"sample": made.samples, "people": group}).write_csv(groups, separator="\t")
+    cohort = made.vcf(tmp_path / "c.vcf")
+    for given, of in ((f"{groups}:people", group.tolist()), (None, None)):
+        run = made.run(tmp_path / f"out{given is None}", cohort, models=[bundle], groups=given)
+        expected = calibration.apply(eta, of, prevalence=0.1)
+        for name, values in zip(("", "_low", "_high"), expected, strict=True):
+            np.testing.assert_allclose(run.scores(column=f"prediction{name}"), values, atol=1e-6)
+
+
+def test_a_calibration_that_is_none_is_refused(linear, tmp_path):
+    bundle = write_trained_bundle(
+        tmp_path / "b", linear.model, linear.design, calibration={"kind": "guess"}
+    )  # fmt: skip
+    with pytest.raises(InputError, match="its parts do not make a model"):
+        read_bundle(bundle)
+
+
+def test_absolute_risks_follow_from_relative_ones_and_the_incidence(tmp_path):
+    made = make_setting(tmp_path / "made", ("linear", "covariates"), "survival", missing=0)
+    sex = pl.Series("sex", ["M", "F", "F"] * 50)
+    made.table.with_columns(sex).write_csv(made.covariates, separator="\t")
+    incidence = tmp_path / "i.tsv"
+    incidence.write_text("sex\tage\trate\nM\t30\t0.001\nM\t50\t0.01\nF\t30\t0.002\nF\t40\t0\n")
+    run = made.run(tmp_path / "out", made.vcf(tmp_path / "c.vcf"), incidence=incidence)
+    table = pl.read_parquet(run.out / "absolute_risk.parquet")
+    assert table.columns == list(TABLES["absolute_risk"])
+    first = table.filter(pl.col("sample") == "s0")
+    assert first["age"].to_list() == [50, 70]
+    assert first["population_risk"][0] == pytest.approx(1 - np.exp(-0.02))
+    assert table.filter(pl.col("sample") == "s1")["age"].to_list() == [40, 50]
+    design = replace(made.design, matrix=made.design.matrix.copy())
+    design.matrix[:, 0] = 0  # of average age
+    eta = replace(made, design=design).expected().full
+    relative = table.unique("sample", maintain_order=True)["relative_risk"].to_numpy()
+    np.testing.assert_allclose(np.log(relative / relative[0]), eta - eta[0], atol=1e-6)
+    mean = table.group_by("age").agg(pl.col("absolute_risk", "population_risk").mean())
+    assert (mean["absolute_risk"] / mean["population_risk"]).is_between(0.5, 2).all()
+    assert any("average age" in text for text in run.summary.page.warnings)
+    assert "absolute_risk.tsv" in (run.out / "risk.html").read_text()
+
+
+def test_an_incidence_without_one_event_to_predict_is_refused(setting, tmp_path):
+    incidence = tmp_path / "i.tsv"
+    incidence.write_text("age\trate\n30\t0.001\n50\t0.01\n")
+    with pytest.raises(UsageError, match="the run has 0"):
+        setting.run(tmp_path / "out", setting.vcf(tmp_path / "c.vcf"), incidence=incidence)
 
 
 # ---------------------------------------------------------------- refused

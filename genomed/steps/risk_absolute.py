@@ -1,0 +1,134 @@
+"""`genomed risk --incidence`: absolute risk by age, from one bundle's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import UsageError
+from genomed.features.design import Design
+from genomed.io.incidence import SEXES, Incidence, read_incidence
+from genomed.io.sample_table import read_store_table
+from genomed.scores.absolute import RelativeRisk, baseline_hazards, cumulative_risk
+from genomed.scores.deep import BundleScore, DeepSums
+from genomed.scores.deep_accuracy import Variances
+from genomed.scores.deep_outcome import Outcome
+from genomed.tables import TABLES
+
+__all__ = ["AbsoluteRisk", "absolute_risk", "check_one_event"]
+
+_AGE = "age"  # name of a covariate, or its beginning before a sign
+
+
+@dataclass(frozen=True)
+class AbsoluteRisk:
+    """The columns of TABLES["absolute_risk"], and what is to be said."""
+
+    table: pl.DataFrame
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_one_event(scores: Sequence[BundleScore]) -> BundleScore:
+    """The one bundle of the run that predicts an event."""
+    events = [score for score in scores if score.risk.kind != "quantitative"]
+    if len(events) != 1:
+        names = ", ".join(score.name for score in events) or "none"
+        raise UsageError(
+            f"--incidence is for one bundle that predicts an event; the run has {len(events)} "
+            f"({names})"
+        )
+    return events[0]
+
+
+def absolute_risk(
+    path: Path,
+    score: BundleScore,
+    sums: DeepSums,
+    design: Design,
+    terms: Variances,
+    samples: Sequence[str],
+    told: np.ndarray,
+    covariates: Path | None,
+) -> AbsoluteRisk:
+    """Absolute risks of everybody who has a prediction.
+
+    told : bool (samples,), who has one
+    """
+    incidence = read_incidence(path)
+    sex, warnings = _sexes(incidence, samples, covariates)
+    ageless, changed = without_age(design)
+    if changed:
+        warnings.append(
+            f"{score.name}: everybody is taken to be of average age in the relative risk, as the "
+            "incidence tells what age does."
+        )
+    outcome = Outcome.of(score.risk, score.bundle.facts)
+    coefficients = np.where(_is_age(design), 0.0, score.risk.coefficients)
+    risk = RelativeRisk.of(
+        replace(score.risk, coefficients=coefficients), outcome, terms.total
+    )  # fmt: skip
+    relative = np.where(told, risk.apply(sums.predict(ageless).full), np.nan)
+    frames = [
+        _frame(score.name, samples, np.flatnonzero(sex == name), relative, rates, risk)
+        for name, rates in incidence.items()
+    ]
+    table = pl.concat(frames).sort("place", "age").drop("place")
+    return AbsoluteRisk(table.select(*TABLES["absolute_risk"]), warnings)
+
+
+def _frame(
+    name: str,
+    samples: Sequence[str],
+    people: np.ndarray,
+    relative: np.ndarray,
+    rates: Incidence,
+    risk: RelativeRisk,
+) -> pl.DataFrame:
+    hazards = baseline_hazards(rates.edges, rates.rate, risk)
+    found = cumulative_risk(relative[people], hazards)[:, 1:]
+    population = -np.expm1(-np.cumsum(rates.rate * np.diff(rates.edges)))
+    ages, n = rates.edges[1:], len(people)
+    return pl.DataFrame(
+        {
+            "place": np.repeat(people, len(ages)),
+            "sample": pl.Series([samples[i] for i in people.tolist() for _ in ages], dtype=pl.Utf8),
+            "model": pl.Series([name] * (n * len(ages)), dtype=pl.Utf8),
+            "age": np.tile(ages, n),
+            "relative_risk": np.repeat(relative[people], len(ages)),
+            "absolute_risk": found.reshape(-1),
+            "population_risk": np.tile(population, n),
+        }
+    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _sexes(
+    incidence: Mapping[str, Incidence], samples: Sequence[str], covariates: Path | None
+) -> tuple[np.ndarray, list[str]]:
+    """Which rates are each person's: text (samples,); "?" for nobody's."""
+    if "" in incidence:
+        return np.full(len(samples), ""), []
+    found = np.full(len(samples), "?", "<U6")
+    if covariates is not None and len(samples):
+        frame = read_store_table(covariates, samples).frame
+        column = next((c for c in frame.columns if c.lower() == "sex"), None)
+        if column is not None:
+            found = np.array([SEXES.get((x or "").lower(), "?") for x in frame[column]])
+    unknown = int((~np.isin(found, list(incidence))).sum())
+    said = f"{unknown} people have no absolute risk: their sex, or its incidence, is not known."
+    return found, [said] if unknown else []
+
+
+def _is_age(design: Design) -> np.ndarray:
+    """Columns that tell age: bool (columns,)."""
+    return np.array([name.lower().split("=")[0] == _AGE for name in design.names], bool)
+
+
+def without_age(design: Design) -> tuple[Design, bool]:
+    """Everybody of average age; and whether that changed anything."""
+    age = _is_age(design)
+    matrix = np.where(age, np.float32(0), design.matrix) if age.any() else design.matrix
+    return replace(design, matrix=matrix), bool(age.any())
