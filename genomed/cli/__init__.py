@@ -13,6 +13,7 @@ import typer
 from genomed import __version__
 from genomed.cli.convert import convert
 from genomed.cli.doctor import doctor
+from genomed.cli.evaluate import evaluate
 from genomed.cli.models import models_app
 from genomed.cli.qc import qc
 from genomed.cli.risk import risk
@@ -55,6 +56,7 @@ app.command()(qc)
 app.add_typer(structure_app)
 app.command()(train)
 app.command()(risk)
+app.command()(evaluate)
 app.add_typer(models_app)
 app.command()(doctor)
 

@@ -170,14 +170,18 @@ def _corrected(
 def estimate(
     name: str, found: Bootstrap, column: int, *, level: float = 0.95, reason: str = ""
 ) -> Estimate:
-    """One number of a bootstrap with its interval: BCa, but basic where noise adds to it."""
+    """One number of a bootstrap with its BCa interval.
+
+    Noise adds to some measures (BIASED), more so in a draw: their interval is from the lower end of
+    the basic one to the upper end of the percentiles, which errs on the wide side.
+    """
     value = float(found.value[column])
     draws = found.draws[:, column]
     left_out = found.left_out[:, column] if len(found.left_out) else None
-    method = "basic" if name in BIASED else "bca"
-    low, high = interval(value, draws, left_out, level=level, method=method)
+    low, high = interval(value, draws, left_out, level=level)
     if name in BIASED:
-        low, high = max(low, 0.0), max(high, 0.0)
+        low = max(interval(value, draws, level=level, method="basic")[0], 0.0)
+        high = interval(value, draws, level=level, method="percentile")[1]
     if math.isfinite(value) and math.isnan(low) and len(draws):
         reason = "no interval: undefined in more than 5% of the draws"
     return Estimate(name, value, low, high, reason)

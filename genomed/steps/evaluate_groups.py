@@ -62,6 +62,7 @@ def named_file(given: str | None) -> Path | None:
 
 
 def factors(inputs: EvaluateInputs) -> list[str]:
+    """By what people are grouped, in order; by ancestry first where a table of groups is given."""
     names = list(inputs.by)
     if inputs.groups is not None and not any(n.lower() in ANCESTRY for n in names):
         names.insert(0, "ancestry")

@@ -1,0 +1,378 @@
+"""An evaluation -> evaluate.html: one self-contained page, the same bytes for the same content.
+
+It reads in the order of the questions asked of it: how good is it, do its probabilities mean what
+they say, is it as good for everybody, is it better than the other one, and how was this made.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+
+import polars as pl
+
+from genomed.report.curves import CURVE_CSS, MOST_SERIES, Estimated, forest
+from genomed.report.evaluate_content import (
+    EvaluatePage,
+    find,
+    format_interval,
+    format_measure,
+    section,
+    words,
+)
+from genomed.report.evaluate_figures import curve_section
+from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.stylesheet import CSS
+from genomed.report.tables import (
+    UNKNOWN,
+    Column,
+    format_count,
+    html_table,
+    is_number,
+)
+from genomed.stats.measures import MAIN, MEASURES
+
+__all__ = ["render_evaluate_page"]
+
+MOST_ROWS = 200
+UNITS = {
+    "probability": "a probability",
+    "logit": "log odds",
+    "score": "a score",
+    "value": "in the unit of the trait",
+    "risk": "higher is earlier",
+}
+_IN_GROUPS = ("calibration_slope", "calibration_intercept", "ece", "coverage")
+
+
+def render_evaluate_page(content: EvaluatePage) -> str:
+    """Render the page as one HTML document; nothing is read, nothing is changed."""
+    css = CSS + CURVE_CSS
+    main = element(
+        "main",
+        _warnings(content),
+        _verdict(content),
+        curve_section(content),
+        _measures(content),
+        _groups(content),
+        _comparison(content),
+        _provenance(content),
+        id="main",
+    )
+    body = element(
+        "body",
+        element("a", "Skip to the verdict", href="#verdict", class_="skip"),
+        _head(content),
+        _navigation(content),
+        main,
+        element("footer", element("p", FOOT), class_="foot"),
+    )
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    meta = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="generator", content=f"genomed {content.version}"),
+        element("title", f"{shortened(content.trait, 80)}: predictions and truth"),
+        element("style", Html(css)),
+    )
+    return f"<!doctype html>\n{element('html', meta, body, lang='en')}\n"
+
+
+FOOT = (
+    "For research. How well a prediction does here says how well it does in people like these, "
+    "and no more. This page loads nothing from the network and runs no scripts. All numbers: "
+    "metrics.tsv, groups.tsv, gaps.tsv, versus.tsv, curves.tsv, run.json."
+)
+
+
+def _head(content: EvaluatePage) -> Html:
+    cases = ""
+    if content.n_cases is not None:
+        word = "events" if content.kind == "survival" else "cases"
+        cases = f", {content.n_cases:,} {word} ({content.n_cases / content.n:.1%})"
+    names = len(content.scales)
+    told = "1 prediction" if names == 1 else f"{names:,} predictions"
+    return element(
+        "header",
+        element("p", "genomed evaluate", class_="eyebrow"),
+        element("h1", label(content.trait, 120)),
+        element("p", f"{told} of {content.n:,} people{cases}.", class_="lead"),
+        class_="head",
+    )
+
+
+def _navigation(content: EvaluatePage) -> Html:
+    places = {
+        "verdict": "Verdict",
+        "curves": "Curves" if any(content.curves.values()) else "",
+        "measures": "Measures",
+        "groups": "Groups" if len(content.groups) else "",
+        "versus": "Comparison" if content.versus else "",
+        "provenance": "Provenance",
+    }
+    links = [element("li", element("a", text, href=f"#{k}")) for k, text in places.items() if text]
+    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
+
+
+def _warnings(content: EvaluatePage) -> Html | None:
+    if not content.warnings:
+        return None
+    shown = [element("li", label(text, 600)) for text in content.warnings[:MOST_ROWS]]
+    return element("ul", shown, class_="warn", aria_label="Warnings")
+
+
+def _verdict(content: EvaluatePage) -> Html:
+    lines = []
+    main = MAIN[content.kind]
+    for name in content.scales:
+        row = find(content.metrics, prediction=name, measure=main)
+        assert row is not None
+        said = f"{words(main)} {format_measure(row['value'])}"  # type: ignore[arg-type]
+        said += f", {content.level:.0%} interval {format_interval(row)}."
+        lines.append(
+            element(
+                "li",
+                element("span", _pill(content, name)),
+                element(
+                    "span",
+                    element("span", label(name, 60), class_="who"),
+                    element("span", UNITS[content.scales[name]]),
+                ),
+                element("p", " ".join([said, *_sentences(content, name)])),
+            )
+        )
+    return section("verdict", "How good is it?", element("ul", lines, class_="verdicts"))
+
+
+def _pill(content: EvaluatePage, name: str) -> Html:
+    """Whether what is predicted can be taken at its word."""
+    slope = find(content.metrics, prediction=name, measure="calibration_slope")
+    intercept = find(content.metrics, prediction=name, measure="calibration_intercept")
+    if content.kind != "binary" or slope is None or intercept is None:
+        return element("span", "measured", class_="pill usable")
+    if not is_number(slope["value"]):
+        return element("span", "ranks only", class_="pill care")
+    kept = [(slope, 1.0), (intercept, 0.0)]
+    fits = all(
+        row["low"] is None or row["low"] <= best <= row["high"]  # type: ignore[operator]
+        for row, best in kept
+    )
+    text, kind = ("calibrated", "usable") if fits else ("miscalibrated", "care")
+    return element("span", text, class_=f"pill {kind}")
+
+
+def _sentences(content: EvaluatePage, name: str) -> list[str]:
+    """Calibration, gaps and comparison in words."""
+    said = []
+    slope = find(content.metrics, prediction=name, measure="calibration_slope")
+    if slope is not None and is_number(slope["value"]):
+        value = float(slope["value"])  # type: ignore[arg-type]
+        low, high = slope["low"], slope["high"]
+        if is_number(low) and high < 1:  # type: ignore[operator]
+            said.append(f"Its predictions are too extreme (slope {value:.2f}).")
+        elif is_number(low) and low > 1:  # type: ignore[operator]
+            said.append(f"Its predictions are too cautious (slope {value:.2f}).")
+        else:
+            said.append(f"Its slope is {value:.2f}, where 1 is best.")
+    ece = find(content.metrics, prediction=name, measure="ece")
+    if ece is not None and is_number(ece["value"]):
+        chance = content.by_chance.get(name, math.nan)
+        said.append(
+            f"Calibration error {ece['value']:.3f}; perfect probabilities would have "
+            f"{chance:.3f} by chance."
+        )
+    coverage = find(content.metrics, prediction=name, measure="coverage")
+    if coverage is not None and is_number(coverage["value"]):
+        said.append(f"Its intervals hold {coverage['value']:.1%} of the people.")
+    main = MAIN[content.kind]
+    for row in content.gaps.filter(
+        pl.col("prediction") == name, pl.col("measure") == main
+    ).iter_rows(named=True):
+        said.append(
+            f"By {row['by']}, {words(main)} is {format_measure(row['highest_value'])} in "
+            f"{row['highest']} and {format_measure(row['lowest_value'])} in {row['lowest']}."
+        )
+    return said
+
+
+def _measures(content: EvaluatePage) -> Html:
+    names = list(content.scales)
+    wanted = content.metrics["measure"].unique(maintain_order=True).to_list()
+    columns = [Column("Measure"), *(Column(label(n, 30), True) for n in names)]
+    rows = []
+    for measure in wanted:
+        cells: list[object] = [element("span", words(measure), title=MEASURES[measure])]
+        for name in names:
+            cells.append(_cell(find(content.metrics, prediction=name, measure=measure)))
+        rows.append(cells)
+    notes = [f"{content.level:.0%} intervals from {content.n_draws:,} draws of people."]
+    for name, threshold in list(content.thresholds.items())[:MOST_SERIES]:
+        notes.append(f"Threshold of {shortened(name)}: {format_measure(threshold)}.")
+    if content.kind == "binary":
+        told = "the share of cases here" if content.prevalence is None else f"{content.prevalence}"
+        notes.append(f"Prevalence, for the liability and the net benefit: {told}.")
+    return section(
+        "measures",
+        "Measures",
+        element("p", " ".join(notes), class_="note"),
+        html_table("Measures of all predictions", columns, rows, narrow=True),
+    )
+
+
+def _cell(row: Mapping[str, object] | None) -> object:
+    if row is None:
+        return UNKNOWN
+    if not is_number(row["value"]):
+        return element("span", UNKNOWN, title=str(row["reason"]))
+    value = format_measure(row["value"])  # type: ignore[arg-type]
+    if not is_number(row["low"]):
+        return value
+    small = element("span", f" ({format_interval(row)})", class_="muted")
+    return join([value, small])
+
+
+def _groups(content: EvaluatePage) -> Html | None:
+    if not len(content.groups):
+        return None
+    main = MAIN[content.kind]
+    first = next(iter(content.scales))
+    parts: list[object] = []
+    whole = find(content.metrics, prediction=first, measure=main)
+    value = whole["value"] if whole else None
+    everybody = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
+    for place, by in enumerate(content.groups["by"].unique(maintain_order=True).to_list()):
+        rows = content.groups.filter(
+            pl.col("by") == by, pl.col("prediction") == first, pl.col("measure") == main
+        )
+        shown = [_estimated(row) for row in rows.iter_rows(named=True)]
+        title = f"{words(main)} by {by}"
+        parts.append(
+            element(
+                "div",
+                element("h3", "By ", label(by)),
+                element(
+                    "figure",
+                    element("div", forest(title, shown, everybody, f"g{place}"), class_="sheet"),
+                    element(
+                        "figcaption",
+                        f"{words(main)} of ",
+                        label(first),
+                        f" with {content.level:.0%} intervals. Dashed: everybody.",
+                    ),
+                ),
+                _group_table(content, by, first, main),
+                class_="card",
+            )
+        )
+    limit = (
+        f" The largest gap allowed (--max-gap) is {content.max_gap:g}."
+        if content.max_gap is not None
+        else ""
+    )
+    note = (
+        "Groups of too few people or cases are shown, but not compared. Recall and precision "
+        f"depend on how common the disease is in a group.{limit} groups.tsv and gaps.tsv have "
+        "every measure."
+    )
+    return section("groups", "Is it as good for everybody?", element("p", note, class_="note"),
+                    parts)  # fmt: skip
+
+
+def _estimated(row: Mapping[str, object]) -> Estimated:
+    value, low, high = (
+        float(row[k]) if is_number(row[k]) else math.nan  # type: ignore[arg-type]
+        for k in ("value", "low", "high")
+    )
+    note = f"n {format_count(row['n'])}"  # type: ignore[arg-type]
+    if not is_number(row["value"]):
+        note = str(row["reason"])
+    elif not row["compared"]:
+        note += ", too few"
+    return Estimated(str(row["group"]), value, low, high, note)
+
+
+def _group_table(content: EvaluatePage, by: str, prediction: str, main: str) -> Html:
+    own = content.groups.filter(pl.col("by") == by, pl.col("prediction") == prediction)
+    present = own["measure"].unique(maintain_order=True).to_list()
+    wanted = [m for m in (main, *_IN_GROUPS) if m in present]
+    counted = {"n": "People"}
+    if content.n_cases is not None:
+        counted["n_cases"] = "Events" if content.kind == "survival" else "Cases"
+    columns = [Column("Group"), *(Column(text, True) for text in counted.values())]
+    columns += [Column(words(m), True, MEASURES[m]) for m in wanted]
+    rows = []
+    for group in own["group"].unique(maintain_order=True).to_list():
+        cells = [find(own, group=group, measure=m) for m in wanted]
+        first = cells[0]
+        assert first is not None
+        counts = [format_count(first[k]) for k in counted]  # type: ignore[arg-type]
+        name = element("span", label(group), class_="whole")
+        rows.append([name, *counts, *(_cell(cell) for cell in cells)])
+    return html_table(f"Measures by {by}", columns, rows)
+
+
+def _comparison(content: EvaluatePage) -> Html | None:
+    if content.versus is None:
+        return None
+    columns = [
+        Column("Measure"), Column("Prediction", True), Column("Other", True),
+        Column("Difference", True), Column(f"{content.level:.0%} interval", True), Column(""),
+    ]  # fmt: skip
+    parts: list[object] = []
+    for name in content.comparison["prediction"].unique(maintain_order=True).to_list():
+        rows = []
+        for row in content.comparison.filter(pl.col("prediction") == name).iter_rows(named=True):
+            low, high = row["low"], row["high"]
+            apart = is_number(low) and (low > 0 or high < 0)
+            rows.append(
+                [
+                    element("span", words(row["measure"]), title=MEASURES[row["measure"]]),
+                    format_measure(row["value"]),
+                    format_measure(row["versus_value"]),
+                    f"{row['difference']:+.4f}" if is_number(row["difference"]) else UNKNOWN,
+                    f"{low:+.4f} to {high:+.4f}" if is_number(low) else UNKNOWN,
+                    "they differ" if apart else "",
+                ]
+            )
+        head = element("h3", label(name), " beside ", label(content.versus))
+        table = html_table(f"{name} beside {content.versus}", columns, rows)
+        parts.append(element("div", head, table, class_="card"))
+    note = (
+        "Both are measured on the same people in the same draws. Reclassification (NRI) can reward "
+        "noise: believe it only where the loss falls as well."
+    )
+    return section("versus", "Is it better than the other one?",
+                    element("p", note, class_="note"), parts)  # fmt: skip
+
+
+def _provenance(content: EvaluatePage) -> Html:
+    pairs: list[tuple[str, object]] = [
+        ("Files", [element("div", label(path, 300)) for path in content.files]),
+        ("Trait", f"{content.kind}, {content.coding}"),
+        ("Draws", f"{content.n_draws:,}, seed {content.seed}"),
+        ("Made by", f"genomed {shortened(content.version)}"),
+        ("Command", element("code", shortened(content.command, 2000), class_="command")),
+    ]
+    items = [join([element("dt", term), element("dd", value)]) for term, value in pairs]
+    shown = sorted(set(content.metrics["measure"].to_list()))
+    if len(content.comparison):
+        shown = sorted({*shown, *content.comparison["measure"].to_list()})
+    columns = [Column("Measure"), Column("What it is")]
+    rows = [[words(m), MEASURES[m]] for m in shown]
+    return section(
+        "provenance",
+        "Provenance and definitions",
+        element("dl", items, class_="facts wide"),
+        element(
+            "div",
+            element("h4", "Definitions"),
+            html_table("Definitions of the measures", columns, rows),
+            class_="block",
+        ),
+    )

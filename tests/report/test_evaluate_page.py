@@ -1,0 +1,79 @@
+"""evaluate.html: complete, closed, and safe whatever people and models are called."""
+
+import html
+import html.parser
+import re
+
+import polars as pl
+import pytest
+from prediction_tables import write_cohort
+
+from genomed.settings import EvaluateSettings
+from genomed.steps.evaluate import EvaluateInputs, run_evaluate
+
+VOID = {"meta", "br", "hr", "wbr"}
+
+
+class Structure(html.parser.HTMLParser):
+    """Open elements, ids and what a page refers to."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links, self.named = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        facts = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in facts:
+            self.ids.append(facts["id"])
+        if facts.get("href", "").startswith("#"):
+            self.links.append(facts["href"][1:])
+        self.named += facts.get("aria-labelledby", "").split()
+        assert "style" not in facts
+        assert not any(name.startswith("on") for name in facts)
+        assert "src" not in facts
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module", params=["disease", "height", "death"])
+def page(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    tables = write_cohort(folder, 500)
+    versus = "weak" if request.param == "disease" else None
+    prediction = () if request.param == "disease" else ("value",)
+    inputs = EvaluateInputs(
+        *tables, trait=request.param, versus=versus, prediction=prediction, by=("ancestry", "sex")
+    )
+    run_evaluate(inputs, folder / "out", EvaluateSettings(n_draws=20))
+    return (folder / "out" / "evaluate.html").read_text()
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(page):
+    found = Structure()
+    found.feed(page)
+    assert found.open == []
+    assert len(found.ids) == len(set(found.ids))
+    assert {*found.links, *found.named} <= set(found.ids)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page):
+    assert "default-src 'none'" in html.unescape(page)
+    assert "<script" not in page
+    assert not re.search(r"(?: src=|@import|url\(http)", page)
+    assert "NaN" not in page
+
+
+def test_names_are_shown_and_never_obeyed(tmp_path):
+    pred, truth = write_cohort(tmp_path, 300)
+    frame = pl.read_csv(truth, separator="\t").rename({"disease": "<b>sick</b>"})
+    frame = frame.with_columns(ancestry=pl.lit("<script>x</script> & ") + pl.col("ancestry"))
+    frame.write_csv(truth, separator="\t")
+    inputs = EvaluateInputs(pred, truth, trait="<b>sick</b>", by=("ancestry",))
+    run_evaluate(inputs, tmp_path / "out", EvaluateSettings(n_draws=10))
+    text = (tmp_path / "out" / "evaluate.html").read_text()
+    assert "<script" not in text
+    assert "<b>sick" not in text
+    assert "&lt;script&gt;" in text
