@@ -111,7 +111,13 @@ def _train(
                 "sample_interval": every, "checkpoint_interval": every, "n_saved_models": 1,
                 "saved_result_detail_level": 1,
             },
-            "training_control": {"early_stopping_patience": 6},
+            "metrics": {
+                "con_metrics": ["r2", "loss"], "con_averaging_metrics": ["loss"],
+                "cat_metrics": ["roc-auc-macro"], "cat_averaging_metrics": ["loss"],
+            },
+            "training_control": {
+                "early_stopping_patience": 8, "early_stopping_buffer": 8 * every,
+            },
             "visualization_logging": {"no_pbar": True, "log_level": "warning"},
         },
         "fusion": {"model_type": "mlp-residual"},
@@ -201,8 +207,10 @@ def _predict(case: Case, work: Path, run: Path, python: str) -> np.ndarray:
     options = _write_configs(work / "predict.configs", configs, inputs)
     out = work / "predicted"
     out.mkdir()
-    (model,) = list((run / "saved_models").glob("*.pt"))[:1]
-    command = [python, str(SHIM), "predict", *options, "--model_path", str(model)]
+    models = sorted((run / "saved_models").glob("*.pt"))
+    if not models:
+        raise SystemExit("error: EIR saved no model in the time given; raise --budget")
+    command = [python, str(SHIM), "predict", *options, "--model_path", str(models[0])]
     command += ["--output_folder", str(out), "--evaluate"]
     ended = subprocess.run(command, capture_output=True, text=True)
     if ended.returncode:
