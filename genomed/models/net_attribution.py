@@ -1,0 +1,215 @@
+"""A net's correction shared out to its inputs: integrated gradients (Sundararajan 2017,
+arXiv:1703.01365), by captum.
+
+The path goes in a straight line from the mean of those learned from to the person. The mean of a
+call is the Hardy-Weinberg shares of 0, 1 and 2 copies at the frequency of training; a covariate's
+is 0, as it is standardised, and a category's its level of rare and unknown ones. Contributions add
+up to the net's correction less its correction at the mean, but for the error of the sum that stands
+for the integral: at Gauss-Legendre points, in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from genomed.models.head_inputs import DeviceInputs
+from genomed.models.hub_net import CALLS
+from genomed.models.risk_model import NetPart, net_inputs
+from genomed.models.risk_net import HeadBatch, RiskNet
+from genomed.models.training import nets
+from genomed.models.window_net import PLANES
+
+__all__ = ["NetAttributions", "has_captum", "net_attributions", "permuted"]
+
+UNKNOWN_LEVEL = 0  # of a category, as genomed.features.design has it
+NUMBERS = 1 << 21  # that a batch of points on paths may hold
+MISSING_CAPTUM = (
+    "integrated gradients of the net need captum; install it with `pip install 'genomed[explain]'`"
+)
+
+
+class NetAttributions(NamedTuple):
+    """What a net's inputs add, member by member.
+
+    base       : float64 (members,), correction at the mean
+    variants   : float64 (members, variants of the model, n)
+    covariates : float64 (members, columns and categories of the design, n)
+    """
+
+    base: np.ndarray
+    variants: np.ndarray
+    covariates: np.ndarray
+
+
+def has_captum() -> bool:
+    """Whether captum is installed."""
+    try:
+        _integrated_gradients()
+    except ValueError:
+        return False
+    return True
+
+
+def net_attributions(
+    part: NetPart,
+    words: np.ndarray,
+    n_samples: int,
+    covariates: np.ndarray,
+    frequency: np.ndarray,
+    *,
+    categories: np.ndarray | None = None,
+    levels: tuple[int, ...] = (),
+    n_steps: int = 32,
+    threads: int = 1,
+) -> NetAttributions:
+    """Integrated gradients of every member for some people.
+
+    words, covariates, categories, levels : as in RiskModel.predict
+    frequency : float64 (variants,), of ALT in training
+    threads   : members at once; the result does not depend on it
+    Raises ValueError where captum is not installed.
+    """
+    method = _integrated_gradients()
+    inputs = net_inputs(words, n_samples, part.hubs, covariates, categories, levels, part.windows)
+    cpu = torch.device("cpu")
+    held = DeviceInputs(inputs, cpu, genome=bool(part.head.config.net.genome))
+    read = _Read(part, held, frequency, len(words))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in one order, whatever the number of threads
+    try:
+        with ThreadPoolExecutor(max(1, threads)) as pool:
+            found = list(pool.map(lambda net: read.explain(net, method, n_steps), nets(part.head)))
+    finally:
+        torch.set_num_threads(before)
+    base, of_variants, others = zip(*found, strict=True)
+    return NetAttributions(np.array(base), np.stack(of_variants), np.stack(others))
+
+
+def permuted(part: NetPart, rng: np.random.Generator) -> NetPart:
+    """The same net with the numbers of each of its tensors put in random order: what a member
+    learned is gone, the sizes of its weights are not. Gates and codings stay."""
+    members = []
+    for member in part.head.members:
+        changed = {}
+        for name, tensor in member.items():
+            kept = not tensor.is_floating_point() or name in ("gate", "scale")
+            order = torch.from_numpy(rng.permutation(tensor.numel()))
+            mixed = tensor if kept or name.endswith("contrasts") else tensor.flatten()[order]
+            changed[name] = mixed.view(tensor.shape).clone()
+        members.append(changed)
+    return replace(part, head=part.head._replace(members=members))
+
+
+class _Read:
+    """Inputs of people as numbers that a gradient can be taken of, and their means."""
+
+    def __init__(
+        self, part: NetPart, held: DeviceInputs, frequency: np.ndarray, n_variants: int
+    ) -> None:
+        self.part, self.held, self.n_variants = part, held, n_variants
+        self.levels = part.head.sizes.levels
+        shares = np.stack([(1 - frequency) ** 2, 2 * frequency * (1 - frequency), frequency**2], 1)
+        hubs = np.zeros((len(part.hubs), CALLS))
+        hubs[:, :3] = shares[part.hubs]
+        windows = np.zeros((*held.windows, PLANES))
+        if held.windows[0]:
+            inside = part.windows >= 0
+            windows[inside, :2] = shares[part.windows[inside], 1:]
+        widest = max(self.levels, default=0)
+        levels = np.zeros((len(self.levels), widest))
+        levels[:, UNKNOWN_LEVEL : UNKNOWN_LEVEL + 1] = 1.0
+        numbers = np.zeros(held.numbers.shape[1])
+        self.mean = tuple(
+            torch.from_numpy(one)[None].double() for one in (hubs, numbers, levels, windows)
+        )
+        self.used = [i for i, one in enumerate(self.mean) if one.numel()]
+
+    def explain(
+        self, net: RiskNet, method: Callable[..., Any], n_steps: int
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """Correction at the mean, and what variants and covariates add: (variants or k, n)."""
+        n = len(self.held.numbers)
+        forward = self._forward(_on_shares(net))
+        mean = tuple(self.mean[i] for i in self.used)
+        with torch.no_grad():
+            base = float(forward(*mean))
+        k, c = self.held.numbers.shape[1], len(self.levels)
+        variants, covariates = np.zeros((self.n_variants, n)), np.zeros((k + c, n))
+        for some, inputs in self._batches(n_steps):
+            given = tuple(inputs[i] for i in self.used)
+            each = method(forward).attribute(
+                given, baselines=mean, n_steps=n_steps, method="gausslegendre"
+            )
+            found = dict(zip(self.used, (one.detach().numpy() for one in each), strict=True))
+            if 0 in found:
+                np.add.at(variants[:, some], self.part.hubs, found[0].sum(axis=2).T)
+            if 1 in found:
+                covariates[:k, some] = found[1].T
+            if 2 in found:
+                covariates[k:, some] = found[2].sum(axis=2).T
+            if 3 in found:
+                inside = self.part.windows >= 0
+                by_place = found[3].sum(axis=3)[:, inside].T
+                np.add.at(variants[:, some], self.part.windows[inside], by_place)
+        return base, variants, covariates
+
+    def _forward(self, net: RiskNet) -> Callable[..., torch.Tensor]:
+        def forward(*given: torch.Tensor) -> torch.Tensor:
+            n = len(given[0])
+            all_four = [one.expand(n, *one.shape[1:]) for one in self.mean]
+            for place, one in zip(self.used, given, strict=True):
+                all_four[place] = one
+            hubs, numbers, levels, planes = all_four
+            nothing = torch.zeros(n, 0)
+            batch = HeadBatch(hubs, numbers, levels, nothing.long(), nothing.double(), planes)
+            return net(batch)[0][:, self.part.trait]
+
+        return forward
+
+    def _batches(self, n_steps: int) -> Iterator[tuple[slice, list[torch.Tensor]]]:
+        """People a few at a time, as many as fit; each stands for `n_steps` points."""
+        n = len(self.held.numbers)
+        at_a_time = max(NUMBERS // (n_steps * (64 + self.held.n_unpacked)), 1)
+        for start in range(0, n, at_a_time):
+            people = torch.arange(start, min(start + at_a_time, n))
+            batch = self.held.batch(people)
+            widest = max(self.levels, default=0)
+            levels = batch.categories[:, :, None] == torch.arange(widest)
+            inputs = [one.double() for one in (batch.hubs, batch.numbers, levels, batch.planes)]
+            yield slice(start, start + len(people)), inputs
+
+
+class _LevelShares(nn.Module):
+    """An embedding that reads shares of levels, so that there is something between two levels."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, shares: torch.Tensor) -> torch.Tensor:
+        """Shares (people, widest) to (people, width)."""
+        return shares[:, : len(self.weight)] @ self.weight
+
+
+def _on_shares(net: RiskNet) -> RiskNet:
+    """The net in float64, without gradients of its own, on shares of levels."""
+    net = net.double().requires_grad_(False)
+    tables = [_LevelShares(table.get_parameter("weight")) for table in net.covariates.by_level]
+    net.covariates.by_level = nn.ModuleList(tables)
+    return net
+
+
+def _integrated_gradients() -> Callable[..., Any]:
+    """Of captum, an optional package."""
+    try:
+        from captum.attr import IntegratedGradients  # noqa: PLC0415  (optional, and slow to load)
+    except ImportError:
+        raise ValueError(MISSING_CAPTUM) from None
+    return cast("Callable[..., Any]", IntegratedGradients)

@@ -1,0 +1,136 @@
+"""Contributions add up to the predictor, and nobody gets what is not theirs."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from packed_cohorts import packed, variant_frame
+from trained_bundles import PARTS, covariate_table, design_of, risk_model
+
+from genomed.features.design import Design
+from genomed.models.attribution import Contributions, contributions, terms_of, variant_names
+from genomed.models.risk_model import RiskModel
+
+N, M = 150, 24
+
+
+def cohort(parts: tuple[str, ...], seed: int = 3, missing: float = 0.05) -> tuple[
+    RiskModel, np.ndarray, np.ndarray, Design
+]:  # fmt: skip
+    """A model of these parts, its calls packed and as counts, and the covariates."""
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(0.2, 0.5, M)
+    alt_count = rng.binomial(2, p[:, None], (M, N)).astype(np.int8)
+    alt_count[rng.random((M, N)) < missing] = -9
+    variants = variant_frame(["1"] * M).drop("row").with_columns(
+        alt_allele_frequency=pl.Series(p)
+    )  # fmt: skip
+    design = design_of(covariate_table([f"s{i}" for i in range(N)], rng))
+    model = risk_model(packed(alt_count), N, variants, design, parts)
+    rows = [int(name[1:]) for name in model.variants["id"]]
+    return model, packed(alt_count[rows]), alt_count[rows], design
+
+
+def explained(
+    model: RiskModel, words: np.ndarray, n: int, design: Design, **options: int
+) -> Contributions:
+    return contributions(
+        model, words, n, design.matrix.astype(np.float64), categories=design.categories,
+        levels=tuple(design.category_sizes), **options,
+    )  # fmt: skip
+
+
+def predicted(model: RiskModel, words: np.ndarray, design: Design) -> np.ndarray:
+    return model.predict(
+        words, N, design.matrix.astype(np.float64), categories=design.categories,
+        levels=tuple(design.category_sizes),
+    ).full  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", [PARTS[:1], PARTS[:2], PARTS[:3], PARTS[:4]], ids=len)
+def test_exact_contributions_and_the_base_add_up_to_the_predictor(parts: tuple[str, ...]) -> None:
+    model, words, _, design = cohort(parts)
+    found = explained(model, words, N, design)
+    assert found.base == model.intercept
+    np.testing.assert_allclose(found.predictor, predicted(model, words, design), atol=1e-9)
+
+
+def test_integrated_gradients_add_up_to_what_the_net_says() -> None:
+    pytest.importorskip("captum")
+    model, words, _, design = cohort(PARTS)
+    found = explained(model, words, N, design)
+    assert model.net is not None
+    assert found.members.shape == (2, len(words), N)
+    np.testing.assert_allclose(found.predictor, predicted(model, words, design), atol=2e-5)
+    more = explained(model, words, N, design, n_steps=128)
+    np.testing.assert_allclose(more.predictor, predicted(model, words, design), atol=2e-6)
+
+
+def test_integrated_gradients_do_not_depend_on_threads_or_company() -> None:
+    pytest.importorskip("captum")
+    model, words, alt_count, design = cohort(PARTS)
+    whole = explained(model, words, N, design)
+    again = explained(model, words, N, design, threads=2)
+    np.testing.assert_array_equal(whole.of_variants, again.of_variants)
+    few = replace(design, matrix=design.matrix[:32], categories=design.categories[:32])
+    part = explained(model, packed(alt_count[:, :32]), 32, few)
+    np.testing.assert_allclose(part.of_variants, whole.of_variants[:, :32], atol=1e-12)
+
+
+def test_a_missing_call_adds_nothing_but_to_the_net() -> None:
+    model, words, alt_count, design = cohort(PARTS[:4], missing=0.2)
+    found = explained(model, words, N, design)
+    for part in ("linear", "pairs", "covariates"):
+        if part in found.variants:
+            assert (found.variants[part][alt_count < 0] == 0).all(), part
+
+
+def test_a_pair_belongs_half_to_each_of_its_variants() -> None:
+    model, words, _, design = cohort(("pairs",))
+    found = explained(model, words, N, design)
+    pairs = [term for term in terms_of(model, design.names) if term.kind == "pair"]
+    expected = np.zeros((len(words), N))
+    for term, value in zip(pairs, found.terms, strict=True):
+        for row in term.variants:
+            expected[row] += value / 2
+    np.testing.assert_allclose(found.variants["pairs"], expected, atol=1e-12)
+    assert found.terms.any(axis=1).all()
+
+
+def test_products_with_covariates_are_halved_and_listed_whole() -> None:
+    model, words, _, design = cohort(("linear", "covariates"))
+    found = explained(model, words, N, design)
+    matrix = design.matrix.astype(np.float64)
+    assert model.covariates is not None
+    calls = np.where(found.codes > 2, 3, found.codes)[model.covariates.row].astype(np.int64)
+    linear = predicted(replace(model, covariates=None), words, design)
+    whole = model.covariates.predictor(calls, linear, matrix)
+    np.testing.assert_allclose(found.terms.sum(axis=0), whole, atol=1e-9)
+    assert [term.kind for term in terms_of(model, design.names)] == [
+        "variant x covariate", "variant x covariate", "score x covariate",
+    ]  # fmt: skip
+
+
+def test_coding_the_other_allele_changes_no_contribution() -> None:
+    model, words, alt_count, design = cohort(PARTS[:2])
+    turned = replace(model, genotype_weights=model.genotype_weights[:, [2, 1, 0, 3]])
+    swapped = np.where(alt_count < 0, -9, 2 - alt_count)
+    first = explained(model, words, N, design)
+    second = explained(turned, packed(swapped), N, design)
+    np.testing.assert_array_equal(first.of_variants, second.of_variants)
+
+
+def test_variants_are_named_by_id_or_by_place() -> None:
+    model, _, _, _ = cohort(PARTS[:1])
+    some = replace(model, variants=model.variants.with_columns(id=pl.lit(None, pl.Utf8)))
+    assert variant_names(model)[0] == "v0"
+    assert variant_names(some)[0] == "1:1:A:C"
+
+
+def test_nobody_has_no_contributions() -> None:
+    model, _, _, design = cohort(PARTS[:4])
+    empty = replace(design, matrix=design.matrix[:0], categories=design.categories[:0])
+    found = explained(model, np.zeros((len(model.variants), 0), np.uint64), 0, empty)
+    assert isinstance(found, Contributions)
+    assert found.predictor.shape == (0,)
