@@ -47,7 +47,9 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["risk", "--help"], ["models", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], ["risk", "--help"], ["evaluate", "--help"], ["models", "--help"]],
+    ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by("from genomed.cli import main; main()", *arguments) == []

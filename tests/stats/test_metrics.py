@@ -120,7 +120,21 @@ def test_a_refit_is_the_fit_of_the_draw(seed, slope):
     eta = logit(p)
     count = np.random.default_rng(seed).multinomial(200, np.full(200, 1 / 200)).astype(np.int32)
     refit = Refit(eta, case > 0, slope=slope).fit(count)
-    np.testing.assert_allclose(refit, fit_logistic(eta, case > 0, count, slope=slope), atol=1e-5)
+    expected = fit_logistic(eta, case > 0, count, slope=slope)
+    np.testing.assert_allclose(refit, expected, atol=1e-5)
+
+
+def test_a_refit_of_a_large_draw_is_off_by_less_than_a_thirtieth_of_its_standard_error():
+    case, p = people(3, 40_000)
+    refit = Refit(logit(p), case > 0)
+    rng = np.random.default_rng(1)
+    made, exact = [], []
+    for _ in range(20):
+        count = rng.multinomial(40_000, np.full(40_000, 1 / 40_000)).astype(np.int32)
+        made.append(refit.fit(count))
+        exact.append(fit_logistic(logit(p), case > 0, count))
+    off = np.abs(np.subtract(made, exact)).max(axis=0)
+    assert (off < np.std(exact, axis=0) / 30).all()
 
 
 def test_liability_r2_is_that_of_the_liability_however_cases_were_sampled():
