@@ -1,4 +1,4 @@
-"""Predictions of people: a table with a row per person, or the risk.tsv of `genomed risk`, which has
+"""Predictions of people: a table with one row per person, or the risk.tsv of `genomed risk`, with
 a row per person and model."""
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from genomed.io.text_table import MISSING_TEXT, read_text_table
 __all__ = ["Predictions", "read_predictions"]
 
 # The first of these that a table has is what is meant, unless the user says so.
-_USUAL = ("probability", "full", "prediction", "predicted", "risk", "score", "linear")
+_USUAL = (
+    "probability", "prediction", "full", "full_predictor", "predicted", "risk", "score", "linear",
+)  # fmt: skip
+_ENDS = (("low", "high"), ("prediction_low", "prediction_high"))
 _NO_PREDICTION = ID_COLUMNS | {"sex", "fold", "age", "low", "high", "model", "trait", "set"}
 _SETS = ("test", "testing", "holdout")
 _BY = re.compile(r"risk_by_(\d+(?:\.\d+)?)")
@@ -80,7 +83,7 @@ def read_predictions(path: Path, names: Sequence[str] = (), only: str | None = N
     _check_once(rows, [sample])
     wanted = list(dict.fromkeys(names)) or _usual(rows)
     values = {name: _numbers(rows, name) for name in wanted}
-    ends = [_numbers(rows, spelt[x]) if x in spelt else None for x in ("low", "high")]
+    low, high = _ends(rows)
     risk_by = {
         float(found[1]): _numbers(rows, name)
         for name in rows.frame.columns
@@ -88,9 +91,7 @@ def read_predictions(path: Path, names: Sequence[str] = (), only: str | None = N
     }
     samples = rows.frame[sample].to_list()
     columns = {name: name for name in wanted}
-    return Predictions(
-        path, samples, values, columns, ends[0], ends[1], risk_by, rows.frame, warnings
-    )
+    return Predictions(path, samples, values, columns, low, high, risk_by, rows.frame, warnings)
 
 
 def _read(path: Path) -> _Rows:
@@ -187,6 +188,22 @@ def _usual(rows: _Rows) -> list[str]:
     )
 
 
+def _usual_of(rows: _Rows, there: np.ndarray) -> str:
+    """The usual column of one model: bundles and scoring files fill different ones."""
+    own = rows.keep(there)
+    filled = [name for name in rows.frame.columns if own.frame[name].is_not_null().any()]
+    return _usual(_Rows(own.path, own.frame.select(filled), own.line))[0] if filled else "score"
+
+
+def _ends(rows: _Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Both ends of the intervals, where the table has columns of them."""
+    spelt = {name.lower(): name for name in reversed(rows.frame.columns)}
+    for low, high in _ENDS:
+        if low in spelt and high in spelt:
+            return _numbers(rows, spelt[low]), _numbers(rows, spelt[high])
+    return None, None
+
+
 def _is_numeric(column: pl.Series) -> bool:
     known = column.drop_nulls()
     return bool(len(known)) and known.cast(pl.Float64, strict=False).null_count() == 0
@@ -219,12 +236,13 @@ def _by_model(
     """One prediction per model; names are models, columns, or MODEL:COLUMN."""
     _check_once(rows, [sample, model])
     present = rows.frame[model].drop_nulls().unique(maintain_order=True).to_list()
-    usual = _usual(rows)[0]
+    of = rows.frame[model].to_numpy()
+    usual = {one: _usual_of(rows, of == one) for one in present}
     wanted: dict[str, tuple[str, str]] = {}
     for name in names or present:
         one, _, column = name.rpartition(":")
         if name in present:
-            wanted[name] = (name, usual)
+            wanted[name] = (name, usual[name])
         elif one in present and column in rows.frame.columns:
             wanted[name] = (one, column)
         elif name in rows.frame.columns:
@@ -236,14 +254,20 @@ def _by_model(
     people = rows.frame[sample].unique(maintain_order=True)
     place = {name: at for at, name in enumerate(people.to_list())}
     at = np.array([place[name] for name in rows.frame[sample].to_list()], np.int64)
-    of = rows.frame[model].to_numpy()
     values = {}
     for name, (one, column) in wanted.items():
         there = of == one
         values[name] = np.full(len(people), np.nan)
         values[name][at[there]] = _numbers(rows, column)[there]
+    low, high = _ends(rows)
+    main, column = next(iter(wanted.values()))
+    if low is not None and high is not None and column.lower() in _USUAL[:2]:
+        there = of == main
+        ends = np.full((2, len(people)), np.nan)
+        ends[:, at[there]] = low[there], high[there]
+        low, high = ends
+    else:
+        low = high = None
     first = rows.frame.unique(subset=sample, keep="first", maintain_order=True)
     columns = {name: column for name, (_, column) in wanted.items()}
-    return Predictions(
-        rows.path, people.to_list(), values, columns, None, None, {}, first, warnings
-    )
+    return Predictions(rows.path, people.to_list(), values, columns, low, high, {}, first, warnings)

@@ -27,7 +27,7 @@ from genomed.steps.evaluate_groups import (
 __all__ = ["EvaluateInputs", "Evaluated", "read_evaluated"]
 
 MIN_KINSHIP = 0.0442  # the border of the third degree
-_LOGITS = ("linear", "full", "logit", "eta", "log_odds", "linear_predictor")
+_LOGITS = ("linear", "full", "logit", "eta", "log_odds", "linear_predictor", "full_predictor")
 
 
 @dataclass(frozen=True)
@@ -243,6 +243,8 @@ def _scale(
     if column in _LOGITS:
         return "logit"
     told = "probability" if inside and column != "score" else "score"
+    if told == "probability" and column in ("prediction", "predicted", "risk"):
+        return told
     warnings.append(
         f"{found.path}: {name} is taken for a {told}"
         + (", as all its values lie between 0 and 1" if told == "probability" else " of no scale")

@@ -34,6 +34,20 @@ def test_a_risk_table_has_one_prediction_per_model(tmp_path):
     assert list(read_predictions(path, ["average"]).values) == ["M1:average", "M2:average"]
 
 
+def test_a_bundle_is_taken_by_its_prediction_and_a_scoring_file_by_its_score(tmp_path):
+    text = (
+        "sample\tmodel\tscore\tfull_predictor\tprediction\tprediction_low\tprediction_high\n"
+        "A\tbundle\t\t-1.5\t0.2\t0.1\t0.3\nB\tbundle\t\t0.5\t0.6\t0.5\t0.7\n"
+        "A\tpgs\t3\t\t\t\t\nB\tpgs\t4\t\t\t\t\n"
+    )
+    found = read_predictions(written(tmp_path, text))
+    assert found.columns == {"bundle": "prediction", "pgs": "score"}
+    np.testing.assert_array_equal(found.low, [0.1, 0.5])
+    np.testing.assert_array_equal(found.high, [0.3, 0.7])
+    np.testing.assert_array_equal(found.values["pgs"], [3, 4])
+    assert read_predictions(tmp_path / "p.tsv", ["pgs", "bundle"]).low is None
+
+
 def test_people_of_the_test_are_taken_where_a_set_is_named(tmp_path):
     text = "sample,set,full\nA,develop,1\nB,test,2\nC,test,3\n"
     path = written(tmp_path, text, "p.csv")
