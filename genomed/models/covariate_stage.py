@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
 
 from genomed.models.columns import additive_columns
 from genomed.models.families import Family
@@ -144,6 +143,8 @@ def _screen(
     data: TrainingSet, residual: np.ndarray, weight: np.ndarray, threads: int
 ) -> pl.DataFrame:
     """row · covariate · z · expected, the surest first."""
+    from scipy.special import ndtr  # noqa: PLC0415 - prediction does without
+
     hits = covariate_pairs(
         data.words, data.n_samples, residual, weight, data.covariates, threshold_z=SCREEN_Z,
         threads=threads,

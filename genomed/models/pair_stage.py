@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
 
 from genomed.models.families import Family
 from genomed.models.few_terms import ridge_fits
@@ -103,6 +102,8 @@ def screen_pairs(
 
 def _ranked(screens: list[PairHits]) -> pl.DataFrame:
     """Pairs of several screens with the false ones to expect above each, the surest first."""
+    from scipy.special import ndtr  # noqa: PLC0415 - prediction does without
+
     parts = [
         hits.pairs.select(
             "row1",

@@ -17,13 +17,13 @@ import polars as pl
 
 from genomed.features.design import Design
 from genomed.io.model_bundle import ModelBundle
-from genomed.kernels.call_effects import add_effects
+from genomed.kernels.call_effects import add_call_effects, add_effects
 from genomed.kernels.packed import pack_rows
-from genomed.kernels.scoring import fill_features
+from genomed.kernels.scoring import COUNT_REF, fill_features
 from genomed.models.risk_model import Predicted, RiskModel
 from genomed.schema import ScoreModel
 from genomed.scores.deep_accuracy import linear_variances
-from genomed.scores.features import BLOCK, Calls, Features
+from genomed.scores.features import BLOCK, Calls, Features, plain_calls
 
 __all__ = ["N_TOP", "BundleScore", "DeepSums", "bundle_score"]
 
@@ -117,9 +117,15 @@ class DeepSums:
 
         f       : what of the calls is the ALT of each; variant : int64, rows of the model's
         """
+        plain = plain_calls(calls, f)
+        f = replace(f, scale=np.full(len(variant), 2.0))  # a haploid call counts as two copies
+        turned = f.count == COUNT_REF
 
         def work(first: int) -> None:
             stop = min(first + STRIPE, self.n_samples)
+            if plain:
+                self._take_calls(calls.alt_count, f.row, turned, variant, first, stop)
+                return
             scratch = np.empty(stop - first)
             for at in range(0, len(variant), BLOCK):
                 cut = slice(at, at + BLOCK)
@@ -151,15 +157,32 @@ class DeepSums:
             dosage, self._effect[variant], self._variance[variant], variant, first, self.linear,
             self.called, self.top, self.top_variant, self.top_dosage,
         )  # fmt: skip
-        place = self._place[variant]
-        some = place >= 0
+        some = self._place[variant] >= 0
         if some.any():
-            chosen = dosage[some]
-            nearest = np.rint(chosen)
-            counts = np.where(np.abs(chosen - nearest) <= CERTAIN, nearest, -9.0).astype(np.int8)
-            packed = np.empty((len(counts), -(-counts.shape[1] // 32)), np.uint64)
-            pack_rows(counts, packed)
-            self.words[place[some], first // 32 : first // 32 + packed.shape[1]] = packed
+            nearest = np.rint(dosage[some])
+            certain = np.abs(dosage[some] - nearest) <= CERTAIN
+            self._pack(np.where(certain, nearest, -9.0).astype(np.int8), variant[some], first)
+
+    def _take_calls(
+        self, alt_count: np.ndarray, row: np.ndarray, turned: np.ndarray, variant: np.ndarray,
+        first: int, stop: int,
+    ) -> None:  # fmt: skip
+        """The same for plain calls, samples `first` to `stop` of alt_count."""
+        add_call_effects(
+            alt_count, row, turned, self._effect[variant], self._variance[variant], variant, first,
+            stop, self.linear, self.called, self.top, self.top_variant, self.top_dosage,
+        )  # fmt: skip
+        some = self._place[variant] >= 0
+        if some.any():
+            counts = alt_count[row[some], first:stop]
+            other = np.where(counts < 0, counts, 2 - counts)
+            self._pack(np.where(turned[some, None], other, counts), variant[some], first)
+
+    def _pack(self, counts: np.ndarray, variant: np.ndarray, first: int) -> None:
+        """Keep calls, int8 (variants, samples from `first` on), of variants read one by one."""
+        packed = np.empty((len(counts), -(-counts.shape[1] // 32)), np.uint64)
+        pack_rows(np.ascontiguousarray(counts, np.int8), packed)
+        self.words[self._place[variant], first // 32 : first // 32 + packed.shape[1]] = packed
 
     def predict(self, design: Design) -> Predicted:
         """Linear predictors of everybody, people in pieces of a fixed size.

@@ -251,11 +251,11 @@ def reason_counts(
     for family, share in zip(entries.families, shares.share, strict=True):
         reasons, number = np.unique(entries.reason[family.rows].astype(str), return_inverse=True)
         counts = np.bincount(number, minlength=len(reasons))
-        of_reason = np.stack([share[number == r].sum(axis=0) for r in range(len(reasons))])
+        of_reason = [share[number == r].sum(axis=0) for r in range(len(reasons))]
         for i, m in enumerate(family.members.tolist()):
             if m in kept:
                 rows += [
-                    (models[m].name, str(reason), int(counts[r]), float(of_reason[r, i]))
+                    (models[m].name, str(reason), int(counts[r]), float(of_reason[r][i]))
                     for r, reason in enumerate(reasons)
                 ]
     schema = {"model": pl.Utf8, "reason": pl.Utf8, "n": pl.Int64, "share": pl.Float64}

@@ -8,11 +8,17 @@ for genetic association, Dey et al. 2017, doi:10.1016/j.ajhg.2017.05.014). They 
 a normal variable with the same tail (Barndorff-Nielsen 1986: r*).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 
 from genomed.stats.pair_terms import fit_products, weights_by_calls
 from genomed.stats.score_test import Target
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicHermiteSpline
 
 __all__ = ["is_normal", "saddlepoint_z", "tail_z"]
 
@@ -102,6 +108,8 @@ def saddlepoint_z(
 
 def _generating_function(residual: np.ndarray) -> CubicHermiteSpline:
     """Logarithm of the mean of exp(u r), r scaled to variance 1, by u."""
+    from scipy.interpolate import CubicHermiteSpline  # noqa: PLC0415 - prediction does without
+
     scaled = residual - residual.mean()
     scaled = scaled / np.sqrt(np.maximum((scaled**2).mean(), 1e-300))
     edges = np.linspace(scaled.min(), scaled.max(), N_BINS + 1)

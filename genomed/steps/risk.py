@@ -134,10 +134,19 @@ def run_risk(
             read[str(bundle.path)] = {"sha256_of_its_digests": bundle_digest(bundle)}
         write_results(directory, page, tables, explained, settings, read)
         clock.lap("write")
-    nobody = pl.col("n_null") == page.n_samples
-    unusable = page.models.filter(nobody)["model"].to_list() if page.n_samples else []
     page = replace(page, seconds=sum(clock.phases.values()))
-    return RiskSummary(page, directory.files(), unusable, explained, clock.phases)
+    return RiskSummary(page, directory.files(), _unusable(page), explained, clock.phases)
+
+
+def _unusable(page: RiskPage) -> list[str]:
+    """Models that say nothing of anybody: no score, or of a bundle no prediction."""
+    if not page.n_samples:
+        return []
+    nobody = page.models["n_null"] == page.n_samples
+    silent = dict(zip(page.models["model"], nobody, strict=True))
+    if page.bundles is not None:
+        silent |= {bundle.name: not len(bundle.prediction) for bundle in page.bundles.bundles}
+    return [name for name, is_silent in silent.items() if is_silent]
 
 
 def _check_options(

@@ -307,7 +307,7 @@ class RiskBundles:
             verdict=str(facts["verdict"]),
             parts=["linear", *(name for name, part in present.items() if part is not None)],
             n_variants=len(used),
-            n_found=int(used.sum()),
+            n_found=int((used & (self._entries.reason[bundle.rows] != "imputed_reference")).sum()),
             prediction=found.value[np.isfinite(found.value)],
             n_people=len(found.value),
             n_covariates_missing=int(found.people.missing.sum()),

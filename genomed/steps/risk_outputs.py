@@ -77,7 +77,7 @@ def risk_warnings(
     n = len(reader.samples)
     if not n:
         yield "The cohort has no samples: there is nobody to score."
-    for row in models.iter_rows(named=True):
+    for row in models.filter(pl.col("n_variants") > 0).iter_rows(named=True):
         if n and row["n_null"] == n:
             yield (
                 f"{row['model']}: no score, because {row['weighted_coverage']:.1%} of its variance "

@@ -25,6 +25,8 @@ from genomed.errors import BuildError, InputError, UsageError
 from genomed.features.design import Design
 from genomed.kernels.packed import take_samples
 from genomed.models.risk_model import RiskModel
+from genomed.scores.deep import DeepSums
+from genomed.scores.deep_accuracy import Variances
 from genomed.stats.calibration import fit_calibration
 from genomed.steps import risk as step
 from genomed.steps.risk_bundles import read_bundle
@@ -393,9 +395,6 @@ def test_what_only_the_net_reads_counts_for_accuracy(setting, tmp_path):
 
 
 def test_the_net_s_variance_is_that_of_its_correction(setting):
-    from genomed.scores.deep import DeepSums
-    from genomed.scores.deep_accuracy import Variances
-
     sums = DeepSums(replace(setting.model, pairs=None, covariates=None), N)
     terms = Variances.of(sums.total_variance, sums.reader)
     many = np.random.default_rng(9).binomial(2, setting.variants["alt_allele_frequency"],
@@ -407,6 +406,29 @@ def test_the_net_s_variance_is_that_of_its_correction(setting):
     )  # fmt: skip
     assert terms.net.sum() == pytest.approx(found.parts["net"].var(), rel=0.2)
     assert (terms.net > 0).sum() == 3  # its hubs
+
+
+def test_a_bundle_without_variants_predicts_from_covariates(setting, tmp_path):
+    model = risk_model(
+        packed(setting.counts), N, setting.variants, setting.design, ("covariates",)
+    )  # fmt: skip
+    model = replace(model, covariates=None).narrowed()
+    assert not len(model.variants)
+    bundle = write_trained_bundle(tmp_path / "b", model, setting.design)
+    run = setting.run(
+        tmp_path / "out", setting.vcf(tmp_path / "c.vcf"), models=[bundle],
+        min_weighted_coverage=0.75,
+    )  # fmt: skip
+    expected = 0.5 + setting.design.matrix @ model.coefficients
+    np.testing.assert_allclose(run.scores(column="prediction"), expected, atol=1e-6)
+    assert run.summary.unusable == []
+    assert run.summary.page.warnings == []
+
+
+def test_a_bundle_that_predicts_for_nobody_is_of_no_use(setting, tmp_path):
+    cohort = setting.vcf(tmp_path / "c.vcf", leave=tuple(range(1, N_VARIANTS)))
+    run = setting.run(tmp_path / "out", cohort, min_weighted_coverage=0.75)
+    assert run.summary.unusable == ["trait"]
 
 
 def test_what_moved_a_person_most_are_the_largest_terms(linear, tmp_path):
@@ -593,18 +615,41 @@ def test_variants_without_a_place_alleles_or_frequency_are_refused(
 # ---------------------------------------------------------------- surface
 
 
-def test_torch_is_loaded_for_a_net_only(linear, tmp_path):
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_run_without_a_net_loads_no_torch_and_one_without_a_bundle_nothing_for_it(
+    linear, tmp_path, trained
+):
     cohort = linear.vcf(tmp_path / "c.vcf")
+    model = linear.bundle if trained else linear.bundle / "linear.txt"
     program = (
         "import sys; from genomed.cli import main\n"
-        "try: main()\nfinally: print('torch' in sys.modules, file=sys.stderr)"
+        "try: main()\nfinally: print(*('torch' in sys.modules, 'scipy' in sys.modules, "
+        "'genomed.steps.risk_bundles' in sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, "risk", cohort, "--model", linear.bundle, "--quiet",
-         "--out", tmp_path / "out"],
+        [sys.executable, "-c", program, "risk", cohort, "--model", model, "--quiet",
+         "--ambiguous", "keep", "--out", tmp_path / "out"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.stderr.splitlines()[-1] == "False"
+    assert done.stderr.splitlines()[-1] == f"False False {trained}"
+
+
+def test_shares_of_products_fall_when_either_call_is_missing(setting):
+    model = replace(
+        setting.model, genotype_weights=np.zeros_like(setting.model.genotype_weights), net=None,
+        covariates=None,
+    ).narrowed()  # fmt: skip
+    terms = Variances.of(0.0, model)
+    np.testing.assert_allclose(terms.pairs, [0.16, 0.09, 0.04])
+    rows = model.pairs.terms
+    calls = np.ones((len(model.variants), 4), np.int8)
+    calls[rows.row1[0], 1] = -9
+    calls[rows.row2[1], 2] = -9
+    calls[:, 3] = -9
+    share = terms.shares(np.zeros(4), packed(calls))
+    gone = np.array([0, *(terms.pairs[(rows.row1 == at) | (rows.row2 == at)].sum()
+                          for at in (rows.row1[0], rows.row2[1])), 0.29])  # fmt: skip
+    np.testing.assert_allclose(share, 1 - gone / 0.29, atol=1e-12)
 
 
 def test_the_page_shows_the_bundle_and_escapes_its_words(linear, tmp_path):
