@@ -55,7 +55,9 @@ class Contributions:
     covariates : part -> float64 (columns and categories of the design, n)
     terms      : float64 (terms, n), whole terms as `terms_of` lists them; these are among the
                  contributions of their members already
-    members    : float64 (members of the net, variants, n), the net's part, member by member
+    net_rows   : int64 (r,), variants that the net reads
+    members    : float64 (members of the net, r, n), what these add to its answer
+    net_covariates : float64 (members, covariates, n), the same of covariates
     """
 
     base: float
@@ -63,7 +65,9 @@ class Contributions:
     variants: dict[str, np.ndarray]
     covariates: dict[str, np.ndarray]
     terms: np.ndarray
+    net_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     members: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    net_covariates: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @property
     def of_variants(self) -> np.ndarray:
@@ -136,7 +140,7 @@ def contributions(
     others = {"linear": np.zeros((n_covariates, n_samples))}
     others["linear"][:k] = model.coefficients[:, None] * matrix.T
     base, terms = model.intercept, [np.zeros((0, n_samples))]
-    members = np.zeros((0, len(codes), n_samples))
+    of_net: tuple[np.ndarray, ...] = ()
     if model.pairs is not None:
         values = pair_columns(words, n_samples, model.pairs.terms).astype(np.float64)
         values *= model.pairs.coefficients[:, None]
@@ -157,11 +161,12 @@ def contributions(
             levels=levels, n_steps=n_steps, threads=threads,
         )  # fmt: skip
         base += float(net.base.mean())
-        members = net.variants
-        variants["net"] = net.variants.mean(axis=0)
+        of_net = net.rows, net.variants, net.covariates
+        variants["net"] = np.zeros_like(linear)
+        variants["net"][net.rows] = net.variants.mean(axis=0)
         others["net"] = net.covariates.mean(axis=0)
     return Contributions(
-        base, codes.astype(np.uint8), variants, others, np.concatenate(terms), members
+        base, codes.astype(np.uint8), variants, others, np.concatenate(terms), *of_net
     )
 
 

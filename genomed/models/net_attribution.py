@@ -39,11 +39,13 @@ class NetAttributions(NamedTuple):
     """What a net's inputs add, member by member.
 
     base       : float64 (members,), correction at the mean
-    variants   : float64 (members, variants of the model, n)
+    rows       : int64 (r,), variants of the model that the net reads, ascending
+    variants   : float64 (members, r, n)
     covariates : float64 (members, columns and categories of the design, n)
     """
 
     base: np.ndarray
+    rows: np.ndarray
     variants: np.ndarray
     covariates: np.ndarray
 
@@ -80,7 +82,7 @@ def net_attributions(
     inputs = net_inputs(words, n_samples, part.hubs, covariates, categories, levels, part.windows)
     cpu = torch.device("cpu")
     held = DeviceInputs(inputs, cpu, genome=bool(part.head.config.net.genome))
-    read = _Read(part, held, frequency, len(words))
+    read = _Read(part, held, frequency)
     before = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order, whatever the number of threads
     try:
@@ -89,7 +91,7 @@ def net_attributions(
     finally:
         torch.set_num_threads(before)
     base, of_variants, others = zip(*found, strict=True)
-    return NetAttributions(np.array(base), np.stack(of_variants), np.stack(others))
+    return NetAttributions(np.array(base), read.rows, np.stack(of_variants), np.stack(others))
 
 
 def permuted(part: NetPart, rng: np.random.Generator) -> NetPart:
@@ -110,17 +112,19 @@ def permuted(part: NetPart, rng: np.random.Generator) -> NetPart:
 class _Read:
     """Inputs of people as numbers that a gradient can be taken of, and their means."""
 
-    def __init__(
-        self, part: NetPart, held: DeviceInputs, frequency: np.ndarray, n_variants: int
-    ) -> None:
-        self.part, self.held, self.n_variants = part, held, n_variants
+    def __init__(self, part: NetPart, held: DeviceInputs, frequency: np.ndarray) -> None:
+        self.part, self.held = part, held
+        inside = part.windows >= 0 if held.windows[0] else np.zeros(part.windows.shape, bool)
+        both = np.concatenate([part.hubs, part.windows[inside]])
+        self.inside = inside
+        self.rows, place = np.unique(both, return_inverse=True)
+        self.hub_place, self.window_place = np.split(place, [len(part.hubs)])
         self.levels = part.head.sizes.levels
         shares = np.stack([(1 - frequency) ** 2, 2 * frequency * (1 - frequency), frequency**2], 1)
         hubs = np.zeros((len(part.hubs), CALLS))
         hubs[:, :3] = shares[part.hubs]
         windows = np.zeros((*held.windows, PLANES))
         if held.windows[0]:
-            inside = part.windows >= 0
             windows[inside, :2] = shares[part.windows[inside], 1:]
         widest = max(self.levels, default=0)
         levels = np.zeros((len(self.levels), widest))
@@ -134,14 +138,14 @@ class _Read:
     def explain(
         self, net: RiskNet, method: Callable[..., Any], n_steps: int
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        """Correction at the mean, and what variants and covariates add: (variants or k, n)."""
+        """Correction at the mean, and what variants and covariates add: (rows or k, n)."""
         n = len(self.held.numbers)
         forward = self._forward(_on_shares(net))
         mean = tuple(self.mean[i] for i in self.used)
         with torch.no_grad():
             base = float(forward(*mean))
         k, c = self.held.numbers.shape[1], len(self.levels)
-        variants, covariates = np.zeros((self.n_variants, n)), np.zeros((k + c, n))
+        variants, covariates = np.zeros((len(self.rows), n)), np.zeros((k + c, n))
         for some, inputs in self._batches(n_steps):
             given = tuple(inputs[i] for i in self.used)
             each = method(forward).attribute(
@@ -149,15 +153,14 @@ class _Read:
             )
             found = dict(zip(self.used, (one.detach().numpy() for one in each), strict=True))
             if 0 in found:
-                np.add.at(variants[:, some], self.part.hubs, found[0].sum(axis=2).T)
+                np.add.at(variants[:, some], self.hub_place, found[0].sum(axis=2).T)
             if 1 in found:
                 covariates[:k, some] = found[1].T
             if 2 in found:
                 covariates[k:, some] = found[2].sum(axis=2).T
             if 3 in found:
-                inside = self.part.windows >= 0
-                by_place = found[3].sum(axis=3)[:, inside].T
-                np.add.at(variants[:, some], self.part.windows[inside], by_place)
+                by_place = found[3].sum(axis=3)[:, self.inside].T
+                np.add.at(variants[:, some], self.window_place, by_place)
         return base, variants, covariates
 
     def _forward(self, net: RiskNet) -> Callable[..., torch.Tensor]:

@@ -61,7 +61,8 @@ def test_integrated_gradients_add_up_to_what_the_net_says() -> None:
     model, words, _, design = cohort(PARTS)
     found = explained(model, words, N, design)
     assert model.net is not None
-    assert found.members.shape == (2, len(words), N)
+    assert found.members.shape == (2, 3, N)
+    assert found.net_rows.tolist() == sorted(model.net.hubs.tolist())
     np.testing.assert_allclose(found.predictor, predicted(model, words, design), atol=2e-5)
     more = explained(model, words, N, design, n_steps=128)
     np.testing.assert_allclose(more.predictor, predicted(model, words, design), atol=2e-6)
