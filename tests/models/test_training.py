@@ -156,7 +156,7 @@ def test_missing_calls_cost_some_accuracy_and_no_more(fitted_threes: FittedHead)
 def test_the_same_seed_gives_the_same_bytes_and_leaves_torch_as_it_was() -> None:
     copies, y, _ = threes(71)
     inputs = HeadInputs.of(N, hubs=copies)
-    config = HeadConfig(NetConfig(mixer="both"), TrainingConfig(epochs=2, batch=512))
+    config = HeadConfig(NetConfig(mixer="both"), TrainingConfig(epochs=1))
     torch.manual_seed(99)
     expected = torch.random.get_rng_state()
     runs = [fit_head(inputs, [Quantitative(y)], np.zeros((N, 1)), folds(), config, seed=7)
@@ -164,6 +164,19 @@ def test_the_same_seed_gives_the_same_bytes_and_leaves_torch_as_it_was() -> None
     for one, other in zip(runs[0].members, runs[1].members, strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(torch.random.get_rng_state(), expected)
+
+
+def test_on_the_cpu_one_thread_trains_so_that_threads_change_no_byte() -> None:
+    rng = np.random.default_rng(14)
+    inputs = HeadInputs.of(600, numbers=rng.normal(size=(600, 4)))
+    family, fold = Quantitative(rng.normal(size=600)), (np.arange(600) % 2).astype(np.int8)
+    before, used = torch.get_num_threads(), []
+    fit_head(
+        inputs, [family], np.zeros((600, 1)), fold, HeadConfig(training=TrainingConfig(epochs=1)),
+        seed=1, threads=2, log=lambda facts: used.append(torch.get_num_threads()),
+    )  # fmt: skip
+    assert set(used) == {1}
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("kind", ["binary", "survival"])
