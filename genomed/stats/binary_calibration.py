@@ -48,6 +48,13 @@ class GroupCurve(NamedTuple):
     n_cases: int
     n_controls: int
 
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """What _asdict has made; KeyError, TypeError or ValueError for anything else."""
+        intercept, slope, v00, v01, v11, share = (number(facts, x) for x in cls._fields[:6])
+        n_cases, n_controls = int(facts["n_cases"]), int(facts["n_controls"])
+        return cls(intercept, slope, v00, v01, v11, share, n_cases, n_controls)
+
 
 @dataclass(frozen=True)
 class BinaryCalibration:
@@ -150,10 +157,7 @@ class BinaryCalibration:
             raise ValueError(f"no method {facts['method']!r}")
         if len(log_odds) != len(knots) or len(variance) != (len(knots) if isotonic else 3):
             raise ValueError("knots, log odds and variance of a calibration differ in length")
-        groups = {
-            str(name): GroupCurve(**{key: number(one, key) for key in GroupCurve._fields})
-            for name, one in facts["groups"].items()
-        }
+        groups = {str(name): GroupCurve.of(one) for name, one in facts["groups"].items()}
         return cls(
             facts["method"], number(facts, "level"), knots, log_odds, variance,
             number(facts, "centre"), number(facts, "share"), int(facts["n_cases"]),

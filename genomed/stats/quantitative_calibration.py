@@ -103,9 +103,10 @@ class QuantitativeCalibration:
         spread = finite_array(facts, "spread")
         if len(spread) != len(places) or (spread < 0).any():
             raise ValueError("the spread of a calibration does not fit its places")
-        plain = [number(facts, key) for key in ("level", "intercept", "slope", "centre")]
         return cls(
-            *plain, places, spread, _residuals(facts["residuals"]), int(facts["n"]),
+            number(facts, "level"), number(facts, "intercept"), number(facts, "slope"),
+            number(facts, "centre"), places, spread, _residuals(facts["residuals"]),
+            int(facts["n"]),
             {
                 str(name): GroupLine(number(x, "intercept"), number(x, "slope"), int(x["n"]))
                 for name, x in facts["lines"].items()
