@@ -32,7 +32,7 @@ from genomed.steps.risk_absolute import AbsoluteRisk, absolute_risk, check_one_e
 from genomed.steps.risk_inputs import RiskInputs
 from genomed.tables import TABLES
 
-__all__ = ["BundleResult", "RiskBundles", "read_bundle"]
+__all__ = ["BundlePeople", "BundleResult", "RiskBundles", "bundle_people", "read_bundle"]
 
 MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
@@ -130,7 +130,7 @@ class _Bundle:
 
 
 @dataclass(frozen=True)
-class _People:
+class BundlePeople:
     """Covariates of everybody: missing, bool (samples,), says who lacks any."""
 
     design: Design
@@ -149,7 +149,7 @@ class _Predictions:
     terms: Variances
     share: np.ndarray
     moved: list[str]
-    people: _People
+    people: BundlePeople
 
 
 class RiskBundles:
@@ -181,7 +181,7 @@ class RiskBundles:
                 self._bundles.append(_Bundle(index, score, family.rows, sums))
                 self.bases[family.rows] = score.variants["other_allele"].str.slice(0, 1).to_numpy()
         self._people = {
-            b.index: _people(b.score.bundle, samples, inputs.covariates) for b in self._bundles
+            b.index: bundle_people(b.score.bundle, samples, inputs.covariates) for b in self._bundles
         }
         if inputs.incidence is not None:
             check_one_event([bundle.score for bundle in self._bundles])
@@ -358,7 +358,7 @@ def _average(bundle: ModelBundle, n: int) -> Design:
     return replace(apply(encoder, nothing, absent="mean"), warnings=[])
 
 
-def _people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> _People:
+def bundle_people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> BundlePeople:
     """Covariates as the bundle was trained with; who is not told of counts as average."""
     n = len(samples)
     average = _average(bundle, n)
@@ -366,14 +366,14 @@ def _people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> _
     wanted = column_kinds(encoder) if encoder else {}
     everybody = np.ones(n, bool)
     if not wanted:
-        return _People(average, ~everybody, [])
+        return BundlePeople(average, ~everybody, [])
     if path is None or not n:
-        return _People(average, everybody, [])
+        return BundlePeople(average, everybody, [])
     present = [name for name in wanted if name in read_store_table(path, samples).frame.columns]
     absent = [name for name in wanted if name not in present]
     warnings = [f"{path} has no column {', '.join(absent)}."] if absent else []
     if not present:
-        return _People(average, everybody, warnings)
+        return BundlePeople(average, everybody, warnings)
     table = read_covariates(path, samples, present, kinds={name: wanted[name] for name in present})
     try:
         design = apply(encoder, table.frame, absent="mean")
@@ -384,4 +384,4 @@ def _people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> _
     unknown = table.frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
     missing = everybody if absent else unknown | ~table.found
     said = [text for text in design.warnings if not text.endswith("average in it.")]
-    return _People(design, missing, [*warnings, *table.warnings, *said])
+    return BundlePeople(design, missing, [*warnings, *table.warnings, *said])
