@@ -160,23 +160,35 @@ class Survival(_Trait):
     event     : bool (n,), whether the last of them brought the event
     edges     : float64 (intervals + 1,), in the unit of the times; the first is 0
     baseline  : float64 (intervals,), logits
+    n_before  : int64 (n,), intervals that were over before observation began; None for nobody's
     """
 
     n_at_risk: np.ndarray
     event: np.ndarray
     edges: np.ndarray
     baseline: np.ndarray
+    n_before: np.ndarray | None = None
     kind: str = field(default="survival", init=False)
 
     @classmethod
-    def from_times(cls, time: np.ndarray, event: np.ndarray, n_intervals: int = 20) -> Self:
+    def from_times(
+        cls,
+        time: np.ndarray,
+        event: np.ndarray,
+        n_intervals: int = 20,
+        *,
+        entry: np.ndarray | None = None,
+    ) -> Self:
         """Cut time at quantiles of the events.
 
         time  : float64 (n,), to the event or to the end of observation; NaN not known
         event : float64 or bool (n,), 1 where it happened, 0 where not; NaN not known
+        entry : float64 (n,), when observation began, below `time`; at 0 by default
         Who left in the second half of an interval is taken to have survived it, who left in the
-        first is not counted there (Gensheimer and Narasimhan 2019). Who was observed beyond the
-        last event is at risk in all intervals. Raises ValueError without any event.
+        first is not counted there (Gensheimer and Narasimhan 2019). Likewise who came in the first
+        half is at risk in it, who came in the second is so from the next on, or from the interval
+        of the event. Who was observed beyond the last event is at risk in all intervals. Raises
+        ValueError without any event.
         """
         known = np.isfinite(time) & np.isfinite(np.asarray(event, np.float64))
         happened = known & (np.where(known, event, 0) > 0)
@@ -192,7 +204,15 @@ class Survival(_Trait):
         last = np.clip(np.searchsorted(edges, time, "left"), 1, n)  # ]edges[i-1], edges[i]]
         middle = (edges[last - 1] + edges[last]) / 2
         at_risk = np.where(happened | (time > middle), last, last - 1)
-        family = cls(np.where(known, at_risk, -1), happened, edges, np.zeros(n))
+        before = None
+        if entry is not None:
+            begun = np.where(known, entry, 0.0)
+            if not (begun[known] < time[known]).all():
+                raise ValueError("observation begins after its end, or at no known time")
+            at = np.minimum(np.searchsorted(edges, begun, "right") - 1, n - 1)  # [edges[i], ...[
+            before = at + (begun >= (edges[at] + edges[at + 1]) / 2)
+            before = np.minimum(before, np.where(happened, last - 1, before))
+        family = cls(np.where(known, at_risk, -1), happened, edges, np.zeros(n), before)
         return family.fitted(np.zeros(len(time)), np.ones(len(time)))
 
     @property
@@ -206,7 +226,9 @@ class Survival(_Trait):
     @property
     def at_risk(self) -> np.ndarray:
         """bool (n, intervals)."""
-        return np.arange(len(self.baseline)) < self.n_at_risk[:, None]
+        interval = np.arange(len(self.baseline))
+        inside = interval < self.n_at_risk[:, None]
+        return inside if self.n_before is None else inside & (interval >= self.n_before[:, None])
 
     def hazard(self, eta: np.ndarray) -> np.ndarray:
         """Probability of the event in each interval, for who is at risk: float64 (n, intervals)."""
@@ -252,7 +274,7 @@ class Survival(_Trait):
             return "no event"
         return (
             "nobody who is at risk in more than one interval and has no event"
-            if (self.event[used].all() and (self.n_at_risk[used] < 2).all())
+            if (self.event[used].all() and (self.at_risk[used].sum(axis=1) < 2).all())
             else None
         )
 

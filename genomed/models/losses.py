@@ -19,7 +19,8 @@ class Labels(NamedTuple):
     kind     : as in Family
     observed : float32 (people,), 1 with a label, 0 without
     y        : float32 (people,), a measured trait less its centre, or 1 and 0; 0 without a label
-    at_risk  : int64 (people,), intervals at risk, for times to an event
+    at_risk  : int64 (people,), intervals until the end of observation, for times to an event
+    before   : int64 (people,), intervals that were over when it began
     baseline : float32 (intervals,), logits of the hazards
     """
 
@@ -27,6 +28,7 @@ class Labels(NamedTuple):
     observed: torch.Tensor
     y: torch.Tensor
     at_risk: torch.Tensor
+    before: torch.Tensor
     baseline: torch.Tensor
 
     def loss(self, eta: torch.Tensor, people: torch.Tensor) -> torch.Tensor:
@@ -40,7 +42,9 @@ class Labels(NamedTuple):
         at_risk = self.at_risk[people]  # (people,)
         logit = self.baseline + eta[:, None]  # (people, intervals)
         interval = torch.arange(len(self.baseline), device=eta.device)  # (intervals,)
-        survived = functional.softplus(logit) * (interval < at_risk[:, None])  # (people, intervals)
+        inside = interval < at_risk[:, None]  # (people, intervals)
+        inside &= interval >= self.before[people][:, None]
+        survived = functional.softplus(logit) * inside  # (people, intervals)
         last = self.baseline[(at_risk - 1).clamp(min=0)] + eta  # (people,)
         return observed * (survived.sum(1) - y * last)  # (people,)
 
@@ -48,16 +52,19 @@ class Labels(NamedTuple):
 def labels_of(family: Family, device: torch.device) -> Labels:
     """The labels of a family on a device. Raises ValueError for a family of another kind."""
     observed = np.asarray(family.observed)
-    at_risk, baseline = np.zeros(len(observed), np.int64), np.zeros(0)
+    at_risk = before = np.zeros(len(observed), np.int64)
+    baseline = np.zeros(0)
     if isinstance(family, Quantitative | Binary):
         y = np.where(observed, family.y, 0.0)
     elif isinstance(family, Survival):
         y = np.where(observed, family.event, 0.0)
         at_risk, baseline = np.maximum(family.n_at_risk, 0), family.baseline
+        before = before if family.n_before is None else family.n_before
     else:
         raise ValueError(f"no loss is known for a family of kind {family.kind!r}")
 
     def sent(array: np.ndarray, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
 
-    return Labels(family.kind, sent(observed), sent(y), sent(at_risk, torch.int64), sent(baseline))
+    numbers = (sent(counts, torch.int64) for counts in (at_risk, before))
+    return Labels(family.kind, sent(observed), sent(y), *numbers, sent(baseline))

@@ -242,7 +242,7 @@ def family_of(trait: Trait) -> Family:
     if trait.kind == "binary":
         return Binary(trait.value)
     assert trait.time is not None  # read_traits has seen to it
-    return Survival.from_times(trait.time, trait.value)
+    return Survival.from_times(trait.time, trait.value, entry=trait.entry)
 
 
 def alt_frequency(data: TrainData) -> np.ndarray:

@@ -21,10 +21,15 @@ VALUE = RNG.normal(size=N)
 for labels in (TIME, CASE, VALUE):
     labels[::7] = np.nan
 
-FAMILIES = [Quantitative(VALUE), Binary(CASE), Survival.from_times(TIME, EVENT, 5)]
+LATE = TIME * np.where(RNG.random(N) < 0.5, RNG.random(N), 0.0)
+
+FAMILIES = [
+    Quantitative(VALUE), Binary(CASE), Survival.from_times(TIME, EVENT, 5),
+    Survival.from_times(TIME, EVENT, 5, entry=LATE),
+]  # fmt: skip
 
 
-@pytest.fixture(params=FAMILIES, ids=lambda family: family.kind)
+@pytest.fixture(params=FAMILIES, ids=["quantitative", "binary", "survival", "late entry"])
 def family(request: pytest.FixtureRequest) -> Family:
     return request.param
 
@@ -95,6 +100,50 @@ def test_the_deviance_of_survival_is_the_product_of_its_hazards() -> None:
             last = t == family.n_at_risk[s] - 1 and family.event[s]
             likelihood *= hazard[s, t] if last else 1 - hazard[s, t]
         assert family.deviance(eta)[s] == pytest.approx(-2 * np.log(likelihood))
+
+
+def test_who_enters_late_is_not_at_risk_before() -> None:
+    time = np.array([1.0, 2.0, 4.0, 9.0, 9.0, 9.0, 9.0, 4.0, 2.2, np.nan])
+    event = np.array([1, 1, 1, 0, 0, 0, 0, 1, 0, 1.0])
+    entry = np.array([0, 0, 0, 0.8, 0.9, 1.9, 5.0, 3.9, 2.0, np.nan])
+    family = Survival.from_times(time, event, 3, entry=entry)
+    # intervals: to 2 (middle 1), to 4 (middle 3)
+    np.testing.assert_allclose(family.edges, [0, 2, 4])
+    expected = [[1, 0], [1, 0], [1, 1], [1, 1], [1, 1], [0, 1], [0, 0], [0, 1], [0, 0], [0, 0]]
+    assert family.at_risk.astype(int).tolist() == expected
+
+
+def test_the_likelihood_of_a_late_entry_is_given_survival_until_then() -> None:
+    late = FAMILIES[3]
+    assert isinstance(late, Survival)
+    eta = np.random.default_rng(8).normal(size=N)
+    hazard = late.hazard(eta)
+    middle = (late.edges[1:] + late.edges[:-1]) / 2
+    for s in np.flatnonzero(late.observed):
+        likelihood = 1.0
+        for t, half in enumerate(middle):
+            happens = bool(late.event[s]) and late.edges[t] < TIME[s] <= late.edges[t + 1]
+            if happens:
+                likelihood *= hazard[s, t]
+            elif LATE[s] < half < TIME[s] and not (late.event[s] and TIME[s] <= late.edges[t + 1]):
+                likelihood *= 1 - hazard[s, t]
+        assert late.deviance(eta)[s] == pytest.approx(-2 * np.log(likelihood))
+
+
+def test_late_entry_leaves_the_hazard_unbiased() -> None:
+    rng = np.random.default_rng(15)
+    n = 40_000
+    time, entry = rng.exponential(10, n), rng.uniform(0, 15, n)
+    seen = time > entry  # who had the event before never came
+    time, entry = time[seen], entry[seen]
+    event = time < 20
+    time = np.minimum(time, 20)
+    family = Survival.from_times(time, event, 10, entry=entry)
+    truth = 1 - np.exp(-np.diff(family.edges) / 10)
+    found = family.hazard(np.zeros(1))[0]
+    np.testing.assert_allclose(found, truth, rtol=0.1)
+    ignoring = Survival.from_times(time, event, 10).hazard(np.zeros(1))[0]
+    assert ignoring[0] < 0.5 * truth[0]
 
 
 def test_the_baseline_expects_the_events_that_there_are() -> None:

@@ -14,7 +14,8 @@ def families(n: int = 60) -> list[Quantitative | Binary | Survival]:
     y = np.where(unknown, np.nan, rng.normal(3, 2, n))
     case = np.where(unknown, np.nan, rng.integers(0, 2, n))
     time = np.where(unknown, np.nan, rng.exponential(5, n))
-    return [Quantitative(y), Binary(case), Survival.from_times(time, case, 6)]
+    late = Survival.from_times(time, case, 6, entry=time * rng.random(n))
+    return [Quantitative(y), Binary(case), Survival.from_times(time, case, 6), late]
 
 
 @pytest.mark.parametrize("family", families(), ids=lambda f: f.kind)
