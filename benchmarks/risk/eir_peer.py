@@ -218,8 +218,9 @@ def _predict(case: Case, work: Path, run: Path, python: str) -> np.ndarray:
     (found,) = out.rglob("predictions.csv")
     table = pl.read_csv(found)
     place = dict(zip(table["ID"].to_list(), range(table.height), strict=True))
-    column = next(
-        c for c in ("case", "label", "label Predicted", "Predicted") if c in table.columns
-    )
+    if case.binary:
+        eta = table["case"].cast(pl.Float64) - table["control"].cast(pl.Float64)
+    else:
+        eta = table["label"].cast(pl.Float64)
     order = [place[sample] for sample in case.samples]
-    return table[column].cast(pl.Float64).to_numpy()[order]
+    return eta.to_numpy()[order]
