@@ -181,7 +181,8 @@ class RiskBundles:
                 self._bundles.append(_Bundle(index, score, family.rows, sums))
                 self.bases[family.rows] = score.variants["other_allele"].str.slice(0, 1).to_numpy()
         self._people = {
-            b.index: bundle_people(b.score.bundle, samples, inputs.covariates) for b in self._bundles
+            b.index: bundle_people(b.score.bundle, samples, inputs.covariates)
+            for b in self._bundles
         }
         if inputs.incidence is not None:
             check_one_event([bundle.score for bundle in self._bundles])
