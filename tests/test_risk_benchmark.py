@@ -234,9 +234,9 @@ table = "told.tsv"
 prediction = "y"
 linear = "case_20"
 [ours.accepted]
-file = "none.json"
-pairs = "pairs"
-head = "head"
+stages = "stages.tsv"
+pairs = "pairs.tsv"
+head = "net"
 [scenarios.hubs]
 traits = ["y"]
 [[bar]]

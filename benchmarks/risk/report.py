@@ -77,17 +77,16 @@ def read_run(case: Path, folder: Path, cell: dict[str, Any], bars: dict[str, Any
                columns, accepted)  # fmt: skip
 
 
-def _accepted(folder: Path, places: dict[str, str]) -> dict[str, Any]:
-    """What training took: values at dotted places of a JSON file."""
-    found = {}
-    path = folder / places["file"]
-    told = json.loads(path.read_text()) if path.exists() else {}
-    for name in ("pairs", "head"):
-        value: Any = told
-        for step in places[name].split("."):
-            value = value.get(step) if isinstance(value, dict) else None
-        found[name] = len(value) if isinstance(value, list) else value
-    return found
+def _accepted(folder: Path, told: dict[str, str]) -> dict[str, Any]:
+    """Which stages training kept: stages by name, pairs in number, and whether the head is kept."""
+    path = folder / told["stages"]
+    if not path.exists():
+        return {}
+    table = pl.read_csv(path, **TSV)
+    kept = table.filter(pl.col("accepted"))["stage"].to_list()
+    pairs = folder / told["pairs"]
+    n_pairs = pl.read_csv(pairs, **TSV).height if "pairs" in kept and pairs.exists() else 0
+    return {"stages": kept, "pairs": n_pairs, "head": told["head"] in kept}
 
 
 def figure(measure: str, run: Run, column: str = "prediction") -> float:
@@ -221,8 +220,10 @@ def judge(
         verdict |= {"bar": "0 within", "gain": list(gain)}
         met.append(gain.low <= 0 <= gain.high)
     if "quiet" in bar:
-        pairs = [run.accepted.get("pairs") or 0 for run in ours.values()]
-        heads = [run.accepted.get("head") for run in ours.values()]
+        if not all(run.accepted for run in ours.values()):
+            return verdict
+        pairs = [run.accepted["pairs"] for run in ours.values()]
+        heads = [run.accepted["head"] for run in ours.values()]
         verdict |= {"pairs": float(np.mean(pairs)), "heads_accepted": sum(map(bool, heads))}
         met.append(np.mean(pairs) <= bar["quiet"]["pairs"] and not any(heads))
     verdict["met"] = bool(all(met))
