@@ -14,6 +14,7 @@ from genomed import __version__
 from genomed.cli.convert import convert
 from genomed.cli.doctor import doctor
 from genomed.cli.evaluate import evaluate
+from genomed.cli.explain import explain
 from genomed.cli.models import models_app
 from genomed.cli.qc import qc
 from genomed.cli.risk import risk
@@ -57,6 +58,7 @@ app.add_typer(structure_app)
 app.command()(train)
 app.command()(risk)
 app.command()(evaluate)
+app.command()(explain)
 app.add_typer(models_app)
 app.command()(doctor)
 

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, only on a terminal, and one line while kernels are compiled."""
+"""Progress bars on stderr, only on a terminal, and one line while kernels are compiled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["reading"]
+__all__ = ["reading", "working"]
 
 
 @contextmanager
@@ -42,5 +42,24 @@ def reading(
 
         def step(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
+
+        yield step
+
+
+@contextmanager
+def working(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """Yield what a step calls with (what is being done, share of it that is done), or None."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=1.0)
+
+        def step(what: str, share: float) -> None:
+            bar.update(task, description=what, completed=share)
 
         yield step

@@ -3,9 +3,9 @@ arXiv:1703.01365), by captum.
 
 The path goes in a straight line from the mean of those learned from to the person. The mean of a
 call is the Hardy-Weinberg shares of 0, 1 and 2 copies at the frequency of training; a covariate's
-is 0, as it is standardised, and a category's its level of rare and unknown ones. Contributions add
-up to the net's correction less its correction at the mean, but for the error of the sum that stands
-for the integral: at Gauss-Legendre points, in float64.
+is 0, as it is standardised, and a category's its level of rare and unknown ones; nobody has dated
+codes. Contributions add up to the net's correction less its correction at the mean, but for the
+error of the sum that stands for the integral: at Gauss-Legendre points, in float64.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ def net_attributions(
     Raises ValueError where captum is not installed.
     """
     method = _integrated_gradients()
-    inputs = net_inputs(words, n_samples, part.hubs, covariates, categories, levels, part.windows)
+    n_codes = part.head.sizes.n_codes
+    dated: dict[str, Any] = {"n_codes": n_codes} if n_codes else {}
+    inputs = net_inputs(
+        words, n_samples, part.hubs, covariates, categories, levels, part.windows, **dated
+    )
     cpu = torch.device("cpu")
     held = DeviceInputs(inputs, cpu, genome=bool(part.head.config.net.genome))
     read = _Read(part, held, frequency)
@@ -170,8 +174,8 @@ class _Read:
             for place, one in zip(self.used, given, strict=True):
                 all_four[place] = one
             hubs, numbers, levels, planes = all_four
-            nothing = torch.zeros(n, 0)
-            batch = HeadBatch(hubs, numbers, levels, nothing.long(), nothing.double(), planes)
+            codes = torch.zeros(n, min(self.part.head.sizes.n_codes, 1), dtype=torch.int64)
+            batch = HeadBatch(hubs, numbers, levels, codes, codes.double(), planes)
             return net(batch)[0][:, self.part.trait]
 
         return forward
