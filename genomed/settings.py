@@ -243,7 +243,7 @@ class TrainSettings:
     min_maf: float = 0.01
     min_call_rate: float = 0.95
     # Stages beyond the linear one that may be tried.
-    stages: tuple[str, ...] = ("dominance", "pairs", "covariates", "net")
+    stages: tuple[str, ...] = ("dominance", "ancestry", "pairs", "covariates", "net")
     # A stage is kept when its gain out of fold is this many standard errors.
     accept_z: float = 2.0
     # Near pairs: at most so far apart, in base pairs and in variants.
@@ -261,6 +261,16 @@ class TrainSettings:
     # Epochs of the net, at most; and the seed of its first weights and of its training.
     net_epochs: int = 20
     seed: int = 1
+    # Nets over windows of all variants, or of genes: some of local, convolution, recurrent. How many
+    # variants a window has, at most.
+    genome_net: tuple[str, ...] = ()
+    window_variants: int = 64
+    # Weight, beside the loss, of hiding the ancestry group from the net, and of the IRM penalty.
+    adversary: float = 0.0
+    invariance: float = 0.0
+    # (epsilon, delta)-differential privacy of the net; None promises nothing.
+    private_epsilon: float | None = None
+    private_delta: float = 1e-5
     split: SplitSettings = field(default_factory=SplitSettings)
     traits: TraitSettings = field(default_factory=TraitSettings)
     design: DesignSettings = field(default_factory=DesignSettings)

@@ -18,13 +18,13 @@ __all__ = ["TrainingLog"]
 class TrainingLog:
     """A log to be called with one mapping per epoch, which holds "epoch".
 
-    Lines go to ``training.jsonl`` in the directory, events to ``tensorboard/`` beside it where
+    Lines go to ``log.jsonl`` in the directory, events to ``tensorboard/`` beside it where
     tensorboard is installed. A run that is taken up again goes on in the same file; epochs that it
     repeats are removed first.
     """
 
     def __init__(self, directory: Path, *, first_epoch: int = 0) -> None:
-        self.path = directory / "training.jsonl"
+        self.path = directory / "log.jsonl"
         try:
             directory.mkdir(parents=True, exist_ok=True)
             kept = _lines_before(self.path, first_epoch)

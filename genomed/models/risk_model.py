@@ -147,14 +147,20 @@ class RiskModel:
         linear_sum: np.ndarray | None = None,
         categories: np.ndarray | None = None,
         levels: tuple[int, ...] = (),
+        codes: np.ndarray | None = None,
+        times: np.ndarray | None = None,
         device: str = "cpu",
         threads: int = 1,
     ) -> Predicted:
         """Predict people.
 
+        Categories and dated codes of whom nothing is given are unknown.
+
         words      : uint64 (variants, words); where `linear_sum` is given, only `read_rows` matter
         covariates : float64 (n, k), encoded as in training
         linear_sum : float64 (n,), what linear_sum() would give
+        categories : int64 (n, c), encoded as in training
+        codes      : int64 (n, length) and times, float32, as features.sequences.apply gives them
         """
         if linear_sum is None:
             linear_sum = self.linear_sum(words, n_samples)
@@ -170,9 +176,14 @@ class RiskModel:
         if self.net is not None:
             from genomed.models.training import predict_head  # noqa: PLC0415 - torch takes seconds
 
+            sizes = self.net.head.sizes
+            if categories is None or not categories.shape[1]:
+                categories = np.zeros((n_samples, len(sizes.levels)), np.int64)
+                levels = sizes.levels
             inputs = net_inputs(
-                words, n_samples, self.net.hubs, covariates, categories, levels, self.net.windows
-            )
+                words, n_samples, self.net.hubs, covariates, categories, levels, self.net.windows,
+                codes=codes, times=times, n_codes=sizes.n_codes,
+            )  # fmt: skip
             each = predict_head(self.net.head, inputs, device=device, threads=threads)
             parts["net"] = each[:, :, self.net.trait].mean(axis=0)
             spread = each[:, :, self.net.trait].std(axis=0)
@@ -299,8 +310,15 @@ def net_inputs(
     levels: tuple[int, ...] = (),
     windows: np.ndarray | None = None,
     group: np.ndarray | None = None,
+    *,
+    codes: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    n_codes: int = 0,
 ) -> HeadInputs:
-    """What the net reads of people; arguments as in RiskModel.predict and NetPart."""
+    """What the net reads of people; arguments as in RiskModel.predict and NetPart.
+
+    n_codes : whole numbers that codes may be, 0 for a net that reads none
+    """
     from genomed.models.head_inputs import HeadInputs  # noqa: PLC0415 - torch takes seconds
 
     given: dict[str, object] = {
@@ -311,6 +329,10 @@ def net_inputs(
         given |= {"categories": categories, "levels": levels}
     if windows is not None and windows.size:
         given |= {"words": words, "windows": windows}
+    if n_codes:
+        if codes is None or times is None:  # nobody has a record: one place of padding
+            codes, times = np.zeros((n_samples, 1), np.int64), np.zeros((n_samples, 1), np.float32)
+        given |= {"codes": codes, "times": times, "n_codes": n_codes}
     if group is not None:
         given["group"] = group
     return HeadInputs.of(n_samples, **given)

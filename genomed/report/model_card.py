@@ -76,6 +76,7 @@ def model_card(facts: Mapping[str, Any], metrics: pl.DataFrame) -> str:
         "## How good it is",
         "",
         *_metrics(metrics),
+        *_privacy(facts.get("privacy")),
         "## What it is meant for, and what not",
         "",
         "- For research on people like those it was learned from. In other ancestries its figures "
@@ -102,6 +103,31 @@ def _groups(groups: Mapping[str, int]) -> list[str]:
         return ["Nothing was said of their ancestry.", ""]
     told = ", ".join(f"{_plain(name)} {n:,}" for name, n in groups.items())
     return [f"Ancestry groups among those learned from: {told}.", ""]
+
+
+def _privacy(facts: Mapping[str, Any] | None) -> list[str]:
+    """What a promise of privacy covers, and what it does not."""
+    if facts is None:
+        return []
+    epsilon, delta = facts["asked_for"]
+    lines = ["## Privacy", ""]
+    if facts["ledger"] is None:
+        told = f"A net of epsilon {epsilon:g} and delta {delta:g} was asked for, and is no part of"
+        return [*lines, f"{told} this model: nothing in it is private.", ""]
+    spent = facts["ledger"]
+    return [
+        *lines,
+        f"The weights of the net keep ({spent['epsilon']:.3g}, {spent['delta']:g})-differential "
+        f"privacy ({spent['accountant']}; noise {spent['noise_multiplier']:.3g} times the norm of "
+        f"{spent['clip']:g} that each person's gradient was cut to, {spent['steps']:,} batches, "
+        f"each person in one of {1 / spent['sample_rate']:.3g}, at random).",
+        "",
+        "Not private are the linear part, pairs and products with covariates; which variants the "
+        "net reads; the frequencies they are coded by; means and levels of covariates; the "
+        "calibration, the figures, and that the net was kept. Whoever needs all of these to be "
+        "private cannot hand this model out.",
+        "",
+    ]
 
 
 def _metrics(metrics: pl.DataFrame) -> list[str]:

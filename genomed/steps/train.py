@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,13 +14,16 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.features.design import Design, encode
 from genomed.features.leakage import find_leaks
+from genomed.features.sequences import Sequences
+from genomed.features.sequences import encode as encode_codes
 from genomed.io.plink_tables import companion_paths
 from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit, fit_stages
 from genomed.models.families import Binary, Family, Quantitative, Survival
-from genomed.models.members import TrainingConfig
-from genomed.models.risk_model import NetPart, RiskModel, net_inputs
-from genomed.models.training import FittedHead, HeadConfig, fit_head, predict_head
+from genomed.models.head_inputs import HeadInputs
+from genomed.models.parallel import ALONE, Workers
+from genomed.models.risk_model import NetPart, RiskModel
+from genomed.models.training import FittedHead, predict_head
 from genomed.models.training_set import TrainingSet
 from genomed.models.verdicts import Verdict, judge
 from genomed.provenance import Fingerprints
@@ -29,7 +31,18 @@ from genomed.settings import TrainSettings
 from genomed.steps.clock import Clock
 from genomed.steps.train_checkpoints import CheckpointDirectory
 from genomed.steps.train_data import TrainData, TrainInputs, read_train_data
-from genomed.steps.train_outputs import TrainedTrait, write_trained
+from genomed.steps.train_net import (
+    NetStart,
+    check_net,
+    head_inputs,
+    meet,
+    net_reads,
+    processes,
+    receive_start,
+    send_start,
+    train_net,
+)
+from genomed.steps.train_outputs import TrainedTrait, training_directory, write_trained
 
 __all__ = ["TrainInputs", "TrainSummary", "run_train"]
 
@@ -57,27 +70,44 @@ def run_train(
     resume: bool = False,
     progress: Progress | None = None,
     command: str = "genomed train",
+    config: str | None = None,
 ) -> TrainSummary:
     """Train a model of each trait, and write a bundle for each.
 
     out         : the bundle, a directory or .zip; with several traits a directory of bundles
-    time_budget : seconds after which no further stage begins
+    time_budget : seconds after which no further stage begins, nor an epoch of the net
     resume      : go on with a run that was stopped, from what it kept in ``OUT.checkpoints``
     progress    : called with what is being done and the share of it that is done
+    config      : how the run was asked for, to be kept as config.toml
+    Of several processes (torchrun, srun) the first does all but the net, which they train together,
+    and the summary of the others is empty.
     Raises InputError, UsageError, UnknownNameError and OutputError; no bundle is left then.
     """
     started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     deadline = None if time_budget is None else time.monotonic() + time_budget
-    with Fingerprints() as fingerprints:
-        run = _Run(inputs, settings, threads, device, deadline, progress or (lambda *_: None))
+    if inputs.genes is not None and not settings.genome_net:
+        settings = replace(settings, genome_net=("local",))
+    with processes(device) as (workers, device), Fingerprints() as fingerprints:
+        check_net(settings, grouped=inputs.groups is not None, workers=workers)
+        run = _Run(
+            inputs, out, settings, threads, device, deadline, progress or (lambda *_: None), workers
+        )
         run.read(fingerprints)
         digests = {str(path): fingerprints.of(path) for path in run.files}
-        checkpoints = CheckpointDirectory.open(out, settings, digests, run.data, resume=resume)
+        checkpoints = CheckpointDirectory.open(
+            out, settings, digests, run.data, resume=resume, workers=workers
+        )
+        if workers.size > 1:
+            meet(workers, device)
+        if workers.rank:
+            run.help(checkpoints)
+            return TrainSummary([], {}, [])
         run.learn(checkpoints)
         trained = run.trained()
         outputs = write_trained(
-            out, run.data, run.design, trained, settings, digests, run.warnings, command, started
-        )
+            out, run.data, run.design, run.reads.sequences, trained, settings, digests,
+            run.warnings, command, started, config,
+        )  # fmt: skip
         checkpoints.clear()
         run.clock.lap("write")
     return TrainSummary(trained, outputs, run.warnings, run.clock.phases)
@@ -89,14 +119,16 @@ class _Run:
     def __init__(
         self,
         inputs: TrainInputs,
+        out: Path,
         settings: TrainSettings,
         threads: int,
         device: str,
         deadline: float | None,
         progress: Progress,
+        workers: Workers = ALONE,
     ) -> None:
-        self.inputs, self.settings = inputs, settings
-        self.threads, self.device = threads, device
+        self.inputs, self.out, self.settings = inputs, out, settings
+        self.threads, self.device, self.workers = threads, device, workers
         self.deadline, self.progress = deadline, progress
         self.clock = Clock()
 
@@ -119,7 +151,17 @@ class _Run:
             data.words, data.store.n_samples, data.store.variants[data.rows],
             self.design.matrix.astype(np.float64), data.fold,
         )  # fmt: skip
+        self.reads = net_reads(data, self.settings, self._sequences())
+        self.families = [family_of(trait) for trait in data.traits.traits]
         self.clock.lap("read")
+
+    def _sequences(self) -> Sequences | None:
+        """Dated codes as numbers."""
+        data = self.data
+        if data.codes is None:
+            return None
+        n = data.store.n_samples
+        return encode_codes(data.codes.frame, n, self.settings.design, data.develop)
 
     def _design(self) -> Design:
         """Covariates as numbers; without any, a matrix without columns."""
@@ -134,7 +176,6 @@ class _Run:
 
     def learn(self, checkpoints: CheckpointDirectory) -> None:
         """Every stage of every trait, and the net of all of them."""
-        self.families = [family_of(trait) for trait in self.data.traits.traits]
         self.fits: list[AdaptiveFit] = []
         traits = self.data.traits.traits
         for number, (trait, family) in enumerate(zip(traits, self.families, strict=True)):
@@ -163,40 +204,47 @@ class _Run:
     def _net(self, checkpoints: CheckpointDirectory) -> None:
         """One net for all traits, kept for those whose people it tells better."""
         hubs = np.unique(np.concatenate([fit.hubs for fit in self.fits]))
-        reason = ""
-        if "net" not in self.settings.stages:
-            reason = "not asked for"
-        elif not len(hubs) and not self.design.matrix.shape[1]:
-            reason = "left out: no variant stands out in pairs, and there are no covariates"
-        elif self.deadline is not None and time.monotonic() > self.deadline:
-            reason = "not tried: the time budget was used up"
-        if reason:
+        start = NetStart.of(self.fits, hubs, self._why_no_net(hubs))
+        if self.workers.size > 1:
+            send_start(checkpoints, start)
+        if start.reason:
             self.fits = [
-                replace(fit, verdicts=[*fit.verdicts, Verdict.untried("net", reason)])
+                replace(fit, verdicts=[*fit.verdicts, Verdict.untried("net", start.reason)])
                 for fit in self.fits
             ]
             return
-        training, design = self.training, self.design
-        windows = np.zeros((0, 0), np.int64)
-        read = net_inputs(
-            training.words, training.n_samples, hubs, training.covariates, design.categories,
-            tuple(design.category_sizes), windows, self.data.group,
-        )  # fmt: skip
-        offset = np.column_stack([fit.out_of_fold for fit in self.fits])
-        config = HeadConfig(training=TrainingConfig(epochs=self.settings.net_epochs))
-        head = fit_head(
-            read, [fit.family for fit in self.fits], offset,
-            np.where(training.develop, training.fold, -1), config, seed=self.settings.seed,
-            device=self.device, threads=self.threads, log=self._log_epoch,
-            keeper=checkpoints.of_net(),
-        )  # fmt: skip
-        correction = predict_head(head, read, device=self.device, threads=self.threads).mean(axis=0)
+        head = self._train_net(start, checkpoints)
+        inputs = self._net_inputs(hubs)
+        correction = predict_head(head, inputs, device=self.device, threads=self.threads)
         for t, fit in enumerate(self.fits):
-            self._judge_net(t, fit, head, correction[:, t], hubs, windows)
+            self._judge_net(t, fit, head, correction.mean(axis=0)[:, t], hubs)
 
-    def _log_epoch(self, facts: Mapping[str, Any]) -> None:
-        share = facts["epoch"] / max(self.settings.net_epochs, 1)
-        self.progress(f"net: epoch {facts['epoch']}", min(1.0, share))
+    def _why_no_net(self, hubs: np.ndarray) -> str:
+        if "net" not in self.settings.stages:
+            return "not asked for"
+        if not (len(hubs) or self.design.matrix.shape[1] or self.reads.anything):
+            return "left out: no variant stands out in pairs, and there are no covariates"
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            return "not tried: the time budget was used up"
+        return ""
+
+    def _net_inputs(self, hubs: np.ndarray) -> HeadInputs:
+        return head_inputs(self.training, self.design, self.data.group, hubs, self.reads)
+
+    def _train_net(self, start: NetStart, checkpoints: CheckpointDirectory) -> FittedHead:
+        training = self.training
+        return train_net(
+            start, self._net_inputs(start.hubs), np.where(training.develop, training.fold, -1),
+            self.settings, checkpoints, log_directory=training_directory(self.out),
+            device=self.device, threads=self.threads, deadline=self.deadline,
+            progress=self.progress, workers=self.workers,
+        )  # fmt: skip
+
+    def help(self, checkpoints: CheckpointDirectory) -> None:
+        """What a process that is not the first does: train the net with the others."""
+        start = receive_start(checkpoints, self.families)
+        if not start.reason:
+            self._train_net(start, checkpoints)
 
     def _judge_net(
         self,
@@ -205,18 +253,19 @@ class _Run:
         head: FittedHead,
         correction: np.ndarray,
         hubs: np.ndarray,
-        windows: np.ndarray,
     ) -> None:
         after = fit.out_of_fold + np.nan_to_num(head.out_of_fold[:, t])
         verdict = judge(
             "net", fit.family, fit.out_of_fold, after, self.training.develop, fit.null,
             accept_z=self.settings.accept_z,
-            what=f"a net of {len(hubs)} variants and {self.design.matrix.shape[1]} covariates",
+            what=f"a net of {len(hubs)} variants and {self.design.matrix.shape[1]} covariates"
+            + (f", {len(self.reads.windows):,} windows" if self.reads.windows.size else "")
+            + (", dated codes" if self.reads.sequences is not None else ""),
         )  # fmt: skip
         changed = replace(fit, verdicts=[*fit.verdicts, verdict])
         if verdict.accepted:
             changed = replace(changed, out_of_fold=after, whole=fit.whole + correction)
-            self.nets[t] = NetPart(head, t, hubs, windows)
+            self.nets[t] = NetPart(head, t, hubs, self.reads.windows)
         self.fits[t] = changed
 
     def trained(self) -> list[TrainedTrait]:

@@ -16,6 +16,7 @@ from genomed import __version__
 from genomed.io.checkpoints import Checkpoints
 from genomed.io.stage_files import StageFiles
 from genomed.models.memory import Remembered
+from genomed.models.parallel import ALONE, Workers
 from genomed.models.training import Kept
 from genomed.settings import TrainSettings
 from genomed.steps.train_data import TrainData
@@ -38,26 +39,35 @@ class CheckpointDirectory:
         data: TrainData,
         *,
         resume: bool,
+        workers: Workers = ALONE,
     ) -> CheckpointDirectory:
-        """What an earlier run left is looked at only to resume it; otherwise it is removed."""
+        """What an earlier run left is looked at only to resume it; otherwise it is removed.
+
+        workers : of several processes the first removes it
+        """
         said = {
             "version": __version__,
             "settings": dataclasses.asdict(settings),
             "inputs": sorted(json.dumps(facts, sort_keys=True) for facts in digests.values()),
             "fold": hashlib.sha256(data.fold.tobytes()).hexdigest(),
             "rows": hashlib.sha256(data.rows.tobytes()).hexdigest(),
+            "processes": workers.size,
             "traits": [(trait.name, trait.kind) for trait in data.traits.traits],
         }
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         stem = out.with_suffix("") if out.suffix == ".zip" else out
         path = stem.with_name(f"{stem.name}.checkpoints")
-        if not resume:
+        if not resume and workers.rank == 0:
             shutil.rmtree(path, ignore_errors=True)
         return cls(path, digest)
 
     def of_trait(self, number: int) -> TraitMemory:
         """Of the stages of one trait."""
         return TraitMemory(StageFiles(self.path / f"trait-{number}", self.fingerprint))
+
+    def stage_files(self, name: str) -> StageFiles:
+        """Of what is neither a trait's nor the net's."""
+        return StageFiles(self.path / name, self.fingerprint)
 
     def of_net(self) -> NetKeeper:
         """Of the net's epochs."""

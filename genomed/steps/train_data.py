@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.covariates import Covariates, read_covariates
+from genomed.io.covariates import Covariates, DatedCodes, read_covariates, read_dated_codes
+from genomed.io.genes import read_genes
 from genomed.io.packed import PackedStore
 from genomed.io.split_table import read_relatives, read_split
 from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
@@ -38,6 +40,8 @@ class TrainInputs:
     groups     : FILE, FILE:COLUMN or COLUMN, for the report by ancestry
     relatives  : table with sample1, sample2, kinship, as `genomed structure` writes it
     samples    : names to keep; None for all
+    codes      : table of dated codes, for the net
+    genes      : BED, GFF3 or table of variants and genes, for the net's windows
     """
 
     store: str
@@ -52,11 +56,14 @@ class TrainInputs:
     groups: str | None = None
     relatives: Path | None = None
     samples: tuple[str, ...] | None = None
+    codes: Path | None = None
+    genes: Path | None = None
 
     @property
     def files(self) -> list[Path]:
         """Files beside the store."""
-        given = [self.traits, self.covariates, self.split, self.relatives]
+        given = [self.traits, self.covariates, self.split, self.relatives, self.codes]
+        given.append(self.genes)
         if self.groups and Path(self.groups).is_file():
             given.append(Path(self.groups))
         return [path for path in given if path is not None]
@@ -71,6 +78,7 @@ class TrainData:
     variants   : every variant of the store and what became of it
     rows       : int64, rows of the store that are learned from
     words      : uint64 (rows, words), packed calls
+    genes      : int64 (2, pairs), rows of `words` and numbers of the genes they lie in, or None
     fold       : int8 (samples,): 0 to n_folds - 1; -1 the test; -2 in no use
     group      : int64 (samples,), place in group_names, -1 for none
     """
@@ -87,6 +95,8 @@ class TrainData:
     group_names: list[str]
     across: AcrossSets | None
     warnings: list[str]
+    codes: DatedCodes | None = None
+    genes: np.ndarray | None = None
 
     @property
     def develop(self) -> np.ndarray:
@@ -144,11 +154,36 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
             f"{across.n_people} people of the test have a relative among those learned from "
             f"({across.n_pairs} pairs): its figures are optimistic."
         )
+    codes = genes = None
+    if inputs.codes is not None:
+        codes = read_dated_codes(inputs.codes, store.samples)
+        warnings += [
+            *codes.warnings,
+            f"{inputs.codes}: codes count whatever their date; give only those before the outcome.",
+        ]
+    if inputs.genes is not None:
+        genes = _genes(inputs.genes, store.variants[rows].drop("row"), warnings)
     words = store.read(rows, threads)
     return TrainData(
         store, build, chosen, rows, words, traits, covariates, fold, group, group_names, across,
-        warnings,
+        warnings, codes, genes,
     )  # fmt: skip
+
+
+def _genes(path: Path, variants: pl.DataFrame, warnings: list[str]) -> np.ndarray:
+    """Rows, and numbers of the genes they lie in: int64 (2, pairs)."""
+    row, names = read_genes(path).of(variants)
+    if not len(row):
+        raise InputError(
+            f"{path}: none of its genes holds a variant that is learned from; check the genome "
+            "build, or the names of variants"
+        )
+    outside = len(variants) - len(np.unique(row))
+    if outside:
+        warnings.append(
+            f"{path}: {outside:,} variants lie in no gene; the net's windows lack them."
+        )
+    return np.stack([row, np.unique(names, return_inverse=True)[1]])
 
 
 def _deal(

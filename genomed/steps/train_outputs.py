@@ -15,6 +15,7 @@ import polars as pl
 
 from genomed import __version__
 from genomed.features.design import Design
+from genomed.features.sequences import Sequences
 from genomed.io.model_bundle import VARIANTS, write_model_bundle
 from genomed.io.outputs import OutputDirectory
 from genomed.io.traits import Trait
@@ -28,7 +29,7 @@ from genomed.stats.calibration import Calibration
 from genomed.steps.train_data import TrainData
 from genomed.steps.train_metrics import Said, by_group, compare_on_test, measure_on_test, say
 
-__all__ = ["TrainedTrait", "bundle_path", "scoring_text", "write_trained"]
+__all__ = ["TrainedTrait", "bundle_path", "scoring_text", "training_directory", "write_trained"]
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -135,25 +136,35 @@ def bundle_path(out: Path, name: str, several: bool) -> Path:
     return out / safe
 
 
+def training_directory(out: Path) -> Path:
+    """Where a run tells what it saw, beside the bundle."""
+    stem = out.with_suffix("") if out.suffix == ".zip" else out
+    return stem.with_name(f"{stem.name}.training")
+
+
 def write_trained(
     out: Path,
     data: TrainData,
     design: Design,
+    sequences: Sequences | None,
     trained: Sequence[TrainedTrait],
     settings: TrainSettings,
     digests: Mapping[str, Mapping[str, Any]],
     warnings: Sequence[str],
     command: str,
     started: str,
+    config: str | None = None,
 ) -> dict[str, Path]:
     """Write what the run saw into ``OUT.training``, then the bundles.
 
+    config  : text of config.toml
     returns : name -> path of the bundles and files
     """
     provenance = record("train", settings, digests, seed=settings.seed)
     written: dict[str, Path] = {}
-    stem = out.with_suffix("") if out.suffix == ".zip" else out
-    with OutputDirectory(stem.with_name(f"{stem.name}.training")) as directory:
+    with OutputDirectory(training_directory(out)) as directory:
+        if config is not None:
+            directory.write_text("config.toml", config)
         for one in trained:
             start = f"{bundle_path(Path(), one.trait.name, True).name}." if len(trained) > 1 else ""
             directory.write_tsv(f"{start}predictions.tsv.gz", one.predictions)
@@ -176,7 +187,7 @@ def write_trained(
         written |= directory.files()
     for one in trained:
         path = bundle_path(out, one.trait.name, len(trained) > 1)
-        _write_bundle(path, one, data, design, settings, provenance, warnings)
+        _write_bundle(path, one, data, design, sequences, settings, provenance, warnings)
         written[f"model of {one.trait.name}"] = path
     return written
 
@@ -208,6 +219,7 @@ def _write_bundle(
     one: TrainedTrait,
     data: TrainData,
     design: Design,
+    sequences: Sequences | None,
     settings: TrainSettings,
     provenance: Mapping[str, Any],
     warnings: Sequence[str],
@@ -226,6 +238,9 @@ def _write_bundle(
         "variants_offered": len(data.rows),
         "people": _people(one, data),
         "covariates": {"names": design.names, "encoder": design.encoder},
+        "codes": None if one.model.net is None or sequences is None
+        else {"encoder": sequences.encoder},
+        "privacy": _privacy(one, settings),
         "parts": parts,
         "calibration": None if one.calibration is None else one.calibration.to_dict(),
         "metrics": one.metrics.to_dicts(),
@@ -238,6 +253,14 @@ def _write_bundle(
         scoring_file=scoring_text(one.model, one.trait.name, data.build),
         card=model_card(facts, one.metrics),
     )  # fmt: skip
+
+
+def _privacy(one: TrainedTrait, settings: TrainSettings) -> dict[str, Any] | None:
+    """The ledger of a private net, or what became of it."""
+    if settings.private_epsilon is None:
+        return None
+    ledger = None if one.model.net is None else one.model.net.head.privacy
+    return {"asked_for": [settings.private_epsilon, settings.private_delta], "ledger": ledger}
 
 
 def _people(one: TrainedTrait, data: TrainData) -> dict[str, Any]:

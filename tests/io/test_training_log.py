@@ -14,7 +14,7 @@ def epoch(number: int) -> dict[str, object]:
 
 
 def lines(directory: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (directory / "training.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
 
 
 def test_each_epoch_is_a_line_at_once(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_a_run_taken_up_again_repeats_no_line(tmp_path: Path) -> None:
     with TrainingLog(tmp_path) as log:
         for number in range(3):
             log(epoch(number))
-    with (tmp_path / "training.jsonl").open("a") as file:
+    with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"epoch": 3, "ga')  # cut by a kill
     with TrainingLog(tmp_path, first_epoch=2) as log:
         log(epoch(2))

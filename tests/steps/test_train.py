@@ -12,59 +12,22 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from packed_cohorts import array_store, write_fileset
-from planted_traits import Planted, planted
+from train_cohort import Cohort
 
 from genomed.errors import InputError, UnknownNameError, UsageError
 from genomed.features.design import apply
 from genomed.io.model_bundle import open_model_bundle
 from genomed.io.packed import open_store
 from genomed.io.scorefile import read_models
+from genomed.io.traits import Trait
+from genomed.models.families import Survival
 from genomed.models.risk_model import RiskModel
 from genomed.settings import SplitSettings, TrainSettings
-from genomed.steps.train import TrainInputs, TrainSummary, run_train
+from genomed.steps.train import TrainSummary, family_of, run_train
 
-SETTINGS = TrainSettings(build="GRCh38", net_epochs=2)
+SPLIT = SplitSettings(n_folds=3)
+SETTINGS = TrainSettings(build="GRCh38", net_epochs=2, split=SPLIT)
 LINEAR = replace(SETTINGS, stages=())
-SAMPLES = 1500
-
-
-class Cohort:
-    """A store with tables beside it: traits y (two pairs, an additive part), case, and t."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.made: Planted = planted(50, covariates=2)
-        z = self.made.z
-        value = z[5] * z[70] + z[20] * z[100] + z[:10].sum(axis=0) / np.sqrt(10)
-        self.y = self.made.trait(value, 0.6)
-        self.case = (self.y > np.quantile(self.y, 0.7)).astype(int)
-        contigs = self.made.data.variants["contig"].to_list()
-        positions = self.made.data.variants["position"].to_list()
-        store = array_store(self.made.alt_count, contigs, positions)
-        self.store = write_fileset(folder / "store", store)
-        self.samples = store.samples
-        rng = np.random.default_rng(51)
-        time_ = rng.exponential(np.exp(-self.y)) * 10
-        age, centre = 50 + 10 * self.made.data.covariates[:, 0], rng.choice(["A", "B"], SAMPLES)
-        tables = {
-            "traits": {
-                "y": self.y.round(6), "case": self.case, "t_time": np.minimum(time_, 20).round(4),
-                "t_event": (time_ < 20).astype(int),
-            },
-            "covariates": {"age": age.round(3), "centre": centre},
-            "split": {"set": np.where(np.arange(SAMPLES) % 5 == 0, "test", "develop")},
-            "groups": {"population": np.where(np.arange(SAMPLES) % 3 == 0, "north", "south")},
-        }  # fmt: skip
-        for name, columns in tables.items():
-            frame = pl.DataFrame({"sample": self.samples, **columns})
-            frame.write_csv(folder / f"{name}.tsv", separator="\t")
-
-    def inputs(self, *names: str, **more: object) -> TrainInputs:
-        return TrainInputs(
-            store=str(self.store), traits=self.folder / "traits.tsv", names=names or ("y",),
-            split=self.folder / "split.tsv", **more,
-        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +93,8 @@ def test_the_card_tells_people_stages_groups_and_figures(
 ) -> None:
     card = open_model_bundle(trained[1]).card
     assert "Beyond the linear model, pairs" in card
-    assert "north 400, south 800" in card
-    assert "| all | 300 | r2 |" in card
+    assert "north 267, south 533" in card
+    assert "| all | 200 | r2 |" in card
     assert "| pairs | yes |" in card
 
 
@@ -149,22 +112,35 @@ def test_times_to_an_event_are_learned(cohort: Cohort, tmp_path: Path) -> None:
     assert model.kind == "survival"
     assert len(model.baseline) == len(model.edges) - 1
     said = pl.read_csv(tmp_path / "model.training" / "predictions.tsv.gz", separator="\t")
-    truth = pl.DataFrame({"sample": cohort.samples, "y": cohort.y})
+    truth = pl.DataFrame({"sample": cohort.samples, "hazard": cohort.hazard})
     both = said.filter(pl.col("set") == "test").join(truth, on="sample")
-    assert float(np.corrcoef(both["full_predictor"], both["y"])[0, 1]) > 0.3  # hazard rises with y
+    assert float(np.corrcoef(both["full_predictor"], both["hazard"])[0, 1]) > 0.6
 
 
-def test_the_same_run_gives_the_same_bytes_whatever_the_threads(
+def test_who_came_late_is_not_at_risk_before() -> None:
+    value, time = np.array([1.0, 0, 1, 1]), np.array([1.0, 4, 3, 4])
+    whole = family_of(Trait("t", "survival", value, time))
+    late = family_of(Trait("t", "survival", value, time, np.array([0.0, 2.9, 0, 0])))
+    assert isinstance(whole, Survival)
+    assert isinstance(late, Survival)
+    assert whole.at_risk.sum(axis=0).tolist()[0] == 4
+    assert late.at_risk.sum(axis=0).tolist()[0] == 3
+
+
+def test_the_same_run_gives_the_same_bytes_whatever_the_threads_and_the_time_left(
     cohort: Cohort, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, stages=("pairs", "net"))
-    for threads in (1, 2):
-        run_train(cohort.inputs("case"), tmp_path / f"{threads}.zip", settings, threads=threads)
+    for threads, budget in ((1, None), (2, 1e6)):
+        run_train(
+            cohort.inputs("case"), tmp_path / f"{threads}.zip", settings, threads=threads,
+            time_budget=budget,
+        )  # fmt: skip
     assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
 
 
 def test_without_a_test_there_are_no_figures(cohort: Cohort, tmp_path: Path) -> None:
-    settings = replace(LINEAR, split=SplitSettings(test_fraction=0))
+    settings = replace(LINEAR, split=SplitSettings(n_folds=3, test_fraction=0))
     inputs = replace(cohort.inputs(), split=None)
     summary = run_train(inputs, tmp_path / "model", settings, threads=2)
     assert summary.traits[0].gain is None
@@ -176,26 +152,36 @@ def command(cohort: Cohort, out: Path, *more: str) -> list[str]:
         sys.executable, "-m", "genomed", "train", str(cohort.store), "--traits",
         str(cohort.folder / "traits.tsv"), "--trait", "y", "--split",
         str(cohort.folder / "split.tsv"), "--covariates", str(cohort.folder / "covariates.tsv"),
-        "--build", "GRCh38", "--out", str(out), "--threads", "1", "--net-epochs", "2", *more,
+        "--build", "GRCh38", "--out", str(out), "--threads", "1", "--net-epochs", "4",
+        "--folds", "3", "--stages", "pairs,net", *more,
     ]  # fmt: skip
+
+
+def read_lines(directory: Path) -> list[str]:
+    return (directory / "log.jsonl").read_text().splitlines()
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Cohort, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.zip", tmp_path / "killed.zip"
     subprocess.run(command(cohort, whole), check=True, capture_output=True)
     kept = tmp_path / "killed.checkpoints"
-    for sign in ("trait-0/linear.safetensors", "trait-0/pairs.safetensors", "net/progress.json"):
-        process = subprocess.Popen(
-            command(cohort, killed, "--resume"), stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while not (kept / sign).exists() and process.poll() is None:
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not killed.exists()
+    process = subprocess.Popen(
+        command(cohort, killed, "--resume"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (kept / "net/epoch-0002.safetensors").exists() and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not killed.exists()
+    logged = [json.loads(line)["epoch"] for line in read_lines(tmp_path / "killed.training")]
+    assert logged[:3] == [0, 1, 2]
+    assert len(logged) < 5
     subprocess.run(command(cohort, killed, "--resume"), check=True, capture_output=True)
     assert killed.read_bytes() == whole.read_bytes()
+    for name in ("killed", "whole"):
+        lines = [json.loads(line) for line in read_lines(tmp_path / f"{name}.training")]
+        assert [line["epoch"] for line in lines] == list(range(len(lines)))
+        assert {"gain", "gate", "seconds_left_at_most"} <= lines[-1].keys()
     assert not kept.exists()
 
 
