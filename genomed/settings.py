@@ -261,8 +261,8 @@ class TrainSettings:
     # Epochs of the net, at most; and the seed of its first weights and of its training.
     net_epochs: int = 20
     seed: int = 1
-    # Nets over windows of all variants, or of genes: some of local, convolution, recurrent. How many
-    # variants a window has, at most.
+    # Nets over windows of all variants, or of genes: some of local, convolution, recurrent. Most
+    # variants of a window.
     genome_net: tuple[str, ...] = ()
     window_variants: int = 64
     # Weight, beside the loss, of hiding the ancestry group from the net, and of the IRM penalty.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomed.cli.config import config_text, read_config, with_settings
 from genomed.cli.given import command_line, sample_names
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -25,6 +22,7 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
+from genomed.cli.train_progress import told
 from genomed.settings import SplitSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -34,9 +32,20 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _DEFAULTS, _SPLIT = TrainSettings(), SplitSettings()
+_OPTIONS = {  # settings that have an option
+    name: name.replace("_", "-")
+    for name in (
+        "build", "min_maf", "min_call_rate", "stages", "accept_z", "prevalence", "interval",
+        "net_epochs", "seed", "genome_net", "adversary", "invariance",
+    )
+} | {
+    "private_epsilon": "private", "private_delta": "private", "split.n_folds": "folds",
+    "split.test_fraction": "test-fraction", "split.seed": "seed", "traits.n_folds": "folds",
+}  # fmt: skip
 
 
 def train(
+    context: typer.Context,
     store: Annotated[
         str,
         typer.Argument(
@@ -89,6 +98,12 @@ def train(
     categorical: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A covariate whose numbers are codes; repeatable."),
+    ] = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Dated codes of records, for the net: sample, code, date or age."
+        ),
     ] = None,
     split: Annotated[
         Path | None,
@@ -146,14 +161,52 @@ def train(
     net_epochs: Annotated[
         int, typer.Option(min=1, help="Epochs of the net, at most.")
     ] = _DEFAULTS.net_epochs,
+    genome_net: Annotated[
+        str,
+        typer.Option(
+            metavar="NET,...|none",
+            help="Nets over windows of all variants: some of local, convolution, recurrent.",
+        ),
+    ] = ",".join(_DEFAULTS.genome_net) or "none",
+    genes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="GFF3, GTF, BED or a table variant, gene: a window of the net for each gene.",
+        ),
+    ] = None,
+    adversary: Annotated[
+        float, typer.Option(min=0, help="Weight of hiding the ancestry group from the net.")
+    ] = _DEFAULTS.adversary,
+    invariance: Annotated[
+        float,
+        typer.Option(min=0, help="Weight of the penalty on what holds in some groups only (IRM)."),
+    ] = _DEFAULTS.invariance,
+    private: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EPSILON[,DELTA]",
+            help="Differential privacy of the net's weights, which costs accuracy. "
+            f"DELTA is {_DEFAULTS.private_delta:g} by default.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of folds and of the net.")] = _DEFAULTS.seed,
     time_budget: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Begin no further stage after this: 90s, 30m, 4h."),
+        typer.Option(metavar="TIME", help="Begin no stage and no epoch beyond this: 90s, 30m, 4h."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped, if there is one.")
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML of options, and [settings]; the command line wins. See OUT.training.",
+            is_eager=True,
+            callback=read_config,
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(metavar="cpu|cuda", help="Where matrices are multiplied.")
     ] = "cpu",
@@ -165,6 +218,7 @@ def train(
     timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
 ) -> None:
     """Train a disease-risk model, and say whether anything beats the linear one."""
+    epsilon, delta = _privacy(private)
     settings = TrainSettings(
         build=build,
         min_maf=min_maf,
@@ -175,9 +229,15 @@ def train(
         interval=interval,
         net_epochs=net_epochs,
         seed=seed,
+        genome_net=_names(genome_net),
+        adversary=adversary,
+        invariance=invariance,
+        private_epsilon=epsilon,
+        private_delta=delta,
         split=SplitSettings(n_folds=folds, test_fraction=test_fraction, seed=seed),
     )
     settings = replace(settings, traits=replace(settings.traits, n_folds=folds))
+    settings = with_settings(context, settings, _OPTIONS)
     budget = _seconds(time_budget)
     configure_logging(verbosity(verbose, quiet), log_file)
     from genomed.steps.train import TrainInputs, run_train
@@ -196,13 +256,17 @@ def train(
         groups=groups,
         relatives=relatives,
         samples=tuple(sample_names(samples) or ()) or None,
+        codes=codes,
+        genes=genes,
     )  # fmt: skip
-    with _progress(quiet or json_output) as progress:
+    with told(quiet or json_output) as progress:
         summary = run_train(
             inputs, out, settings, threads=threads, device=device, time_budget=budget,
             resume=resume, progress=progress, command=command_line(),
+            config=config_text(context, settings, _OPTIONS),
         )  # fmt: skip
-    _report(summary, json_output, quiet, timings)
+    if summary.outputs:  # of several processes the first speaks
+        _report(summary, json_output, quiet, timings)
 
 
 def _stages(text: str) -> tuple[str, ...]:
@@ -213,6 +277,29 @@ def _stages(text: str) -> tuple[str, ...]:
             f"{text!r}: choose from {', '.join(_DEFAULTS.stages)}, or none", param_hint="--stages"
         )
     return tuple(stage for stage in _DEFAULTS.stages if stage in asked)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(
+        word.strip() for word in text.split(",") if word.strip() not in ("", "none")
+    ))  # fmt: skip
+
+
+def _privacy(text: str | None) -> tuple[float | None, float]:
+    """Epsilon and delta."""
+    if text is None:
+        return None, _DEFAULTS.private_delta
+    try:
+        epsilon, delta = (
+            float(word) for word in f"{text},{_DEFAULTS.private_delta}".split(",")[:2]
+        )
+    except ValueError:
+        epsilon = delta = 0.0
+    if text.count(",") > 1 or not (0 < epsilon < float("inf") and 0 < delta < 1):
+        raise typer.BadParameter(
+            f"{text!r}: write it as EPSILON or EPSILON,DELTA, as in 8,1e-5", param_hint="--private"
+        )
+    return epsilon, delta
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
@@ -244,38 +331,6 @@ def _seconds(text: str | None) -> float | None:
             f"{text!r} is not a time; write it as 90s, 30m or 4h", param_hint="--time-budget"
         )
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
-    """A line on stderr that says what is being done; on a terminal a bar with the time left."""
-    if quiet:
-        yield None
-        return
-    if not sys.stderr.isatty():
-        said: set[str] = set()
-        began = time.monotonic()
-
-        def tell(what: str, share: float) -> None:
-            name = what.partition(": epoch")[0]
-            if name not in said:
-                said.add(name)
-                typer.echo(f"{time.monotonic() - began:7.1f} s  {name}", err=True)
-
-        yield tell
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=1.0)
-
-        def step(what: str, share: float) -> None:
-            bar.update(task, description=what, completed=share)
-
-        yield step
 
 
 def _report(summary: TrainSummary, as_json: bool, quiet: bool, timings: bool) -> None:
