@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from packed_cohorts import packed, variant_frame
 from trained_bundles import PARTS, covariate_table, design_of, risk_model
 
 from genomed.features.design import Design
 from genomed.models.attribution import Contributions, contributions, terms_of, variant_names
 from genomed.models.risk_model import RiskModel
+from genomed.models.risk_net import RiskNet
 
 N, M = 150, 24
 
@@ -135,3 +137,26 @@ def test_nobody_has_no_contributions() -> None:
     found = explained(model, np.zeros((len(model.variants), 0), np.uint64), 0, empty)
     assert isinstance(found, Contributions)
     assert found.predictor.shape == (0,)
+
+
+@pytest.mark.parametrize("genome", ["local", "convolution", "recurrent"])
+def test_windows_and_dated_codes_are_explained_with_the_hubs(genome: str) -> None:
+    pytest.importorskip("captum")
+    model, words, _, design = cohort(PARTS)
+    assert model.net is not None
+    head = model.net.head
+    net = replace(head.config.net, genome=(genome,))
+    windows = np.array([[0, 1, 2], [4, 5, -1], [5, 8, 9]])
+    sizes = head.sizes._replace(n_windows=3, window_variants=3, n_codes=4)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        state = RiskNet(net, sizes).state_dict()
+        mixed = {k: v + 0.2 * torch.randn_like(v) if v.is_floating_point() else v
+                 for k, v in state.items()}  # fmt: skip
+    member = mixed | {"gate": torch.ones(1), "scale": torch.ones(1)}
+    changed = head._replace(members=[member], sizes=sizes, config=replace(head.config, net=net))
+    model = replace(model, net=replace(model.net, head=changed, windows=windows))
+    found = explained(model, words, N, design, n_steps=64)
+    assert found.net_rows.tolist() == sorted({*model.net.hubs.tolist(), 0, 1, 2, 4, 5, 8, 9})
+    assert (np.abs(found.members).sum(axis=(0, 2)) > 0).all()
+    np.testing.assert_allclose(found.predictor, predicted(model, words, design), atol=5e-3)
