@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genomed.cli.options import Json
+from genomed.cli.options import Json, Threads, available_threads
 from genomed.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,6 +126,57 @@ def verify(
             f"{len(unsound)} of {len(verdicts)} models are not sound: {', '.join(unsound)}; "
             "add or fetch them again with --replace"
         )
+
+
+@models_app.command()
+def audit(
+    name: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle, or its path.")],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="PGEN or BED it was trained on.")],
+    traits: Annotated[Path, typer.Option(metavar="FILE", help="Table of traits of the training.")],
+    members: Annotated[
+        Path,
+        typer.Option(
+            "--predictions",
+            "--split",
+            metavar="FILE",
+            help="Who was learned from: OUT.training/predictions.tsv.gz, or train's --split.",
+        ),
+    ],
+    trait: Annotated[
+        str | None,
+        typer.Option("--trait", "-p", metavar="NAME", show_default="the bundle's"),
+    ] = None,
+    covariates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Covariates of the training.")
+    ] = None,
+    codes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Dated codes of the training.")
+    ] = None,
+    n_draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of people.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 1,
+    threads: Threads = available_threads(),
+    as_json: Json = False,
+) -> None:
+    """Attack a trained model: can those it was learned from be told from others by their loss?"""
+    from genomed.steps.models_audit import AuditInputs, run_audit
+
+    inputs = AuditInputs(
+        name, store, traits, members, trait=trait, covariates=covariates, codes=codes
+    )
+    found = run_audit(inputs, n_draws=n_draws, seed=seed, threads=threads)
+    rows = [
+        {"model": part, **one._asdict()} for part, told in found.measures.items() for one in told
+    ]
+    if as_json:
+        facts = {"n_members": found.n_members, "n_others": found.n_others, "measures": rows}
+        _print_json({"name": found.name, "verdict": found.verdict, **facts,
+                     "warnings": found.warnings})  # fmt: skip
+        return
+    cells = [[row["model"], row["name"], *(f"{row[k]:.4f}" for k in ("value", "low", "high"))]
+             for row in rows]  # fmt: skip
+    _print_table(("model", "measure", "value", "low", "high"), cells)
+    for line in (found.verdict, *found.warnings):
+        typer.echo(line, err=True)
 
 
 @models_app.command()

@@ -1,0 +1,145 @@
+"""`genomed models audit`: can those whom a bundle was learned from be told from others?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genomed.errors import BuildError, CoverageError, InputError
+from genomed.features import sequences
+from genomed.io.covariates import read_dated_codes
+from genomed.io.library import locate_model
+from genomed.io.split_table import read_split
+from genomed.io.traits import SurvivalColumns, read_traits
+from genomed.scores.store_matching import match_store, read_matched
+from genomed.stats.bootstrap import Estimate
+from genomed.stats.membership import membership
+from genomed.steps.risk_bundles import bundle_people, read_bundle
+from genomed.steps.structure import open_structure_store
+from genomed.steps.structure_variants import choose_build
+from genomed.steps.train import family_of
+
+__all__ = ["AuditInputs", "AuditSummary", "run_audit"]
+
+
+@dataclass(frozen=True)
+class AuditInputs:
+    """What an audit reads.
+
+    bundle      : path, or name in the library
+    store       : people of the training and others alike: those of its test
+    traits      : their labels; trait : column, by default as the bundle's is called
+    members     : table of sample and set: develop for those learned from, test for the others;
+                  OUT.training/predictions.tsv.gz, or the table given to --split
+    """
+
+    bundle: str
+    store: str
+    traits: Path
+    members: Path
+    trait: str | None = None
+    survival: SurvivalColumns | None = None
+    covariates: Path | None = None
+    codes: Path | None = None
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """What was found.
+
+    measures : model (full, or its linear part) -> numbers with intervals
+    """
+
+    name: str
+    n_members: int
+    n_others: int
+    measures: dict[str, list[Estimate]]
+    warnings: list[str]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        auroc = self.measures["full"][0]
+        told = f"by the loss (AUROC {auroc.value:.3f}, {auroc.low:.3f} to {auroc.high:.3f})"
+        if auroc.low > 0.5:
+            return (
+                f"People learned from can be told from others {told}: the model remembers them, or "
+                "the others are people of another kind."
+            )
+        return (
+            f"People learned from could not be told from others {told}; another attack may do "
+            "better."
+        )
+
+
+def run_audit(
+    inputs: AuditInputs, *, n_draws: int = 1000, seed: int = 1, threads: int = 1
+) -> AuditSummary:
+    """Attack a bundle by the loss of each person under the final model, not out of fold.
+
+    Raises BuildError, CoverageError, InputError, UnknownNameError and UsageError.
+    """
+    path = locate_model(inputs.bundle)
+    score = read_bundle(path)
+    model, bundle = score.risk, score.bundle
+    store = open_structure_store(inputs.store, None)
+    build = choose_build(store, None)
+    if build not in (None, bundle.build):
+        raise BuildError(
+            f"{store.path} is on {build}, but {path} on {bundle.build}; give the training's store"
+        )
+    match = match_store(bundle.variants, store.variants, ~store.several_alts)
+    if (match.row < 0).any():
+        raise CoverageError(
+            f"{store.path}: lacks {int((match.row < 0).sum()):,} variants of {path}; an audit "
+            "needs the store that it was trained on"
+        )
+    words = read_matched(lambda rows: store.read(rows, threads), match)
+    people = bundle_people(bundle, store.samples, inputs.covariates)
+    warnings = list(people.warnings)
+    if people.missing.any():
+        warnings.append(
+            f"{int(people.missing.sum())} people lack covariates and count as average in them: the "
+            "audit is too kind; give the table of the training with --covariates."
+        )
+    given: dict[str, Any] = {}
+    if bundle.facts.get("codes") and inputs.codes is None:
+        warnings.append("The net reads dated codes: without --codes the audit is too kind.")
+    elif bundle.facts.get("codes") and inputs.codes is not None:
+        dated = read_dated_codes(inputs.codes, store.samples)
+        encoder = bundle.facts["codes"]["encoder"]
+        encoded = sequences.apply(encoder, dated.frame, store.n_samples)
+        given = {"codes": encoded.codes, "times": encoded.times}
+    name = inputs.trait or str(bundle.facts["trait"]["name"])
+    kind = str(bundle.facts["trait"]["kind"])
+    survival = {} if inputs.survival is None else {name: inputs.survival}
+    single = {} if kind == "survival" else {name: kind}
+    traits = read_traits(inputs.traits, store.samples, [name], kinds=single, survival=survival)
+    trait = traits.traits[0]
+    if trait.kind != kind:
+        raise InputError(f"{inputs.traits}: {name} is {trait.kind}, but the bundle's trait {kind}")
+    split = read_split(inputs.members, store.samples)
+    used = split.used & trait.observed
+    predicted = model.predict(
+        words, store.n_samples, people.design.matrix.astype(np.float64),
+        categories=people.design.categories, levels=tuple(people.design.category_sizes),
+        threads=threads, **given,
+    )  # fmt: skip
+    measures = {}
+    for part, eta in (("full", predicted.full), ("linear", predicted.linear)):
+        family = family_of(trait).fitted(eta, np.ones(len(eta)))
+        try:
+            measures[part] = membership(
+                family.deviance(eta)[used], ~split.test[used], n_draws=n_draws, seed=seed,
+                threads=threads,
+            )  # fmt: skip
+        except ValueError as error:
+            raise InputError(
+                f"{inputs.members}: {error}; the trait is known for too few people"
+            ) from None
+    member = used & ~split.test
+    others = int(used.sum() - member.sum())
+    return AuditSummary(bundle.name, int(member.sum()), others, measures, warnings)

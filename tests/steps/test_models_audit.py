@@ -1,0 +1,97 @@
+"""`genomed models audit`: what it finds of a bundle, and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from train_cohort import Cohort
+
+from genomed.cli import main
+from genomed.errors import CoverageError, InputError
+from genomed.io.packed import open_store
+from genomed.settings import SplitSettings, TrainSettings
+from genomed.steps.models_audit import AuditInputs, run_audit
+from genomed.steps.train import run_train
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    made = Cohort(tmp_path_factory.mktemp("cohort"), n=400)
+    settings = TrainSettings(build="GRCh38", stages=(), split=SplitSettings(n_folds=2))
+    covariates = made.folder / "covariates.tsv"
+    rng = np.random.default_rng(70)  # 100 columns of noise, which 320 people cannot but remember
+    noise = {f"x{i}": rng.normal(size=400).round(4) for i in range(100)}
+    pl.DataFrame({"sample": made.samples, **noise}).write_csv(covariates, separator="\t")
+    run_train(made.inputs(covariates=covariates), made.folder / "model", settings, threads=2)
+    return made
+
+
+def inputs(cohort: Cohort, **changed: object) -> AuditInputs:
+    folder = cohort.folder
+    given: dict[str, object] = {
+        "bundle": str(folder / "model"), "store": str(cohort.store),
+        "traits": folder / "traits.tsv", "covariates": folder / "covariates.tsv",
+        "members": folder / "model.training/predictions.tsv.gz",
+    }  # fmt: skip
+    return AuditInputs(**(given | changed))  # type: ignore[arg-type]
+
+
+def test_members_are_those_of_the_training_and_their_loss_is_smaller(cohort: Cohort) -> None:
+    found = run_audit(inputs(cohort), n_draws=200, threads=2)
+    assert (found.n_members, found.n_others) == (320, 80)
+    assert found.measures["full"] == found.measures["linear"]  # the model is the linear one
+    auroc, gap = found.measures["full"][0], found.measures["full"][3]
+    assert auroc.low > 0.5
+    assert gap.low > 0
+    assert found.verdict.startswith("People learned from can be told from others by the loss")
+    same = run_audit(inputs(cohort, members=cohort.folder / "split.tsv"), n_draws=200)
+    assert same.measures == found.measures
+    assert not found.warnings
+
+
+def test_without_covariates_the_audit_says_that_it_is_too_kind(cohort: Cohort) -> None:
+    found = run_audit(inputs(cohort, covariates=None), n_draws=0)
+    assert any("the audit is too kind" in warning for warning in found.warnings)
+
+
+def test_another_store_or_trait_is_refused(cohort: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is neither a number"):
+        run_audit(inputs(cohort, trait="case", traits=words(cohort, tmp_path)), n_draws=0)
+    store = Path(open_store(cohort.store).path)
+    some = tmp_path / "some"
+    pvar = store.with_suffix(".pvar").read_text().replace("1000\t", "1001\t", 1)
+    some.with_suffix(".pgen").write_bytes(store.read_bytes())
+    some.with_suffix(".pvar").write_text(pvar)
+    some.with_suffix(".psam").write_bytes(store.with_suffix(".psam").read_bytes())
+    with pytest.raises(CoverageError, match="lacks 1 variants"):
+        run_audit(inputs(cohort, store=str(some)), n_draws=0)
+
+
+def words(cohort: Cohort, folder: Path) -> Path:
+    path = folder / "words.tsv"
+    case = ["case" if one else "control" for one in cohort.case]
+    pl.DataFrame({"sample": cohort.samples, "case": case}).write_csv(path, separator="\t")
+    return path
+
+
+def test_the_command_prints_a_table_and_a_verdict(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cohort.folder
+    words = ["genomed", "models", "audit", str(folder / "model"), str(cohort.store), "--traits",
+             str(folder / "traits.tsv"), "--predictions", str(folder / "split.tsv"),
+             "--covariates", str(folder / "covariates.tsv"), "--bootstrap", "50"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "model\tmeasure\tvalue\tlow\thigh"
+    assert len(said.out.splitlines()) == 9
+    assert "by the loss (AUROC" in said.err
+    monkeypatch.setattr(sys, "argv", [*words, "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["n_members"] == 320
