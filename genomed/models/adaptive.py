@@ -1,10 +1,10 @@
 """The adaptive risk model: a linear trunk, and what is added to it only where it helps.
 
 Each stage proposes a linear predictor of the people it was not fitted to (out of fold), and is kept
-when their deviance falls by more than chance: dominance beside the additive codes, products of two
-variants, products with covariates, and last a net that reads the variants which the pairs are made
-of. A stage starts from the predictor of those before, so a model in which nothing is kept is the
-linear one.
+when their deviance falls by more than chance: dominance beside the additive codes, trunks of the
+smaller ancestry groups, products of two variants, products with covariates, and last a net that
+reads the variants which the pairs are made of. A stage starts from the predictor of those before,
+so a model in which nothing is kept is the linear one.
 
 What the stages select by, they select without the people they are judged on. The one exception are
 the variants that the net reads: they come from the screen of everybody, and so only from pairs that
@@ -20,6 +20,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from genomed.kernels.packed import unpack_rows
+from genomed.models.ancestry_part import AncestryPart
+from genomed.models.ancestry_stage import Trunk, propose_ancestry
 from genomed.models.columns import Columns, additive_columns, dominance_columns, join
 from genomed.models.covariate_stage import CovariatePart, propose_covariates
 from genomed.models.families import Family
@@ -80,7 +82,7 @@ class AdaptiveFit:
     """A fitted model of one trait.
 
     family      : the trait, its baseline fitted
-    linear      : never missing; pairs, covariates, net : None where not kept
+    linear      : never missing; ancestry, pairs, covariates : None where not kept
     additive    : out of fold and whole predictor of the additive model, with which the others are
                   compared; linear_eta : of the linear part, which may have dominance as well
     out_of_fold : float64 (n,), linear predictor of those learned from by parts that did not see
@@ -97,6 +99,7 @@ class AdaptiveFit:
     out_of_fold: np.ndarray
     whole: np.ndarray
     null: float
+    ancestry: AncestryPart | None = None
     pairs: PairPart | None = None
     covariates: CovariatePart | None = None
     hubs: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -129,8 +132,11 @@ def fit_stages(
     report = progress or (lambda what, share: None)
     run = _Stages(data, family, settings, threads, device, report, memory)
     for stage, propose in (
-        ("dominance", run.dominance), ("pairs", run.pairs), ("covariates", run.covariates)
+        ("dominance", run.dominance), ("ancestry", run.ancestry), ("pairs", run.pairs),
+        ("covariates", run.covariates),
     ):  # fmt: skip
+        if stage == "ancestry" and not data.group_names:
+            continue
         if stage not in settings.stages:
             run.verdicts.append(Verdict.untried(stage, "not asked for"))
         elif deadline is not None and time.monotonic() > deadline:
@@ -224,6 +230,24 @@ class _Stages:
         if self._judge("dominance", Proposal(before, after, linear, told)):
             fit.linear, fit.linear_eta = linear, (before, after)
             fit.family = linear.cross.family
+
+    def ancestry(self) -> None:
+        """Trunks of ancestry groups."""
+        fit = self.fit
+
+        def recall(name: str, family: Family, make: Callable[[], CrossFit]) -> CrossFit:
+            kept = remember(self.memory, name, lambda: cross_fit_to(make()))
+            return cross_fit_from(kept, family)
+
+        self.progress("ancestry", 0.0)
+        proposal = propose_ancestry(
+            self.data, fit.family, Trunk(fit.linear.columns, fit.linear.cross, *fit.linear_eta),
+            accept_z=self.settings.accept_z, threads=self.threads, recall=recall,
+        )  # fmt: skip
+        if self._judge("ancestry", proposal):
+            assert isinstance(proposal, Proposal)
+            assert isinstance(proposal.part, AncestryPart)
+            fit.ancestry = proposal.part
 
     def pairs(self) -> None:
         """Products of two variants."""

@@ -3,6 +3,7 @@
 The linear predictor of a person is
 
     intercept + covariates . coefficients + sum of genotype_weights[variant, call]   (linear)
+    + half of what the trunk of the person's ancestry group says beyond that         (ancestry)
     + coefficients . products of two calls                                           (pairs)
     + products with covariates                                                       (covariates)
     + mean of the members' corrections                                               (net)
@@ -13,7 +14,7 @@ of those learned from; the net was trained with calls left out and has its own a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from genomed.kernels.packed import unpack_rows
+from genomed.models.ancestry_part import AncestryPart, GroupTrunk
 from genomed.models.columns import Columns
 from genomed.models.covariate_stage import CovariatePart, GeneticScore
 from genomed.models.families import Survival
@@ -88,6 +90,7 @@ class RiskModel:
     coefficients: np.ndarray
     genotype_weights: np.ndarray
     has_dominance: bool = False
+    ancestry: AncestryPart | None = None
     pairs: PairPart | None = None
     covariates: CovariatePart | None = None
     net: NetPart | None = None
@@ -98,6 +101,8 @@ class RiskModel:
     def read_rows(self) -> np.ndarray:
         """Variants whose calls are needed one by one, beside the linear sum: int64, ascending."""
         rows = [np.zeros(0, np.int64)]
+        if self.ancestry is not None:
+            rows.append(self.ancestry.rows)
         if self.pairs is not None:
             rows += [self.pairs.terms.row1, self.pairs.terms.row2]
         if self.covariates is not None:
@@ -111,6 +116,8 @@ class RiskModel:
         marks: list[list[str]] = [[] for _ in range(len(self.variants))]
         linear = np.flatnonzero(self.genotype_weights.any(axis=1))
         parts: list[tuple[str, np.ndarray]] = [("linear", linear)]
+        if self.ancestry is not None:
+            parts.append(("ancestry", self.ancestry.rows))
         if self.pairs is not None:
             both = np.concatenate([self.pairs.terms.row1, self.pairs.terms.row2])
             parts.append(("pairs", np.unique(both)))
@@ -149,6 +156,7 @@ class RiskModel:
         levels: tuple[int, ...] = (),
         codes: np.ndarray | None = None,
         times: np.ndarray | None = None,
+        group: np.ndarray | None = None,
         device: str = "cpu",
         threads: int = 1,
     ) -> Predicted:
@@ -161,11 +169,15 @@ class RiskModel:
         linear_sum : float64 (n,), what linear_sum() would give
         categories : int64 (n, c), encoded as in training
         codes      : int64 (n, length) and times, float32, as features.sequences.apply gives them
+        group      : int64 (n,), from ancestry.places; None, and -1, where no group is known: such
+                     people get the pooled trunk
         """
         if linear_sum is None:
             linear_sum = self.linear_sum(words, n_samples)
         linear = self.intercept + covariates @ self.coefficients + linear_sum
         parts = {}
+        if self.ancestry is not None and group is not None:
+            parts["ancestry"] = self.ancestry.correction(words, linear, covariates, group)
         if self.pairs is not None:
             parts["pairs"] = self.pairs.predictor(words, n_samples)
         if self.covariates is not None:
@@ -203,6 +215,7 @@ class RiskModel:
             coefficients=fit.linear.cross.fit.covariates,
             genotype_weights=weights,
             has_dominance=fit.linear.has_dominance,
+            ancestry=fit.ancestry,
             pairs=fit.pairs,
             covariates=fit.covariates,
             net=net,
@@ -218,6 +231,10 @@ class RiskModel:
         place = np.full(len(self.variants) + 1, -1)
         place[rows] = np.arange(len(rows))
         pairs, covariates, net = self.pairs, self.covariates, self.net
+        ancestry = self.ancestry
+        if ancestry is not None:
+            trunks = (replace(trunk, row=place[trunk.row]) for trunk in ancestry.trunks)
+            ancestry = AncestryPart(tuple(trunks))
         if pairs is not None:
             terms = pairs.terms._replace(row1=place[pairs.terms.row1], row2=place[pairs.terms.row2])
             pairs = replace(pairs, terms=terms)
@@ -227,7 +244,7 @@ class RiskModel:
             net = replace(net, hubs=place[net.hubs], windows=place[net.windows])
         return replace(
             self, variants=self.variants[rows], genotype_weights=self.genotype_weights[rows],
-            pairs=pairs, covariates=covariates, net=net,
+            ancestry=ancestry, pairs=pairs, covariates=covariates, net=net,
         )  # fmt: skip
 
     def to_parts(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -241,6 +258,15 @@ class RiskModel:
         }  # fmt: skip
         if self.kind == "survival":
             tensors |= {"survival.edges": self.edges, "survival.baseline": self.baseline}
+        if self.ancestry is not None:
+            facts["ancestry"] = []
+            for k, trunk in enumerate(self.ancestry.trunks):
+                facts["ancestry"].append({"group": trunk.group, "intercept": trunk.intercept})
+                tensors |= {
+                    f"ancestry.{k}.coefficients": trunk.coefficients,
+                    f"ancestry.{k}.row": trunk.row,
+                    f"ancestry.{k}.genotype_weights": trunk.genotype_weights,
+                }
         if self.pairs is not None:
             tensors |= {f"pairs.{k}": v for k, v in self.pairs.terms._asdict().items()}
             tensors |= {
@@ -288,6 +314,7 @@ class RiskModel:
             coefficients=_array(tensors, "linear.coefficients", np.float64, (-1,)),
             genotype_weights=_array(tensors, "linear.genotype_weights", np.float64, (n, 4)),
             has_dominance=bool(facts["has_dominance"]),
+            ancestry=_ancestry(tensors, facts["ancestry"], n) if "ancestry" in facts else None,
             pairs=_pairs(tensors, n) if "pairs.beta" in tensors else None,
             covariates=_covariates(tensors, facts, n) if "covariates.beta" in tensors else None,
             net=_net(tensors, facts["net"], n) if "net" in facts else None,
@@ -298,6 +325,9 @@ class RiskModel:
             model.coefficients
         ):
             raise ValueError("parts of a model are of different numbers of covariates")
+        for trunk in model.ancestry.trunks if model.ancestry else ():
+            if len(trunk.coefficients) != len(model.coefficients):
+                raise ValueError("parts of a model are of different numbers of covariates")
         return model
 
 
@@ -372,6 +402,28 @@ def _one_of(value: Any, *choices: str) -> str:
     if value not in choices:
         raise ValueError(f"{value!r} is none of {', '.join(choices)}")
     return str(value)
+
+
+def _ancestry(
+    tensors: Mapping[str, np.ndarray], facts: Sequence[Mapping[str, Any]], n: int
+) -> AncestryPart:
+    trunks = []
+    for k, told in enumerate(facts):
+        row = _rows(tensors, f"ancestry.{k}.row", n)
+        if row.ndim != 1 or (np.diff(row) <= 0).any():
+            raise ValueError(f"ancestry.{k}.row is not ascending")
+        name = f"ancestry.{k}.genotype_weights"
+        trunks.append(
+            GroupTrunk(
+                str(told["group"]), float(told["intercept"]),
+                _array(tensors, f"ancestry.{k}.coefficients", np.float64, (-1,)), row,
+                _array(tensors, name, np.float64, (len(row), 4)),
+            )
+        )  # fmt: skip
+    groups = [trunk.group for trunk in trunks]
+    if not groups or len(set(groups)) < len(groups):
+        raise ValueError("ancestry groups are none, or named twice")
+    return AncestryPart(tuple(trunks))
 
 
 def _pairs(tensors: Mapping[str, np.ndarray], n: int) -> PairPart:

@@ -1,6 +1,6 @@
 """What every stage of a model learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ class TrainingSet:
     variants   : contig · position · id · ref · alt, one row per row of words
     covariates : float64 (n, k), without gaps, standardised, no intercept
     fold       : int8 (n,): 0, 1, 2 .. of those learned from; negative for everybody else
+    group      : int64 (n,), place in group_names of the ancestry, -1 for none; empty without groups
     """
 
     words: np.ndarray
@@ -25,6 +26,8 @@ class TrainingSet:
     variants: pl.DataFrame
     covariates: np.ndarray
     fold: np.ndarray
+    group: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    group_names: tuple[str, ...] = ()
 
     @property
     def develop(self) -> np.ndarray:

@@ -149,7 +149,7 @@ class _Run:
             self.warnings += [str(leak) for leak in leaks]
         self.training = TrainingSet(
             data.words, data.store.n_samples, data.store.variants[data.rows],
-            self.design.matrix.astype(np.float64), data.fold,
+            self.design.matrix.astype(np.float64), data.fold, data.group, tuple(data.group_names),
         )  # fmt: skip
         self.reads = net_reads(data, self.settings, self._sequences())
         self.families = [family_of(trait) for trait in data.traits.traits]
