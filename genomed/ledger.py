@@ -94,6 +94,7 @@ STRUCTURE = {
     "diversity",
     "in_ld": "correlated with a variant that was kept: used for kinship, runs of homozygosity and "
     "diversity",
+    "no_plain_alleles": "an allele that is not spelt with A, C, G and T: no model learns from it",
 }
 
 # Things a reader accepts although the specification, or good custom, says otherwise. Each is

@@ -138,6 +138,7 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
         store, StructureSettings(min_maf=settings.min_maf, min_call_rate=settings.min_call_rate),
         used, threads=threads,
     )  # fmt: skip
+    chosen.drop(_without_bases(store), "no_plain_alleles")
     rows = chosen.rows("kept")
     if not len(rows):
         raise InputError(
@@ -184,6 +185,12 @@ def _genes(path: Path, variants: pl.DataFrame, warnings: list[str]) -> np.ndarra
             f"{path}: {outside:,} variants lie in no gene; the net's windows lack them."
         )
     return np.stack([row, np.unique(names, return_inverse=True)[1]])
+
+
+def _without_bases(store: PackedStore) -> np.ndarray:
+    """Rows with an allele that is not plain bases: another cohort spells it otherwise."""
+    plain = pl.all_horizontal(pl.col("ref", "alt").str.contains("^[ACGTacgt]+$"))
+    return store.variants.filter(~plain)["row"].to_numpy()
 
 
 def _deal(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from packed_cohorts import array_store, write_fileset
 from train_cohort import Cohort
 
 from genomed.errors import InputError, UnknownNameError, UsageError
@@ -229,3 +230,18 @@ def test_a_covariate_that_equals_the_trait_is_warned_of(cohort: Cohort, tmp_path
 def test_a_store_of_unknown_build_is_refused(cohort: Cohort, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give --build"):
         run_train(cohort.inputs(), tmp_path / "model", replace(LINEAR, build=None))
+
+
+def test_variants_without_plain_alleles_are_left_out_with_a_reason(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    made = array_store(cohort.made.alt_count[:60], ["1"] * 60)
+    made.variants = made.variants.with_columns(
+        alt=pl.when(pl.col("row") == 7).then(pl.lit("<DEL>")).otherwise("alt")
+    )
+    store = write_fileset(tmp_path / "store", made)
+    inputs = replace(cohort.inputs(), store=str(store))
+    run_train(inputs, tmp_path / "model", LINEAR, threads=2)
+    assert "<DEL>" not in open_model_bundle(tmp_path / "model").variants["alt"].to_list()
+    run = json.loads((tmp_path / "model.training" / "run.json").read_text())
+    assert run["variants"]["no_plain_alleles"] == 1
