@@ -59,7 +59,7 @@ def train_summary(
 def _metric(row: Mapping[str, Any]) -> Text:
     told = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
     value = "unknown" if row["value"] is None else f"{row['value']:.3f}"
-    return _text(f"  {row['model']:<7}{row['measure']:<20}{value}{told}")
+    return _text(f"  {row['model']:<7}{row['measure']:<22}{value}{told}")
 
 
 def _text(value: object, style: str = "") -> Text:
