@@ -27,7 +27,7 @@ def text_column(
     """
     if not len(views):
         return pl.Series(name, dtype=pl.String)
-    return pl.Series(_Views(views, texts, valid)).alias(name)  # type: ignore[arg-type]
+    return pl.Series(_Views(views, texts, valid)).alias(name)
 
 
 class _Schema(ctypes.Structure):

@@ -118,7 +118,7 @@ class Columns:
 
 def to_slices(per_sample: np.ndarray, n_halves: int, dtype: type = np.float32) -> np.ndarray:
     """Lay out numbers (n,) as kernels.regression wants them: (16, n_halves), 0 where nobody is."""
-    padded = np.zeros(16 * n_halves, dtype)
+    padded: np.ndarray = np.zeros(16 * n_halves, dtype)
     padded[: len(per_sample)] = per_sample
     return np.ascontiguousarray(padded.reshape(n_halves, 16).T)
 

@@ -66,5 +66,7 @@ def labels_of(family: Family, device: torch.device) -> Labels:
     def sent(array: np.ndarray, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
 
-    numbers = (sent(counts, torch.int64) for counts in (at_risk, before))
-    return Labels(family.kind, sent(observed), sent(y), *numbers, sent(baseline))
+    return Labels(
+        family.kind, sent(observed), sent(y), sent(at_risk, torch.int64),
+        sent(before, torch.int64), sent(baseline),
+    )  # fmt: skip

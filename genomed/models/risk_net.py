@@ -155,11 +155,15 @@ class RiskNet(nn.Module):
 
     def penalised(self) -> list[torch.Tensor]:
         """Weights in groups along their first dimension: those of one hub, column or window."""
-        groups = [] if self.hubs is None else [self.hubs.by_call]  # (hubs, contrasts, width)
+        groups: list[torch.Tensor] = []
+        if self.hubs is not None:
+            groups.append(self.hubs.by_call)  # (hubs, contrasts, width)
         if self.products is not None:
             groups.append(self.products.first.weight.T)  # (columns, width)
         if "local" in self.genome:
-            groups.append(self.genome["local"].by_call)  # (windows, calls, rank)
+            local = self.genome["local"]
+            assert isinstance(local, LocalWindows)
+            groups.append(local.by_call)  # (windows, calls, rank)
         return groups
 
     def forward(self, batch: HeadBatch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -101,7 +101,8 @@ def net_reads(data: TrainData, settings: TrainSettings, sequences: Sequences | N
     windows = np.zeros((0, 0), np.int64)
     size = settings.window_variants
     if data.genes is not None:
-        windows = gene_windows(*data.genes, size)
+        row, gene = data.genes
+        windows = gene_windows(row, gene, size)
     elif settings.genome_net:
         windows = genome_windows(len(data.rows), size)
     return NetReads(windows, sequences)
