@@ -184,3 +184,34 @@ def test_a_process_waits_for_the_first_and_not_for_ever(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.hubs, sent.hubs)
     np.testing.assert_array_equal(found.offset, sent.offset)
     assert found.reason == ""
+
+
+def test_a_bundle_with_a_net_is_the_same_for_any_threads_and_after_a_stop(tmp_path: Path) -> None:
+    cohort = Cohort(tmp_path, n=3000)
+    z = cohort.made.z
+    value = z[5] * z[70] + z[20] * z[100] + 1.5 * z[5] * z[70] * z[20]
+    y = cohort.made.trait(value, 0.8).round(6)
+    pl.DataFrame({"sample": cohort.samples, "y": y}).write_csv(
+        tmp_path / "traits.tsv", separator="\t"
+    )
+    settings = replace(NET, stages=("pairs", "net"), net_epochs=6)
+    for threads in (1, 2):
+        out = tmp_path / f"{threads}.zip"
+        summary = run_train(cohort.inputs(), out, settings, threads=threads)
+        assert summary.traits[0].kept == ["pairs", "net"]
+
+    def stop(what: str, share: float) -> None:
+        if what.startswith("net: epoch 3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_train(cohort.inputs(), tmp_path / "3.zip", settings, progress=stop)
+    assert not (tmp_path / "3.zip").exists()
+    told: list[str] = []
+    run_train(
+        cohort.inputs(), tmp_path / "3.zip", settings, resume=True,
+        progress=lambda what, share: told.append(what),
+    )  # fmt: skip
+    assert "net: epoch 2 of at most 6" not in told  # what was done is not done again
+    first, *others = ((tmp_path / f"{k}.zip").read_bytes() for k in (1, 2, 3))
+    assert others == [first, first]
