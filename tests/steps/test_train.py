@@ -188,14 +188,14 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Cohort, tmp_path: Path) 
 
 def test_a_run_with_other_settings_is_not_resumed(cohort: Cohort, tmp_path: Path) -> None:
     inputs, out = cohort.inputs(), tmp_path / "model"
-    memory = tmp_path / "model.checkpoints" / "trait-0"
-    memory.mkdir(parents=True)
-    run_train(inputs, tmp_path / "other", LINEAR, threads=2)
-    process = subprocess.Popen(command(cohort, out), stderr=subprocess.DEVNULL)
-    while not (memory / "linear.safetensors").exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+
+    def stop(what: str, share: float) -> None:
+        if what == "pairs":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_train(inputs, out, replace(SETTINGS, stages=("pairs",)), progress=stop)
+    assert (tmp_path / "model.checkpoints" / "trait-0" / "linear.safetensors").is_file()
     with pytest.raises(InputError, match="other data, settings or versions; remove"):
         run_train(inputs, out, replace(LINEAR, accept_z=3), resume=True)
 

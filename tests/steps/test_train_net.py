@@ -1,5 +1,6 @@
 """The net of `genomed train`: what it may read, and what is promised of it."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from genomed.models import training
 from genomed.models.families import Quantitative
 from genomed.models.parallel import Workers
 from genomed.models.risk_model import Predicted, RiskModel
+from genomed.models.training import FittedHead
 from genomed.models.verdicts import Verdict, judge
 from genomed.settings import SplitSettings, TrainSettings
 from genomed.steps import train
 from genomed.steps.train import run_train
 from genomed.steps.train_checkpoints import CheckpointDirectory
-from genomed.steps.train_net import NetStart, check_net, receive_start, send_start
+from genomed.steps.train_net import NetStart, check_net, receive_start, send_start, train_net
 
 NET = TrainSettings(
     build="GRCh38", net_epochs=3, stages=("net",),
@@ -146,6 +148,21 @@ def test_a_private_net_has_its_ledger_in_the_card(cohort: Cohort, tmp_path: Path
     assert "Not private are the linear part" in bundle.card
     run_train(inputs, out, replace(NET, private_epsilon=8.0, stages=()), threads=2)
     assert "nothing in it is private" in open_model_bundle(out).card
+
+
+@pytest.mark.usefixtures("kept")
+def test_the_net_ends_with_the_time_and_a_model_does_not_say_how_much_there_was(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_no_time(*arguments: object, **options: object) -> FittedHead:
+        return train_net(*arguments, **options | {"deadline": time.monotonic()})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train, "train_net", in_no_time)
+    inputs = cohort.inputs(covariates=cohort.folder / "covariates.tsv")
+    run_train(inputs, tmp_path / "model", NET)
+    said = open_model_bundle(tmp_path / "model").facts["parts"]["net"]
+    assert (said["stopped"], said["config"]["training"]["time_budget_s"]) == ("time", 0.0)
+    assert said["epochs"] == [1, 1]
 
 
 @pytest.mark.parametrize(
