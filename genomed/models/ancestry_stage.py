@@ -2,12 +2,13 @@
 
 Effects differ between ancestries less than linkage and frequencies do, so a group gains from the
 others, but is not served by the average person's model. A group's trunk is fitted to its own people
-with help of the others in two ways: what the others alone would say of its people is a covariate
-without penalty, and the variants that this reads are penalised less than those it does not (Li et
-al. 2022, J R Stat Soc B 84:149, on transfer by a first fit to the other populations). The others'
-fit has seen nobody of the group, so the group's people can be judged out of fold as ever. The
-predictor of the group is the mean of its own trunk and the pooled one; two weights fitted to a few
-hundred people told test people less well than equal ones.
+with help of the others in two ways: what the others alone would say of its people, by their calls
+and by their covariates, are its two covariates without penalty, and the variants that this reads
+are penalised less than those it does not (Li et al. 2022, J R Stat Soc B 84:149, on transfer by a
+first fit to the other populations). The others' fit has seen nobody of the group, so the group's
+people can be judged out of fold as ever. The predictor of the group is the mean of its own trunk
+and the pooled one: weights, or coefficients of all covariates, fitted to a few hundred people told
+others of the group less well.
 """
 
 from __future__ import annotations
@@ -140,25 +141,25 @@ class _Groups:
         data, threads = self.data, self.threads
         people = np.flatnonzero(data.group == number)
         family = _of_people(self.family, people)
-        others = self._others(number)
+        others, by_covariates = self._others(number)
         fold = np.where(data.fold[people] >= 0, data.fold[people], -1)
         words = of_people(data.words, people)
         columns = additive_columns(words, len(people), (fold >= 0).astype(float))
         columns = replace(columns, penalty=np.where(others.any(axis=1), LESS, 1.0))
-        score = _score(words, len(people), others)
-        covariates = np.column_stack([data.covariates[people], score])
+        said = np.column_stack(
+            [data.covariates[people] @ by_covariates, _score(words, len(people), others)]
+        )
 
         def make() -> CrossFit:
-            return cross_fit(columns, covariates, family, fold, threads=threads)
+            return cross_fit(columns, said, family, fold, threads=threads)
 
         cross = self.recall(f"ancestry-{number}", family, make)
-        table = cross.fit.covariates[-1] * others
-        table += cross.fit.beta[:, None] * columns.value
+        slope = cross.fit.covariates
+        table = slope[1] * others + cross.fit.beta[:, None] * columns.value
         row = np.flatnonzero(table.any(axis=1))
         one = GroupTrunk(
-            data.group_names[number], cross.fit.intercept, cross.fit.covariates[:-1], row,
-            table[row],
-        )  # fmt: skip
+            data.group_names[number], cross.fit.intercept, slope[0] * by_covariates, row, table[row]
+        )
         whole = one.predictor(words[row], len(people), data.covariates[people])
         found = np.where(fold >= 0, cross.out_of_fold, whole)
         if isinstance(self.family, Survival):  # the trunk's own baseline is not that of the model
@@ -166,8 +167,11 @@ class _Groups:
             found, one = found + level, replace(one, intercept=one.intercept + level)
         return found, one
 
-    def _others(self, number: int) -> np.ndarray:
-        """What calls weigh in a lasso of everybody else: float64 (variants, 4)."""
+    def _others(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """What calls and covariates weigh in a lasso of everybody else.
+
+        returns : float64 (variants, 4), float64 (k,)
+        """
         data, columns = self.data, self.trunk.columns
         weight = data.weight() * (data.group != number)
         fit = fit_path(
@@ -176,7 +180,7 @@ class _Groups:
         )[-1]  # fmt: skip
         table = np.zeros((len(data.words), 4))
         np.add.at(table, columns.row, fit.beta[:, None] * columns.value)
-        return table
+        return table, fit.covariates
 
 
 def _of_people(family: Family, people: np.ndarray) -> Family:

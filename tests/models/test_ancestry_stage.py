@@ -149,6 +149,13 @@ def test_a_model_says_what_training_said() -> None:
     np.testing.assert_allclose(alone.full, fit.additive[1], atol=1e-5)
 
 
+def test_a_group_is_fitted_without_covariates_as_well() -> None:
+    made = case(1, differ=True, covariates=0, n=1800)
+    fit = fitted(made, Quantitative(made.y))
+    assert fit.ancestry is not None
+    assert np.isfinite(fit.whole).all()
+
+
 def test_an_unknown_group_is_none() -> None:
     part = known()[1].ancestry
     assert part is not None
