@@ -8,7 +8,7 @@ order of the records; calls that other parts read one by one are kept, packed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -184,18 +184,22 @@ class DeepSums:
         pack_rows(np.ascontiguousarray(counts, np.int8), packed)
         self.words[self._place[variant], first // 32 : first // 32 + packed.shape[1]] = packed
 
-    def predict(self, design: Design) -> Predicted:
+    def predict(self, design: Design, group: Sequence[str | None] | None = None) -> Predicted:
         """Linear predictors of everybody, people in pieces of a fixed size.
 
         design : covariates, encoded as in training
+        group  : ancestry of each person, None where it is not known
         """
         matrix = design.matrix.astype(np.float64)
+        place = np.full(self.n_samples, -1)
+        if self.reader.ancestry is not None and group is not None:
+            place = self.reader.ancestry.places(group)
         levels = tuple(design.category_sizes)
         pieces = [
             self.reader.predict(
                 np.ascontiguousarray(self.words[:, some.start // 32 : -(-some.stop // 32)]),
                 some.stop - some.start, matrix[some], linear_sum=self.linear[some],
-                categories=design.categories[some], levels=levels,
+                categories=design.categories[some], levels=levels, group=place[some],
             )
             for some in pieces_of(self.n_samples)
         ]  # fmt: skip

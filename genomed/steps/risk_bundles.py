@@ -276,7 +276,7 @@ class RiskBundles:
 
     def _predict(self, bundle: _Bundle, group: Sequence[str | None] | None) -> _Predictions:
         sums, people = bundle.sums, self._people[bundle.index]
-        predicted = sums.predict(people.design)
+        predicted = sums.predict(people.design, group)
         terms = Variances.of(sums.total_variance, sums.reader)
         share = terms.shares(sums.called, sums.words)
         outcome = Outcome.of(bundle.score.risk, bundle.score.bundle.facts)
@@ -318,6 +318,14 @@ class RiskBundles:
     def _warnings(self, bundle: _Bundle, found: _Predictions) -> Iterator[str]:
         name, n = bundle.score.name, len(found.share)
         yield from (f"{name}: {text}" for text in found.people.warnings)
+        if bundle.score.risk.ancestry is not None and "ancestry" in found.predicted.parts:
+            told = np.count_nonzero(found.predicted.parts["ancestry"])
+            groups = ", ".join(bundle.score.risk.ancestry.groups)
+            if not told:
+                yield (
+                    f"{name}: has trunks of its own for {groups}, and nobody is told to be of them "
+                    "(give --groups, or a --reference with such names)."
+                )
         lacking = int(found.people.missing.sum())
         if lacking:
             yield (

@@ -24,6 +24,7 @@ from trained_bundles import (
 from genomed.errors import BuildError, InputError, UsageError
 from genomed.features.design import Design
 from genomed.kernels.packed import take_samples
+from genomed.models.ancestry_part import AncestryPart, GroupTrunk
 from genomed.models.risk_model import RiskModel
 from genomed.scores.deep import DeepSums
 from genomed.scores.deep_accuracy import Variances
@@ -678,3 +679,26 @@ def test_words_of_some_people_are_those_words(setting):
     out = np.empty((len(words), 1), np.uint64)
     take_samples(words, np.arange(20), out)
     np.testing.assert_array_equal(out, setting.words(setting.counts[:, :20]))
+
+
+def test_people_of_a_group_with_a_trunk_of_its_own_are_told_by_it(linear, tmp_path):
+    rows = np.array([1, 4, 7])
+    weights = np.array([[0.0, 0.5, 1.0, 0.0], [0.1, -0.2, 0.3, 0.0], [0.4, 0.2, 0.0, 0.0]])
+    covariates = np.zeros(len(linear.model.coefficients))
+    part = AncestryPart((GroupTrunk("north", 0.25, covariates, rows, weights),))
+    model = replace(linear.model, ancestry=part)
+    bundle = write_trained_bundle(tmp_path / "b", model, linear.design)
+    group = np.where(np.arange(N) < 75, "north", "south")
+    groups = tmp_path / "groups.tsv"
+    pl.DataFrame({"sample": linear.samples, "people": group}).write_csv(groups, separator="\t")
+    cohort = linear.vcf(tmp_path / "c.vcf")
+    run = linear.run(tmp_path / "out", cohort, models=[bundle], groups=f"{groups}:people")
+    d = linear.design
+    expected = model.predict(
+        linear.words(), N, d.matrix.astype(np.float64), group=part.places(group.tolist())
+    )
+    assert expected.parts["ancestry"][:75].any()
+    assert not expected.parts["ancestry"][75:].any()
+    check_linear(run, expected)
+    alone = linear.run(tmp_path / "alone", cohort, models=[bundle])
+    assert any("nobody is told to be of them" in text for text in alone.summary.page.warnings)
