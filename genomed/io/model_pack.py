@@ -30,16 +30,15 @@ from genomed.io.library import (
     library_entries,
 )
 
-__all__ = ["is_pack", "read_pack", "write_pack", "zip_bundle"]
+__all__ = ["DAMAGED_ZIP", "is_pack", "read_pack", "write_pack", "zip_bundle"]
 
 SUMS = "SHA256SUMS"
 
 _MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
 _MAX_SUMS_BYTES = 1 << 24
-# What a changed byte makes zipfile say: among others that it is encrypted, or packed otherwise.
-_DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError,
-)  # fmt: skip
+# What a changed byte makes zipfile say; a RuntimeError, among others that it is encrypted or packed
+# in another way.
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
 
 
@@ -145,7 +144,7 @@ def read_pack(path: Path, library: Path, *, replace_it: bool = False) -> list[En
         unpacked = Path(scratch)
         try:
             _unpack(path, unpacked)
-        except _DAMAGED as error:
+        except (tarfile.TarError, *DAMAGED_ZIP) as error:
             raise InputError(f"{path}: the archive is damaged ({error}); copy it again") from None
         _check_sums(path, unpacked)
         entries = library_entries(unpacked)

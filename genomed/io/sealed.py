@@ -12,14 +12,13 @@ import shutil
 import tempfile
 import weakref
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genomed.errors import InputError, OutputError
-from genomed.io.model_pack import zip_bundle
+from genomed.io.model_pack import DAMAGED_ZIP, zip_bundle
 from genomed.io.outputs import OutputDirectory
 
 __all__ = ["Seal", "Sealed", "open_sealed", "write_sealed"]
@@ -177,7 +176,7 @@ def _unzip(path: Path, seal: Seal, target: Path) -> dict[str, Any]:
                 with archive.open(file) as source, (target / file).open("wb") as sink:
                     shutil.copyfileobj(source, sink)
             return card
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (OSError, *DAMAGED_ZIP) as error:
         raise InputError(
             f"{path}: cannot be read as {seal.what} ({error}); copy it again, or {seal.remedy}"
         ) from None

@@ -95,3 +95,16 @@ def test_a_reference_bundle_is_no_model(tmp_path: Path) -> None:
     (folder / "model.json").write_text(json.dumps(card | {"kind": "reference"}))
     with pytest.raises(InputError, match="is a bundle of kind 'reference'"):
         open_model_bundle(folder)
+
+
+def test_an_archive_that_says_it_is_encrypted_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "bundle.zip")
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 4)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read as a model bundle"):
+        open_model_bundle(path)
