@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from genomed.report.markup import Html, element
 from genomed.report.tables import UNKNOWN, is_number
 from genomed.stats.curves import Curve
 
-__all__ = ["WORDS", "EvaluatePage", "find", "format_interval", "format_measure", "section", "words"]
+__all__ = ["WORDS", "EvaluatePage", "find", "format_interval", "format_measure", "words"]
 
 WORDS = {
     "auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "log_loss": "Log loss",
@@ -83,12 +82,6 @@ def format_interval(row: Mapping[str, object]) -> str:
     if not (is_number(low) and is_number(high)):
         return UNKNOWN
     return f"{format_measure(low)} to {format_measure(high)}"  # type: ignore[arg-type]
-
-
-def section(identity: str, heading: str, *parts: object) -> Html:
-    """A section of the page with its heading."""
-    title = element("h2", heading, id=f"{identity}-h")
-    return element("section", title, *parts, id=identity, aria_labelledby=f"{identity}-h")
 
 
 def find(table: pl.DataFrame, **equal: object) -> dict[str, object] | None:

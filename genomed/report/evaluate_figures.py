@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from genomed.report.curves import MOST_SERIES, Plot, Series, draw, key
-from genomed.report.evaluate_content import EvaluatePage, section
+from genomed.report.document import section
+from genomed.report.evaluate_content import EvaluatePage
 from genomed.report.markup import Html, element
 from genomed.stats.curves import Curve
 

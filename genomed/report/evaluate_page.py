@@ -6,20 +6,18 @@ they say, is it as good for everybody, is it better than the other one, and how 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 
 import polars as pl
 
 from genomed.report.curves import CURVE_CSS, MOST_SERIES, Estimated, forest
+from genomed.report.document import document, section, warning_list
 from genomed.report.evaluate_content import (
     EvaluatePage,
     find,
     format_interval,
     format_measure,
-    section,
     words,
 )
 from genomed.report.evaluate_figures import curve_section
@@ -52,7 +50,7 @@ def render_evaluate_page(content: EvaluatePage) -> str:
     css = CSS + CURVE_CSS
     main = element(
         "main",
-        _warnings(content),
+        warning_list(content.warnings, MOST_ROWS),
         _verdict(content),
         curve_section(content),
         _measures(content),
@@ -69,19 +67,8 @@ def render_evaluate_page(content: EvaluatePage) -> str:
         main,
         element("footer", element("p", FOOT), class_="foot"),
     )
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    meta = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"genomed {content.version}"),
-        element("title", f"{shortened(content.trait, 80)}: predictions and truth"),
-        element("style", Html(css)),
-    )
-    return f"<!doctype html>\n{element('html', meta, body, lang='en')}\n"
+    title = f"{shortened(content.trait, 80)}: predictions and truth"
+    return document(title, body, css, content.version)
 
 
 FOOT = (
@@ -118,13 +105,6 @@ def _navigation(content: EvaluatePage) -> Html:
     }
     links = [element("li", element("a", text, href=f"#{k}")) for k, text in places.items() if text]
     return element("nav", element("ul", links), class_="nav", aria_label="Sections")
-
-
-def _warnings(content: EvaluatePage) -> Html | None:
-    if not content.warnings:
-        return None
-    shown = [element("li", label(text, 600)) for text in content.warnings[:MOST_ROWS]]
-    return element("ul", shown, class_="warn", aria_label="Warnings")
 
 
 def _verdict(content: EvaluatePage) -> Html:

@@ -6,14 +6,12 @@ together, how sure is that, and how was this made.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from genomed.report.evaluate_content import section
+from genomed.report.document import document, section, warning_list
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.stylesheet import CSS
 from genomed.report.tables import (
@@ -81,7 +79,7 @@ def render_explain_page(content: ExplainPage) -> str:
     """Render the page as one HTML document; nothing is read, nothing is changed."""
     main = element(
         "main",
-        _warnings(content),
+        warning_list(content.warnings, MOST_WARNINGS),
         _variants(content),
         _pairs(content),
         _genes(content),
@@ -97,19 +95,8 @@ def render_explain_page(content: ExplainPage) -> str:
         main,
         element("footer", element("p", FOOT), class_="foot"),
     )
-    digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    meta = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"genomed {content.version}"),
-        element("title", f"{shortened(content.name, 80)}: what moves its predictions"),
-        element("style", Html(CSS)),
-    )
-    return f"<!doctype html>\n{element('html', meta, body, lang='en')}\n"
+    title = f"{shortened(content.name, 80)}: what moves its predictions"
+    return document(title, body, CSS, content.version)
 
 
 def _head(content: ExplainPage) -> Html:
@@ -125,13 +112,6 @@ def _head(content: ExplainPage) -> Html:
         element("p", label(content.verdict, 600)),
         class_="head",
     )
-
-
-def _warnings(content: ExplainPage) -> Html | None:
-    if not content.warnings:
-        return None
-    shown = [element("li", label(text, 600)) for text in content.warnings[:MOST_WARNINGS]]
-    return element("ul", shown, class_="warn", aria_label="Warnings")
 
 
 def _variants(content: ExplainPage) -> Html:

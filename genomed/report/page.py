@@ -8,8 +8,6 @@ how was it all made.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from collections.abc import Sequence
 from genomed.ledger import LENIENCIES, REASONS
 from genomed.report.cards import highest_block, model_card, pill
 from genomed.report.content import ModelDigest, RiskPage, digest_models
+from genomed.report.document import document, section, warning_list
 from genomed.report.figures import PATTERNS
 from genomed.report.markup import Html, cited, element, join, label, shortened
 from genomed.report.stylesheet import CSS
@@ -62,7 +61,7 @@ def render_risk_page(content: RiskPage) -> str:
     full = models[:N_IN_FULL]
     main = element(
         "main",
-        _warnings(content),
+        warning_list(content.warnings, N_LISTED),
         _verdict_section(models, verdicts),
         _model_section(content, full, models[N_IN_FULL:], verdicts),
         _highest_section(content, full),
@@ -81,22 +80,7 @@ def render_risk_page(content: RiskPage) -> str:
         main,
         _foot(content),
     )
-    return f"<!doctype html>\n{element('html', _meta(content), body, lang='en')}\n"
-
-
-def _meta(content: RiskPage) -> Html:
-    digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=policy),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"genomed {content.version}"),
-        element("title", shortened(content.title, 120)),
-        element("style", Html(CSS)),
-    )
+    return document(shortened(content.title, 120), body, CSS, content.version)
 
 
 def _head(content: RiskPage, verdicts: Sequence[Verdict]) -> Html:
@@ -145,21 +129,6 @@ def _navigation(content: RiskPage) -> Html:
     return element("nav", element("ul", links), class_="nav", aria_label="Sections")
 
 
-def _section(identity: str, heading: str, *parts: object) -> Html:
-    title = element("h2", heading, id=f"{identity}-h")
-    return element("section", title, *parts, id=identity, aria_labelledby=f"{identity}-h")
-
-
-def _warnings(content: RiskPage) -> Html | None:
-    if not content.warnings:
-        return None
-    shown = [element("li", label(text, 600)) for text in content.warnings[:N_LISTED]]
-    more = len(content.warnings) - len(shown)
-    if more:
-        shown.append(element("li", f"and {more:,} more warnings; run.json has them all"))
-    return element("ul", shown, class_="warn", aria_label="Warnings")
-
-
 def _verdict_section(models: Sequence[ModelDigest], verdicts: Sequence[Verdict]) -> Html:
     lines = [
         element(
@@ -176,7 +145,7 @@ def _verdict_section(models: Sequence[ModelDigest], verdicts: Sequence[Verdict])
     ]
     more = len(models) - len(lines)
     rest = f"The other {more:,} models are judged in the table at the end of section 2."
-    return _section(
+    return section(
         "verdict",
         "1. Can these scores be used?",
         element(
@@ -213,7 +182,7 @@ def _model_section(
             class_="card",
             id="more",
         )
-    return _section("models", "2. The models", join(cards), table)
+    return section("models", "2. The models", join(cards), table)
 
 
 COMPACT = [
@@ -259,7 +228,7 @@ def _highest_section(content: RiskPage, full: Sequence[ModelDigest]) -> Html:
         "filled in is the share that the --missing rule supplied. Equals share a rank (=)."
     )
     blocks = [highest_block(content, model) for model in full]
-    return _section(
+    return section(
         "highest",
         "3. Highest samples",
         element("p", note, class_="note"),
@@ -287,7 +256,7 @@ def _record_section(content: RiskPage) -> Html:
         "do not use the scores, and report it."
     )
     notes = dict(counts.get("notes") or {})
-    return _section(
+    return section(
         "records",
         "4. What happened to the records",
         element("p", "Every record of the cohort has exactly one fate.", class_="note"),
@@ -337,7 +306,7 @@ def _provenance_section(content: RiskPage, models: Sequence[ModelDigest]) -> Htm
         [shortened(str(key)).replace("_", " "), label(_value(value), 200)]
         for key, value in settings
     ]
-    return _section(
+    return section(
         "provenance",
         "5. Provenance and citing",
         element("dl", items, class_="facts wide"),
