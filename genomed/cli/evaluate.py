@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of
+from genomed.cli.given import command_line, one_of, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -203,5 +203,4 @@ def _report(summary: EvaluateSummary, as_json: bool, quiet: bool, timings: bool)
 
         evaluate_summary(Console(highlight=False), page, summary.outputs, summary.seconds)
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, sample_names
+from genomed.cli.given import command_line, print_timings, sample_names
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Json,
@@ -15,6 +15,7 @@ from genomed.cli.options import (
     Out,
     Quiet,
     Samples,
+    Store,
     Threads,
     Verbose,
     available_threads,
@@ -40,14 +41,7 @@ def explain(
             show_default=False,
         ),
     ],
-    store: Annotated[
-        str,
-        typer.Argument(
-            metavar="STORE",
-            help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
-            show_default=False,
-        ),
-    ],
+    store: Store,
     out: Out = Path("genomed-explain"),
     covariates: Annotated[
         Path | None,
@@ -148,5 +142,4 @@ def _report(summary: ExplainSummary, as_json: bool, quiet: bool, timings: bool) 
 
         explain_summary(Console(highlight=False), page, summary.outputs)
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from genomed.io.bgzf import TextStream
 
-__all__ = ["command_line", "one_of", "sample_names", "start_inflating"]
+__all__ = ["command_line", "one_of", "print_timings", "sample_names", "start_inflating"]
 
 
 def one_of(option: str, value: str, *choices: str) -> str:
@@ -49,3 +50,9 @@ def sample_names(text: str | None) -> list[str] | None:
 def command_line() -> str:
     """The command as it was typed, quoted for a shell."""
     return shlex.join(["genomed", *sys.argv[1:]])
+
+
+def print_timings(timings: Mapping[str, float]) -> None:
+    """Seconds of each phase on stderr, a line each: what the hidden --timings asks for."""
+    for phase, seconds in timings.items():
+        typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)

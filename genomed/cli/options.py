@@ -16,6 +16,7 @@ __all__ = [
     "Quiet",
     "RegionText",
     "Samples",
+    "Store",
     "Threads",
     "Verbose",
     "available_threads",
@@ -56,6 +57,13 @@ Cohort = Annotated[
         show_default=False,
     ),
 ]
+Store = Annotated[
+    str,
+    typer.Argument(
+        metavar="STORE", help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Directory for the results.")]
 RegionText = Annotated[
     str | None,

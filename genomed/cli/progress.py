@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["reading", "working"]
+__all__ = ["reading", "stage_of", "working"]
 
 
 @contextmanager
@@ -48,18 +48,37 @@ def reading(
 
 @contextmanager
 def working(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
-    """Yield what a step calls with (what is being done, share of it that is done), or None."""
+    """Yield what a step calls with (what is being done, share of it that is done), or None.
+
+    What stands before ": epoch" is the stage, to which the time left belongs.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=1.0)
+    left = TimeRemainingColumn()
+    with Progress(*columns, left, console=Console(stderr=True), transient=True) as bar:
+        task, stage = bar.add_task("reading", total=1.0), "reading"
 
         def step(what: str, share: float) -> None:
+            nonlocal stage
+            if stage_of(what) != stage:
+                stage = stage_of(what)
+                bar.reset(task, total=1.0)
             bar.update(task, description=what, completed=share)
 
         yield step
+
+
+def stage_of(what: str) -> str:
+    """The stage that "net: epoch 3" belongs to."""
+    return what.partition(": epoch")[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, sample_names, start_inflating
+from genomed.cli.given import command_line, print_timings, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -214,5 +214,4 @@ def _report(summary: QcSummary, as_json: bool, quiet: bool, timings: bool) -> No
             facts.warnings, summary.outputs, summary.seconds,
         )  # fmt: skip
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

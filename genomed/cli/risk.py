@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, sample_names, start_inflating
+from genomed.cli.given import command_line, one_of, print_timings, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -240,5 +240,4 @@ def _report(summary: RiskSummary, as_json: bool, quiet: bool, timings: bool) -> 
         for paragraph in summary.explained:
             typer.echo(paragraph)
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

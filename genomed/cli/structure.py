@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genomed.cli.given import command_line, one_of, sample_names
+from genomed.cli.given import command_line, one_of, print_timings, sample_names
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -19,6 +19,7 @@ from genomed.cli.options import (
     Out,
     Quiet,
     Samples,
+    Store,
     Threads,
     Verbose,
     available_threads,
@@ -58,13 +59,6 @@ structure_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Store = Annotated[
-    str,
-    typer.Argument(
-        metavar="STORE", help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
-        show_default=False,
-    ),
-]  # fmt: skip
 Library = Annotated[
     Path | None,
     typer.Option(
@@ -382,5 +376,4 @@ def _report(summary: StructureSummary, as_json: bool, quiet: bool, timings: bool
             results.tables, results.warnings, summary.outputs,
         )  # fmt: skip
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

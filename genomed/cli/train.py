@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genomed.cli.config import config_text, read_config, with_settings
-from genomed.cli.given import command_line, sample_names
+from genomed.cli.given import command_line, print_timings, sample_names
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Json,
     LogFile,
     Quiet,
     Samples,
+    Store,
     Threads,
     Verbose,
     available_threads,
@@ -46,14 +47,7 @@ _OPTIONS = {  # settings that have an option
 
 def train(
     context: typer.Context,
-    store: Annotated[
-        str,
-        typer.Argument(
-            metavar="STORE",
-            help="PGEN or BED fileset: its prefix, or the .pgen or .bed.",
-            show_default=False,
-        ),
-    ],
+    store: Store,
     traits: Annotated[
         Path, typer.Option(metavar="FILE", help="Table of traits, one line per sample.")
     ],
@@ -350,5 +344,4 @@ def _report(summary: TrainSummary, as_json: bool, quiet: bool, timings: bool) ->
 
         train_summary(Console(highlight=False), summary.traits, summary.outputs, summary.warnings)
     if timings:
-        for phase, seconds in summary.timings.items():
-            typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+        print_timings(summary.timings)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from genomed.cli.progress import stage_of, working
+
 __all__ = ["Lines", "told"]
 
 AGAIN_S = 30.0  # a stage that goes on is told of again after so long
@@ -17,28 +19,11 @@ AGAIN_S = 30.0  # a stage that goes on is told of again after so long
 @contextmanager
 def told(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
     """Yield what the step calls with (what is being done, share of it that is done), or None."""
-    if quiet:
-        yield None
-        return
-    if not sys.stderr.isatty():
+    if quiet or sys.stderr.isatty():
+        with working(quiet) as step:
+            yield step
+    else:
         yield Lines(lambda line: typer.echo(line, err=True))
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, stage = bar.add_task("reading", total=1.0), "reading"
-
-        def step(what: str, share: float) -> None:
-            nonlocal stage
-            if _stage(what) != stage:  # the time left is that of a stage
-                stage = _stage(what)
-                bar.reset(task, total=1.0)
-            bar.update(task, description=what, completed=share)
-
-        yield step
 
 
 class Lines:
@@ -54,17 +39,13 @@ class Lines:
     def __call__(self, what: str, share: float) -> None:
         """Tell."""
         now = self.clock()
-        if _stage(what) != self.stage:
-            self.stage, self.stage_began, self.said = _stage(what), now, now
+        if stage_of(what) != self.stage:
+            self.stage, self.stage_began, self.said = stage_of(what), now, now
             self.say(f"{now - self.began:7.1f} s  {self.stage}")
         elif now - self.said >= AGAIN_S and 0 < share < 1:
             self.said = now
             left = (now - self.stage_began) * (1 - share) / share
             self.say(f"{now - self.began:7.1f} s  {what}: {share:.0%}, about {_time(left)} left")
-
-
-def _stage(what: str) -> str:
-    return what.partition(": epoch")[0]
 
 
 def _time(seconds: float) -> str:

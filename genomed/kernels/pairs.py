@@ -16,7 +16,6 @@ __all__ = ["FOUND", "cell_sums", "code_sums", "find_large", "pair_rows", "test_p
 ONE = np.uint64(1)
 THREE = np.uint64(3)
 WEIGHT, RESIDUAL, BASIS = 0, 1, 2  # columns of the moments
-N_CELLS = 16
 EMPTY = 1e-9  # of a regressor's own square: what is left of it then is rounding
 FOUND = ("beta", "information", "tolerance", "r", "parents", "pair")
 CHUNK = 64

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from genomed.kernels.packed import unpack_rows
 from genomed.models.ancestry_part import AncestryPart
 from genomed.models.ancestry_stage import Trunk, propose_ancestry
 from genomed.models.columns import Columns, additive_columns, dominance_columns, join
@@ -291,20 +290,3 @@ def hub_rows(screened: ScreenedPairs, most: int) -> np.ndarray:
     rows = np.stack([table["row1"].to_numpy(), table["row2"].to_numpy()], 1).reshape(-1)
     _, first = np.unique(rows, return_index=True)
     return np.sort(rows[np.sort(first)][:most])
-
-
-def calls_of(words: np.ndarray, n_samples: int, rows: np.ndarray) -> np.ndarray:
-    """Copies of ALT of some rows: int8 (rows, n), -9 not called."""
-    out = np.empty((len(rows), n_samples), np.int8)
-    unpack_rows(np.ascontiguousarray(words[rows]), n_samples, out)
-    return out
-
-
-def with_net(fit: AdaptiveFit, verdict: Verdict, out_of_fold: np.ndarray, whole: np.ndarray) -> (
-    AdaptiveFit
-):  # fmt: skip
-    """The same model with what a net said of it."""
-    verdicts = [*fit.verdicts, verdict]
-    if not verdict.accepted:
-        return replace(fit, verdicts=verdicts)
-    return replace(fit, verdicts=verdicts, out_of_fold=out_of_fold, whole=whole)

@@ -67,7 +67,7 @@ def covariate_pairs(
         cells = Cells(some, n_samples, target, _extra(columns, target), threads)
         enough = cells.carriers() * target.n_used >= needed_carriers(target, min_carriers)
         for c in np.flatnonzero(columns.any(axis=0)):
-            z, beta = _test(cells, target, columns.shape[1], int(c))
+            z, beta = _test(cells, target, int(c))
             good = enough & np.isfinite(z)
             n_tests += int(good.sum())
             squares.append(z[good] ** 2)
@@ -118,7 +118,7 @@ def _extra(columns: np.ndarray, target: Target) -> np.ndarray:
 
 
 def _test(
-    cells: Cells, target: Target, n_tested: int, c: int
+    cells: Cells, target: Target, c: int
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """z and coefficient of (additive code) x covariate c for every variant; NaN where there is
     nothing to test."""
