@@ -6,10 +6,12 @@ are the same bytes.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +122,7 @@ class AlignmentReader:
                 data, n_bytes, len(self.contigs), place, contig, start, end, flag, mapq
             )
             cuts = [0, *(np.flatnonzero(np.diff(contig[:n])) + 1), n] if n else [0]
-            for first, stop in zip(cuts[:-1], cuts[1:], strict=True):
+            for first, stop in itertools.pairwise(cuts):
                 some = slice(first, stop)
                 yield AlignmentBlock(
                     data, place[some], int(contig[first]), start[some], end[some], flag[some],
@@ -137,12 +139,11 @@ class AlignmentReader:
 
     def _records(self, region: Region | None) -> Iterator[bytes]:
         """Inflated records without the header."""
-        read, write = os.pipe()
         if region is None and self.path.endswith(".bam"):
-            os.close(read)
-            os.close(write)
-            yield from _without_header(TextStream(self.path))
+            with closing(TextStream(self.path)) as stream:
+                yield from _without_header(stream)
             return
+        read, write = os.pipe()
         thread = threading.Thread(target=self._copy, args=(region, write), daemon=True)
         thread.start()
         with os.fdopen(read, "rb") as file:
