@@ -94,7 +94,7 @@ def walk_alignments(data, n_bytes, n_contigs, place, contig, start, end, flag, m
 
     place  : int64 (capacity,), byte of each record behind its block_size
     contig : int32 (capacity,), -1 for none; start, end : int32 (capacity,), 0-based span on the
-             reference; a read without CIGAR spans one base, as in htslib; -1, 0 without position
+             reference; a read that is not mapped spans one base, as in htslib; -1, 0 without position
     flag   : uint16 (capacity,); mapq : uint8 (capacity,)
     returns: (records, bytes that they take, what is wrong with the next one)
     """
@@ -132,8 +132,9 @@ def walk_alignments(data, n_bytes, n_contigs, place, contig, start, end, flag, m
         place[n] = record
         contig[n] = ref
         start[n] = pos
-        end[n] = pos + max(on_reference, 1)
         flag[n] = u16(data, record + 14)
+        mapped = (u16(data, record + 14) & 4) == 0
+        end[n] = pos + (max(on_reference, 1) if mapped else 1)
         mapq[n] = data[record + 9]
         n += 1
         at = record + size
