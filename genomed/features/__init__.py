@@ -10,4 +10,6 @@ A feature is learned from some people and applied to others by the same numbers.
 design     covariates to a standardised matrix and categories
 sequences  dated codes to padded whole numbers and times
 leakage    covariates that tell the trait
+
+call_sites is another kind: alignments to the candidate sites that a caller judges.
 """
