@@ -6,6 +6,7 @@ __all__ = [
     "OUTLIER_COLUMNS",
     "ConvertSettings",
     "DesignSettings",
+    "EvidenceSettings",
     "ExplainSettings",
     "PathSettings",
     "QcSettings",
@@ -374,3 +375,28 @@ class ExplainSettings:
     n_shuffles: int = 1
     shuffle_epochs: int = 2
     seed: int = 1
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """How reads are compared with the alleles of a site."""
+
+    # Alignments with any of these flags are passed over: not mapped, secondary, failed, duplicate.
+    exclude_flags: int = 0x4 | 0x100 | 0x200 | 0x400
+    # Reads of lower mapping quality are passed over.
+    min_mapq: int = 0
+    # Base qualities are held between these; where a file has none, this one stands for all.
+    min_base_quality: int = 3
+    max_base_quality: int = 41
+    no_base_quality: int = 20
+    # Mapping quality, phred, that stands for "not available" (255); and the most that is believed.
+    no_mapq: int = 20
+    max_mapq: int = 60
+    # Bases looked at on each side of the alleles, and of the repeat in which they may be shifted.
+    flank_bp: int = 15
+    # Bases that reads may be shifted beyond what the alleles and the file's alignment ask for.
+    band_bp: int = 5
+    # Least quality of a base that counts as a mismatch.
+    min_mismatch_quality: int = 15
+    # A site's reads are thinned evenly, by fragment, to about this many.
+    max_reads: int = 1000
