@@ -10,6 +10,7 @@ __all__ = [
     "ExplainSettings",
     "PathSettings",
     "QcSettings",
+    "ReadsQcSettings",
     "RiskSettings",
     "RohSettings",
     "SplitSettings",
@@ -400,3 +401,26 @@ class EvidenceSettings:
     min_mismatch_quality: int = 15
     # A site's reads are thinned evenly, by fragment, to about this many.
     max_reads: int = 1000
+
+
+@dataclass(frozen=True)
+class ReadsQcSettings:
+    """What decides what `reads qc` measures, apart from the alignments."""
+
+    # Windows of depth, where no targets are given.
+    window_bp: int = 10_000
+    # Depths: how many bases of each region reach them.
+    thresholds: tuple[int, ...] = (1, 5, 10, 15, 20, 30, 50, 100)
+    # Lower borders of classes of depth: none, low, callable, high.
+    quantize: tuple[int, ...] = (0, 1, 5, 150)
+    # Whether the depth of every base is written.
+    per_base: bool = False
+    # Depth is of alignments of at least this mapping quality, without any of the first flags (not
+    # mapped, secondary, failed, duplicate) and, if not 0, with one of the second.
+    min_mapq: int = 0
+    exclude_flags: int = 0x4 | 0x100 | 0x200 | 0x400
+    include_flags: int = 0
+    # Where two mates overlap: "once" (mosdepth) or "both" (samtools depth).
+    overlaps: str = "once"
+    # Sample whose read groups are read; None is the only one there is, "all" everything.
+    sample: str | None = None

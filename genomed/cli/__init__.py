@@ -17,6 +17,7 @@ from genomed.cli.evaluate import evaluate
 from genomed.cli.explain import explain
 from genomed.cli.models import models_app
 from genomed.cli.qc import qc
+from genomed.cli.reads import reads_app
 from genomed.cli.risk import risk
 from genomed.cli.structure import structure_app
 from genomed.cli.train import train
@@ -55,6 +56,7 @@ def genomed(
 app.command()(convert)
 app.command()(qc)
 app.add_typer(structure_app)
+app.add_typer(reads_app)
 app.command()(train)
 app.command()(risk)
 app.command()(evaluate)

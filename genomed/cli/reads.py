@@ -1,0 +1,16 @@
+"""`genomed reads`: commands over alignments, one file each."""
+
+import typer
+
+from genomed.cli.reads_qc import reads_qc
+
+__all__ = ["reads_app"]
+
+reads_app = typer.Typer(
+    name="reads",
+    help="Coverage, identity, evidence and calls from BAM and CRAM.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+reads_app.command("qc")(reads_qc)

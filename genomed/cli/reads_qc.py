@@ -1,0 +1,150 @@
+"""`genomed reads qc`: options in, one step called, a summary out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genomed.cli.given import command_line, one_of, print_timings
+from genomed.cli.imports import no_collection
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Json,
+    LogFile,
+    Out,
+    Quiet,
+    Threads,
+    Verbose,
+    available_threads,
+    verbosity,
+)
+from genomed.settings import ReadsQcSettings
+
+if TYPE_CHECKING:
+    from genomed.steps.reads_qc import ReadsQcSummary
+
+__all__ = ["reads_qc"]
+
+_DEFAULTS = ReadsQcSettings()
+
+
+def _numbers(option: str, text: str, separator: str) -> tuple[int, ...]:
+    """Rising whole numbers, as in 1,10,20 or 0:1:5:150:."""
+    words = [word.strip() for word in text.strip(separator + " ").split(separator) if word.strip()]
+    numbers = tuple(int(word) for word in words if word.isdigit())
+    if len(numbers) != len(words) or list(numbers) != sorted(set(numbers)):
+        raise typer.BadParameter(
+            f"{text!r} is not a list of rising whole numbers", param_hint=option
+        )
+    return numbers
+
+
+def reads_qc(
+    alignments: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BAM...", help="Coordinate-sorted BAM, CRAM or SAM.", show_default=False
+        ),
+    ],
+    out: Out = Path("genomed-reads-qc"),
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="FASTA", help="Reference: needed for CRAM, and for GC bias."),
+    ] = None,
+    sites: Annotated[
+        Path | None,
+        typer.Option(metavar="VCF", help="Panel of sites, for contamination and identity."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="Cohort to look for the same people in, at --sites."),
+    ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(metavar="BED", help="Regions to measure; default: windows of --window."),
+    ] = None,
+    window: Annotated[
+        int, typer.Option(min=1, metavar="BP", help="Length of windows, without --targets.")
+    ] = _DEFAULTS.window_bp,
+    thresholds: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Depths whose reach is told of each region.")
+    ] = ",".join(map(str, _DEFAULTS.thresholds)),
+    quantize: Annotated[
+        str,
+        typer.Option(metavar="N:N:...", help="Borders of none, low, callable and high depth."),
+    ] = ":".join(map(str, _DEFAULTS.quantize)) + ":",
+    per_base: Annotated[
+        bool, typer.Option("--per-base", help="Write the depth of every base, too.")
+    ] = False,
+    min_mapq: Annotated[
+        int, typer.Option(min=0, max=255, help="Depth is of alignments of at least this MAPQ.")
+    ] = _DEFAULTS.min_mapq,
+    exclude_flags: Annotated[
+        int,
+        typer.Option("--exclude-flags", "-F", min=0, help="Depth leaves out any of these flags."),
+    ] = _DEFAULTS.exclude_flags,
+    include_flags: Annotated[
+        int,
+        typer.Option("--include-flags", "-i", min=0, help="Depth needs one of these; 0: no limit."),
+    ] = _DEFAULTS.include_flags,
+    overlaps: Annotated[
+        str,
+        typer.Option(
+            metavar="once|both",
+            help="Where mates overlap count one of them (mosdepth), or both (samtools depth).",
+        ),
+    ] = _DEFAULTS.overlaps,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|all", help="In files of several samples: read this one's groups only."
+        ),
+    ] = None,
+    threads: Threads = available_threads(),
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Measure depth, coverage, mapping and sequencing quality of alignments."""
+    settings = ReadsQcSettings(
+        window_bp=window,
+        thresholds=_numbers("--thresholds", thresholds, ","),
+        quantize=_numbers("--quantize", quantize, ":"),
+        per_base=per_base,
+        min_mapq=min_mapq,
+        exclude_flags=exclude_flags,
+        include_flags=include_flags,
+        overlaps=one_of("--overlaps", overlaps, "once", "both"),
+        sample=sample,
+    )
+    configure_logging(verbosity(verbose, quiet), log_file)
+    with no_collection():
+        from genomed.steps.reads_qc import ReadsQcInputs, run_reads_qc
+
+    inputs = ReadsQcInputs(tuple(alignments), reference, targets, sites, store)
+    summary = run_reads_qc(inputs, out, settings, threads=threads, command=command_line())
+    _report(summary, json_output, quiet, timings)
+
+
+def _report(summary: ReadsQcSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    """Results go to stdout, remarks to stderr."""
+    if as_json:
+        import json
+
+        facts = {
+            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "files": summary.files.to_dicts(),
+            "warnings": summary.warnings,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    elif not quiet:
+        for warning in summary.warnings:
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        for row in summary.files.iter_rows(named=True):
+            typer.echo(f"{row['file']}: {row['n_reads']:,} reads")
+    if timings:
+        print_timings(summary.timings)
