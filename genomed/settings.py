@@ -404,6 +404,36 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True)
+class CallSettings:
+    """How candidate sites are found in reads, and called."""
+
+    # Alignments with any of these flags are passed over: not mapped, secondary, failed, duplicate,
+    # supplementary; and those of lower mapping quality.
+    exclude_flags: int = 0x4 | 0x100 | 0x200 | 0x400 | 0x800
+    min_mapq: int = 5
+    # Bases of lower quality are not counted.
+    min_base_quality: int = 10
+    # A base or an indel is a candidate with this share of the reads, and so many reads (Clair3's).
+    min_snp_fraction: float = 0.08
+    min_indel_fraction: float = 0.15
+    min_reads: int = 2
+    # Candidates so close are judged together, as haplotypes; at most so many of both.
+    cluster_gap_bp: int = 12
+    max_cluster_bp: int = 100
+    max_candidates: int = 8
+    max_haplotypes: int = 14
+    # Longest insertion or deletion.
+    max_indel_bp: int = 80
+    # Chance that a site differs from the reference on one of two copies: by a base, by an indel.
+    snp_rate: float = 1e-3
+    indel_rate: float = 1.5e-4
+    # Calls of a lower QUAL are not written.
+    min_qual: float = 3.0
+    # Sites of more reads are judged by about so many of them.
+    max_reads: int = 500
+
+
+@dataclass(frozen=True)
 class ReadsQcSettings:
     """What decides what `reads qc` measures, apart from the alignments."""
 

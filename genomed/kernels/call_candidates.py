@@ -1,0 +1,222 @@
+"""Where reads differ from the reference often enough to look closer, and what each read holds there."""
+
+import numpy as np
+
+from genomed.kernels.bam_records import (
+    CIGAR_DEL,
+    CIGAR_EQUAL,
+    CIGAR_INS,
+    CIGAR_MATCH,
+    CIGAR_SKIP,
+    CIGAR_SOFT,
+    CIGAR_UNEQUAL,
+    base_at,
+    cigar_offset,
+    quality_offset,
+    sequence_offset,
+    u16,
+    u32,
+)
+from genomed.kernels.native import inner, kernel
+from genomed.kernels.pileup import (
+    CLIP_LEFT,
+    CLIP_RIGHT,
+    DELETED,
+    DELETION,
+    INSERTION,
+    MAPPING_QUALITY,
+    OTHER_QUALITY,
+    READS,
+    REF_QUALITY,
+    UNSURE,
+    base_code,
+)
+
+__all__ = ["list_snps", "pileup_windows", "repeat_facts", "snp_reads"]
+
+
+@kernel
+def list_snps(counts, ref, start, end, min_fraction, min_reads, found):
+    """List the bases other than the reference's that enough reads have.
+
+    counts  : int32 (positions, N_COUNTS), of kernels.pileup
+    ref     : uint8 (positions,), codes of the reference
+    start, end : positions to look at
+    found   : int64 (4 * (end - start), 4) or None to count; filled: position, code, reads with it,
+              reads there, by position and code
+    returns : bases listed
+    """
+    n = 0
+    for p in range(start, end):
+        if ref[p] > 3:
+            continue
+        row = counts[p]
+        reads = row[DELETED] + row[DELETED + 1]
+        for code in range(4):
+            reads += row[code] + row[code + 5]
+        for code in range(4):
+            with_it = row[code] + row[code + 5]
+            if code != ref[p] and with_it >= min_reads and with_it >= min_fraction * reads:
+                if found is not None:
+                    found[n, 0] = p
+                    found[n, 1] = code
+                    found[n, 2] = with_it
+                    found[n, 3] = reads
+                n += 1
+    return n
+
+
+@inner
+def _lower_bound(values, n, wanted):
+    """First place in sorted values[:n] whose value is not below `wanted`."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) >> 1
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def snp_reads(data, place, start, end, position, code, min_base_quality, pairs):
+    """List which reads hold which of some bases.
+
+    position : int64 (snps,), sorted; code : int64 (snps,), the base
+    pairs    : int64 (pairs, 2) or None to count; filled: snp, read
+    returns  : pairs
+    """
+    n = 0
+    n_snps = len(position)
+    for r in range(len(place)):
+        s = _lower_bound(position, n_snps, start[r])
+        if s == n_snps or position[s] >= end[r]:
+            continue
+        record = place[r]
+        cigar, bases, qualities = (
+            cigar_offset(data, record), sequence_offset(data, record), quality_offset(data, record),
+        )  # fmt: skip
+        at = np.int64(start[r])
+        i = 0
+        for k in range(u16(data, record + 12)):
+            word = u32(data, cigar + 4 * k)
+            operation, length = word & 15, word >> 4
+            if operation == CIGAR_MATCH or operation == CIGAR_EQUAL or operation == CIGAR_UNEQUAL:
+                while s < n_snps and position[s] < at:
+                    s += 1
+                while s < n_snps and position[s] < at + length:
+                    j = i + position[s] - at
+                    is_it = base_code(base_at(data, bases, j)) == code[s]
+                    if is_it and data[qualities + j] >= min_base_quality:
+                        if pairs is not None:
+                            pairs[n, 0] = s
+                            pairs[n, 1] = r
+                        n += 1
+                    s += 1
+                at += length
+                i += length
+            elif operation == CIGAR_DEL or operation == CIGAR_SKIP:
+                at += length
+            elif operation == CIGAR_INS or operation == CIGAR_SOFT:
+                i += length
+    return n
+
+
+@inner
+def _capped(count):
+    return min(count, 32767)
+
+
+@kernel
+def pileup_windows(counts, ref, best, site, width, windows):
+    """Cut the windows of the pileup net out of the counts.
+
+    counts  : int32 (positions, N_COUNTS); ref : uint8 (positions,)
+    best    : int32 (positions, 2), reads of the most frequent insertion and deletion behind each
+    site    : int64 (sites,), the positions in the middle
+    windows : int16 (sites, width, 26), filled, see genomed.features.call_sites.PILEUP_NAMES
+    """
+    n_positions = len(counts)
+    for s in range(len(site)):
+        for w in range(width):
+            p = site[s] + w - width // 2
+            row = windows[s, w]
+            if p < 0 or p >= n_positions:
+                row[:] = 0
+                continue
+            count = counts[p]
+            bases = 0
+            same = 0
+            for code in range(5):
+                both = count[code] + count[code + 5]
+                bases += both
+                if code < 4:
+                    row[code] = _capped(count[code])
+                    row[code + 4] = _capped(count[code + 5])
+                if code == ref[p]:
+                    same = both
+            row[8] = _capped(count[INSERTION])
+            row[9] = _capped(count[INSERTION + 1])
+            row[10] = _capped(count[DELETION])
+            row[11] = _capped(count[DELETION + 1])
+            row[12] = _capped(count[DELETED])
+            row[13] = _capped(count[DELETED + 1])
+            row[14] = _capped(best[p, 0])
+            row[15] = _capped(best[p, 1])
+            row[16] = _capped(count[CLIP_LEFT])
+            row[17] = _capped(count[CLIP_RIGHT])
+            row[18] = count[REF_QUALITY] // max(same, 1)
+            row[19] = count[OTHER_QUALITY] // max(bases - same, 1)
+            row[20] = count[MAPPING_QUALITY] // max(count[READS], 1)
+            row[21] = _capped(count[UNSURE])
+            for code in range(4):
+                row[22 + code] = 1 if ref[p] == code else 0
+
+
+@kernel
+def repeat_facts(ref, site, is_snp, facts):
+    """Measure the repeats that sites lie in.
+
+    ref   : uint8 (positions,), codes; site : int64 (sites,), the SNP or the base before an indel
+    facts : float32 (sites, 5), filled: bases of the homopolymer, bases of the unit of the tandem
+            repeat (0 for none), bases that it takes, share of G and C within 50 bases, and
+            whether the site is a C or G of a CG. A repeat has at least 3 units and 6 bases
+    """
+    n = len(ref)
+    for s in range(len(site)):
+        p = site[s]
+        q = p if is_snp[s] else min(p + 1, n - 1)
+        facts[s, 0] = _period_run(ref, n, q, 1)
+        facts[s, 1] = 0
+        facts[s, 2] = 0
+        for period in range(1, 7):
+            run = _period_run(ref, n, q, period)
+            if run >= 3 * period and run >= 6 and run > facts[s, 2]:
+                facts[s, 1] = period
+                facts[s, 2] = run
+        gc = 0
+        known = 0
+        for i in range(max(0, p - 50), min(n, p + 51)):
+            known += ref[i] < 4
+            gc += ref[i] == 1 or ref[i] == 2
+        facts[s, 3] = gc / max(known, 1)
+        is_cpg = (ref[p] == 1 and p + 1 < n and ref[p + 1] == 2) or (
+            ref[p] == 2 and p > 0 and ref[p - 1] == 1
+        )
+        facts[s, 4] = 1 if is_cpg else 0
+
+
+@inner
+def _period_run(ref, n, q, period):
+    """Bases of the longest stretch around q in which each base equals the one a period before."""
+    low = q
+    while low - period >= 0 and ref[low] == ref[low - period] and ref[low] < 4 and q - low < 200:
+        low -= 1
+    high = q
+    while high + period < n and ref[high] == ref[high + period] and ref[high] < 4 and high - q < 200:
+        high += 1
+    left, right = q - low, high - q
+    if period == 1:
+        return left + right + 1
+    return max(left, right) + period if left == 0 or right == 0 else left + right + period

@@ -1,0 +1,266 @@
+"""Alignments piled up: what the reads say base by base, and which insertions and deletions they hold.
+
+Bases of a contig are given as codes: A, C, G, T are 0 to 3, anything else is 4.
+"""
+
+import numpy as np
+
+from genomed.kernels.bam_records import (
+    CIGAR_DEL,
+    CIGAR_EQUAL,
+    CIGAR_HARD,
+    CIGAR_INS,
+    CIGAR_MATCH,
+    CIGAR_SKIP,
+    CIGAR_SOFT,
+    CIGAR_UNEQUAL,
+    base_at,
+    cigar_offset,
+    i32,
+    quality_offset,
+    sequence_offset,
+    u16,
+    u32,
+)
+from genomed.kernels.native import inner, kernel
+
+__all__ = [
+    "CLIP_LEFT",
+    "CLIP_RIGHT",
+    "DELETED",
+    "DELETION",
+    "INSERTION",
+    "MAPPING_QUALITY",
+    "N_COUNTS",
+    "OTHER_QUALITY",
+    "READS",
+    "REF_QUALITY",
+    "REVERSE",
+    "UNSURE",
+    "base_code",
+    "count_indels",
+    "gather_records",
+    "list_indels",
+    "pile_up",
+    "reference_codes",
+]
+
+REVERSE = 16  # flag: the read's bases are those of the reverse strand
+# Columns of the counts. Bases A C G T and others: 0 to 4 of forward reads, 5 to 9 of reverse ones
+(
+    INSERTION, _INSERTION_REVERSE, DELETION, _DELETION_REVERSE, DELETED, _DELETED_REVERSE,
+    CLIP_LEFT, CLIP_RIGHT, REF_QUALITY, OTHER_QUALITY, MAPPING_QUALITY, UNSURE, READS,
+) = range(10, 23)  # fmt: skip
+N_COUNTS = 23
+LEAST_SURE = 20  # mapping quality
+MOST_SHIFT = 200  # bases that an indel is moved to the left, at most
+
+
+@inner
+def base_code(four_bits):
+    """A, C, G, T as 0 to 3 from BAM's code of a base (=ACMGRSVTWYHKDBN), all others as 4."""
+    if four_bits == 1:
+        return 0
+    if four_bits == 2:
+        return 1
+    if four_bits == 4:
+        return 2
+    if four_bits == 8:
+        return 3
+    return 4
+
+
+@kernel
+def reference_codes(text, first, line_bases, line_bytes, start, end, codes):
+    """Fill codes (uint8) with the bases start to end - 1 of a genomed.io.fasta.Sequence."""
+    for i in range(start, end):
+        c = text[first + i // line_bases * line_bytes + i % line_bases] & np.uint8(223)
+        code = 4
+        if c == 65:
+            code = 0
+        elif c == 67:
+            code = 1
+        elif c == 71:
+            code = 2
+        elif c == 84:
+            code = 3
+        codes[i - start] = code
+
+
+@kernel
+def gather_records(data, place, out, at, new_place):
+    """Copy some records, each behind its block_size, to out[at:].
+
+    place     : int64 (records,), where the records begin in `data`
+    new_place : int64 (records,), filled: where they begin in `out`; None to measure only
+    returns   : the byte behind the last one
+    """
+    for r in range(len(place)):
+        begin = place[r] - 4
+        size = u32(data, begin) + 4
+        if new_place is not None:
+            out[at : at + size] = data[begin : begin + size]
+            new_place[r] = at + 4
+        at += size
+    return at
+
+
+@kernel
+def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts):
+    """Count what the reads say of each position from `first` on; see the columns above.
+
+    place, start, flag, mapq : of the reads, as in genomed.io.alignments.AlignmentBlock
+    ref    : uint8 (positions,), codes of the bases of the reference
+    counts : int32 (positions, N_COUNTS), added to. An insertion and a deletion count for the base
+             before them, as the CIGAR places them; the sums of qualities are of counted bases.
+             Bases of a lower quality than `min_base_quality` are not counted at all. READS has
+             all reads that span the position, deleted bases included, skipped ones (N) not
+    """
+    width = len(counts)
+    for r in range(len(place)):
+        record = place[r]
+        strand = 1 if flag[r] & REVERSE else 0
+        at = np.int64(start[r]) - first
+        cigar, bases, qualities = (
+            cigar_offset(data, record), sequence_offset(data, record), quality_offset(data, record),
+        )  # fmt: skip
+        quality_of_map = np.int64(mapq[r])
+        unsure = 1 if quality_of_map < LEAST_SURE else 0
+        i = 0
+        n_cigar = u16(data, record + 12)
+        is_inside = False  # whether an aligned base came before
+        for k in range(n_cigar):
+            word = u32(data, cigar + 4 * k)
+            operation, length = word & 15, word >> 4
+            if operation == CIGAR_MATCH or operation == CIGAR_EQUAL or operation == CIGAR_UNEQUAL:
+                low = max(0, -at)
+                for j in range(low, min(length, width - at)):
+                    quality = np.int64(data[qualities + i + j])
+                    if quality < min_base_quality:
+                        continue
+                    row = counts[at + j]
+                    code = base_code(base_at(data, bases, i + j))
+                    row[code + 5 * strand] += 1
+                    row[REF_QUALITY if code == ref[at + j] else OTHER_QUALITY] += quality
+                    row[MAPPING_QUALITY] += quality_of_map
+                    row[UNSURE] += unsure
+                    row[READS] += 1
+                at += length
+                i += length
+                is_inside = True
+            elif operation == CIGAR_INS:
+                if is_inside and 0 < at <= width:
+                    counts[at - 1, INSERTION + strand] += 1
+                i += length
+            elif operation == CIGAR_DEL:
+                if is_inside and 0 < at <= width:
+                    counts[at - 1, DELETION + strand] += 1
+                for j in range(max(0, -at), min(length, width - at)):
+                    counts[at + j, DELETED + strand] += 1
+                    counts[at + j, MAPPING_QUALITY] += quality_of_map
+                    counts[at + j, UNSURE] += unsure
+                    counts[at + j, READS] += 1
+                at += length
+            elif operation == CIGAR_SKIP:
+                at += length
+            elif operation == CIGAR_SOFT or operation == CIGAR_HARD:
+                if operation == CIGAR_SOFT:
+                    i += length
+                if is_inside and 0 < at <= width:
+                    counts[at - 1, CLIP_RIGHT] += operation == CIGAR_SOFT
+                elif not is_inside and 0 <= at < width:
+                    counts[at, CLIP_LEFT] += operation == CIGAR_SOFT
+
+
+@kernel
+def count_indels(data, place):
+    """Insertions and deletions in the CIGARs of the reads."""
+    n = 0
+    for r in range(len(place)):
+        cigar = cigar_offset(data, place[r])
+        for k in range(u16(data, place[r] + 12)):
+            operation = u32(data, cigar + 4 * k) & 15
+            n += operation == CIGAR_INS or operation == CIGAR_DEL
+    return n
+
+
+@kernel
+def list_indels(data, place, start, flag, ref, first, min_base_quality, events, hashes):
+    """List the insertions and deletions of the reads, each as far left as it goes.
+
+    ref     : uint8, codes of the reference from `first` on; indels outside are not listed
+    events  : int64 (count_indels, 6), filled: place of the base before it, bases more (or less)
+              than the reference, read, strand (1 reverse), bases in the read before an insertion,
+              and by how many bases an insertion's letters must be turned right to read as they do
+              at the new place
+    hashes  : uint64 (count_indels,), filled: of the inserted letters, 0 for a deletion
+    returns : indels listed
+    """
+    n = 0
+    width = len(ref)
+    for r in range(len(place)):
+        record = place[r]
+        cigar, bases, qualities = (
+            cigar_offset(data, record), sequence_offset(data, record), quality_offset(data, record),
+        )  # fmt: skip
+        at = np.int64(start[r]) - first
+        i = 0
+        is_inside = False
+        for k in range(u16(data, record + 12)):
+            word = u32(data, cigar + 4 * k)
+            operation, length = word & 15, word >> 4
+            fits = is_inside and at > 0 and at < width
+            if operation == CIGAR_DEL:
+                if fits and at + length <= width:
+                    anchor = at - 1
+                    while (
+                        anchor > 0 and at - 1 - anchor < MOST_SHIFT
+                        and ref[anchor] == ref[anchor + length] and ref[anchor] < 4
+                    ):  # fmt: skip
+                        anchor -= 1
+                    _add(events, n, anchor + first, -length, r, flag[r], 0, 0)
+                    hashes[n] = 0
+                    n += 1
+                at += length
+            elif operation == CIGAR_INS:
+                sure = fits
+                for j in range(i, i + length):
+                    sure = sure and data[qualities + j] >= min_base_quality
+                    sure = sure and base_code(base_at(data, bases, j)) < 4
+                if sure:
+                    anchor = at - 1
+                    turned = 0
+                    while anchor > 0 and at - 1 - anchor < MOST_SHIFT and ref[anchor] == base_code(
+                        base_at(data, bases, i + (length - 1 - turned) % length)
+                    ):
+                        anchor -= 1
+                        turned += 1
+                    turned %= length
+                    _add(events, n, anchor + first, length, r, flag[r], i, turned)
+                    code = np.uint64(1469598103934665603)
+                    for j in range(length):
+                        letter = base_at(data, bases, i + (j + length - turned) % length)
+                        code = (code ^ np.uint64(letter)) * np.uint64(1099511628211)
+                    hashes[n] = code
+                    n += 1
+                i += length
+            elif operation == CIGAR_SKIP:
+                at += length
+            elif operation == CIGAR_SOFT:
+                i += length
+            elif operation != CIGAR_HARD:
+                if operation == CIGAR_MATCH or operation >= CIGAR_EQUAL:
+                    at += length
+                    i += length
+                    is_inside = True
+    return n
+
+
+@inner
+def _add(events, n, anchor, length, read, flag, before, turned):
+    events[n, 0] = anchor
+    events[n, 1] = length
+    events[n, 2] = read
+    events[n, 3] = 1 if flag & REVERSE else 0
+    events[n, 4] = before
+    events[n, 5] = turned
