@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "OUTLIER_COLUMNS",
+    "CallTrainSettings",
     "ConvertSettings",
     "DesignSettings",
     "EvidenceSettings",
@@ -279,6 +280,37 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class CallTrainSettings:
+    """How the nets of a caller are learned from reads whose truth is known."""
+
+    # Depths, in reads, that alignments are thinned to beside their own; those above it are left out.
+    depths: tuple[float, ...] = (5.0, 10.0, 20.0)
+    # Shares of the sites to stop and calibrate by, and to judge by.
+    stop_share: float = 0.15
+    judge_share: float = 0.15
+    # Bases of the pieces that a contig is divided into, where there are few contigs.
+    block_bp: int = 100_000
+    # Passes of either net at most; after so many that were no better it ends.
+    n_epochs: int = 30
+    n_matrix_epochs: int = 20
+    patience: int = 8
+    batch_sites: int = 256
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    max_gradient: float = 1.0
+    # Weights of the heads for allele class and indel length, beside the diplotype's.
+    class_weight: float = 0.1
+    length_weight: float = 0.05
+    # Standard errors by which a net must gain to be kept.
+    accept_z: float = 2.0
+    # A site is for the read-matrix net where its best diplotype is less likely than this.
+    sure: float = 0.99
+    # Most sites whose matrices are kept to learn from; one takes 33 kB.
+    max_matrices: int = 20_000
+    seed: int = 1
+
+
+@dataclass(frozen=True)
 class PathSettings:
     """The linear trunk: which penalised fits are tried, and how far each is taken."""
 
@@ -397,6 +429,12 @@ class EvidenceSettings:
     flank_bp: int = 15
     # Bases that reads may be shifted beyond what the alleles and the file's alignment ask for.
     band_bp: int = 5
+    # Phred of the probability that sequencing puts a gap at a place; what comes off for each unit
+    # of a repeat above four (after Albers 2011, doi:10.1101/gr.112326.110, table of homopolymers);
+    # and the least that is left.
+    gap_open_phred: float = 45.0
+    gap_open_per_unit: float = 3.0
+    min_gap_open_phred: float = 15.0
     # Least quality of a base that counts as a mismatch.
     min_mismatch_quality: int = 15
     # A site's reads are thinned evenly, by fragment, to about this many.

@@ -1,1 +1,409 @@
-"""Reads against the haplotypes of a site's alleles: which reads cover which sites, and how they fit."""
+"""How well reads fit the haplotypes of a site's alleles.
+
+A haplotype is the reference around a site with one allele in place of REF. The best alignment of a
+read's part near the site to each haplotype is found within a band of diagonals (haplotype base
+minus read base), the haplotype's ends free, by the recurrences of a pair hidden Markov model
+(Durbin 1998, ISBN 0-521-62041-4, chapter 4) in probabilities, not logarithms, for speed.
+"""
+
+import math
+
+import numpy as np
+
+from genomed.kernels.bam_records import (
+    CIGAR_DEL,
+    CIGAR_EQUAL,
+    CIGAR_HARD,
+    CIGAR_INS,
+    CIGAR_MATCH,
+    CIGAR_PAD,
+    CIGAR_SKIP,
+    CIGAR_SOFT,
+    CIGAR_UNEQUAL,
+    base_at,
+    cigar_offset,
+    i32,
+    quality_offset,
+    sequence_offset,
+    u16,
+    u32,
+)
+from genomed.kernels.native import inner, kernel
+
+__all__ = ["MAX_NET", "add_genotypes", "fit_reads"]
+
+ANY = 15  # the code of N
+MAX_NET = 64  # bases of a read's own insertions or deletions that widen the band
+MAX_PERIOD = 4  # of the tandem repeats in which gaps are likelier
+NO_ALLELE = np.float32(-1e4)
+TINY, RESCALE = 1e-150, 1e150
+
+
+@inner
+def _code(letter):
+    """4-bit code of a letter; everything but ACGT is N."""
+    if letter == 65 or letter == 97:
+        return 1
+    if letter == 67 or letter == 99:
+        return 2
+    if letter == 71 or letter == 103:
+        return 4
+    if letter == 84 or letter == 116:
+        return 8
+    return ANY
+
+
+@inner
+def _lay_haplotype(reference, begin, site, after, end, bases, a0, a1, out):
+    """Write the codes of a haplotype; places are in `reference`. Returns its length."""
+    n = 0
+    for i in range(begin, site):
+        out[n] = _code(reference[i])
+        n += 1
+    for i in range(a0, a1):
+        out[n] = _code(bases[i])
+        n += 1
+    for i in range(after, end):
+        out[n] = _code(reference[i])
+        n += 1
+    return n
+
+
+@inner
+def _open_gaps(haplotype, n, gap_open, opening):
+    """Probability that a gap begins behind each base: more in longer repeats.
+
+    gap_open : float64, by units of the repeat; the last for all that are longer
+    """
+    most = len(gap_open) - 1
+    for j in range(n):
+        opening[j] = gap_open[1]
+    for period in range(1, MAX_PERIOD + 1):
+        j = period
+        while j < n:
+            begin = j - period
+            while j < n and haplotype[j] == haplotype[j - period] and haplotype[j] != ANY:
+                j += 1
+            n_units = 0
+            length = j - begin
+            while length >= period:
+                length -= period
+                n_units += 1
+            if n_units > 1:
+                rate = gap_open[min(n_units, most)]
+                for i in range(max(begin - 1, 0), j):
+                    opening[i] = max(opening[i], rate)
+            j += 1
+
+
+@inner
+def _fit_without_gaps(data, sequence, quality, q0, q1, haplotype, n, diagonal, log_match):
+    """Log-likelihood of a read that equals the haplotype along a diagonal; 1 where it does not."""
+    if q0 + diagonal < 0 or q1 + diagonal > n:
+        return 1.0
+    total = 0.0
+    for i in range(q0, q1):
+        if base_at(data, sequence, i) != haplotype[i + diagonal]:
+            return 1.0
+        total += log_match[data[quality + i]]
+    return total
+
+
+@inner
+def _align(data, sequence, quality, q0, q1, haplotype, n, low, high, opening, extend, match,
+           mismatch, state):  # fmt: skip
+    """Log-likelihood of read bases q0 to q1 under a haplotype: of their best alignment.
+
+    low, high : first and last diagonal, in haplotype base minus read base
+    state     : float64 (3, diagonals + 1), scratch: match, insertion, deletion
+    """
+    width = high - low + 1
+    m, ins, gap = state[0], state[1], state[2]
+    close = 1.0 - extend
+    for k in range(width + 1):
+        m[k] = ins[k] = gap[k] = 0.0
+    scale = 0.0
+    top = 0.0
+    for i in range(q0, q1):
+        base = base_at(data, sequence, i)
+        q = data[quality + i]
+        yes, no = match[q], mismatch[q]
+        first = max(0, -(low + i))
+        stop = min(width, n - low - i)
+        before_m = 0.0
+        before_gap = 0.0
+        top = 0.0
+        for k in range(first, stop):
+            j = low + i + k
+            here = haplotype[j]
+            emission = 0.25 if (base == ANY or here == ANY) else (yes if base == here else no)
+            if i == q0:
+                new_m = emission
+                new_ins = 0.0
+            else:
+                new_m = emission * max(m[k], close * max(ins[k], gap[k]))
+                new_ins = max(opening[j] * m[k + 1], extend * ins[k + 1])
+            new_gap = max(opening[max(j - 1, 0)] * before_m, extend * before_gap)
+            m[k] = before_m = new_m
+            ins[k] = new_ins
+            gap[k] = before_gap = new_gap
+            top = max(top, new_m, new_ins)
+        if stop <= first:
+            return -1e3
+        if first > 0:
+            m[first - 1] = ins[first - 1] = gap[first - 1] = 0.0
+        if stop < width:
+            m[stop] = ins[stop] = gap[stop] = 0.0
+        if top < TINY:
+            for k in range(first, stop):
+                m[k] *= RESCALE
+                ins[k] *= RESCALE
+                gap[k] *= RESCALE
+            top *= RESCALE
+            scale -= math.log(RESCALE)
+    return math.log(max(top, 1e-300)) + scale
+
+
+@kernel
+def fit_reads(
+    data, place, start, end, mapq, site_start, bases, offset, first, reach, is_plain, reference,
+    reference_start, row_first, row_read, match, mismatch, gap_open, extend, mapq_error, flank,
+    band, min_mismatch_quality, haplotype, hap_length, opening, state, loglik, fit, spans,
+    realigned, base_quality, from_start, from_end, mismatches, gaps,
+):  # fmt: skip
+    """Compare each listed read with each allele of its site.
+
+    data, place, start, end, mapq : see genomed.io.alignments.AlignmentBlock
+    site_start   : int64 (sites,), 0-based; bases, offset, first : see genomed.stats.Alleles
+    reach        : int64 (sites, 2); is_plain : bool (sites,): from site_reads.measure_sites
+    reference    : uint8, capital letters, from reference_start on
+    row_first    : int64 (sites + 1,); row_read : int32 (rows,): reads of each site
+    match, mismatch : float64 (2, 256), probability of a base, and its logarithm, by quality byte
+    gap_open, extend : see _open_gaps; probability that a gap goes on
+    mapq_error   : float64 (256,), probability that a read lies elsewhere, by mapping quality
+    haplotype    : uint8 (alleles, bases), opening : float64 (alleles, bases), hap_length : int64
+                   (alleles,), state : float64 (3, diagonals + 1): scratch
+    loglik and all behind it : filled, see genomed.stats.allele_evidence.AlleleEvidence
+    """
+    log_match, log_mismatch = match[1], mismatch[1]
+    max_width = state.shape[1] - 1
+    for v in range(len(site_start)):
+        a_first, n_alleles = first[v], first[v + 1] - first[v]
+        ref_length = offset[a_first + 1] - offset[a_first]
+        shorter, longer = np.int64(0), np.int64(0)
+        for a in range(n_alleles):
+            d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
+            shorter, longer = min(shorter, d), max(longer, d)
+        low_end, high_end = reach[v, 0], reach[v, 1]
+        w0 = max(min(low_end, site_start[v]) - flank, reference_start)
+        w1 = min(
+            max(high_end, site_start[v] + ref_length) + flank, reference_start + len(reference)
+        )
+        h0 = max(w0 - band + shorter - longer, reference_start)
+        h1 = min(w1 + band - shorter + longer, reference_start + len(reference))
+        is_laid = False
+        for row in range(row_first[v], row_first[v + 1]):
+            r = row_read[row]
+            at = place[r]
+            cigar, sequence = cigar_offset(data, at), sequence_offset(data, at)
+            quality = quality_offset(data, at)
+            n_bases = i32(data, at + 16)
+            n_cigar = u16(data, at + 12)
+
+            # Walk along the file's alignment: which bases lie in the window, and how they differ.
+            q, p = 0, start[r]
+            q0, q1, p0 = n_bases, 0, np.int64(0)
+            net, n_gaps, n_wrong = 0, 0, 0
+            anchor = -1
+            left_end, right_end = 0, n_bases
+            is_skipped = False
+            plain_odds = 0.0
+            lacking = 0.0
+            for c in range(n_cigar):
+                word = u32(data, cigar + 4 * c)
+                operation, length = word & 15, word >> 4
+                if operation == CIGAR_HARD or operation == CIGAR_PAD:
+                    continue
+                if operation == CIGAR_INS:
+                    if w0 < p < w1:
+                        n_gaps += 1
+                        net += length
+                    q += length
+                    continue
+                if operation == CIGAR_DEL or operation == CIGAR_SKIP:
+                    if p < w1 and p + length > w0:
+                        n_gaps += 1
+                        net -= length
+                        if operation == CIGAR_SKIP and p < high_end and p + length > low_end:
+                            is_skipped = True
+                    if anchor < 0 and p <= site_start[v] < p + length:
+                        anchor = max(q - 1, 0)
+                    p += length
+                    continue
+                if operation == CIGAR_SOFT and q == 0:
+                    p -= length
+                    left_end = length
+                elif operation == CIGAR_SOFT:
+                    right_end = q
+                i0, i1 = q + max(w0 - p, 0), q + min(length, w1 - p)
+                if i0 < i1:
+                    if i0 < q0:
+                        q0, p0 = i0, p + i0 - q
+                    q1 = i1
+                if anchor < 0 and p <= site_start[v] < p + length:
+                    anchor = q + site_start[v] - p
+                if (
+                    operation == CIGAR_MATCH
+                    or operation == CIGAR_EQUAL
+                    or operation == CIGAR_UNEQUAL
+                ):
+                    for i in range(i0, i1):
+                        here = p + i - q
+                        base = base_at(data, sequence, i)
+                        code = _code(reference[here - reference_start])
+                        if base == ANY or code == ANY:
+                            continue
+                        byte = data[quality + i]
+                        is_outside = here < low_end or here >= high_end
+                        if base != code:
+                            if is_outside:
+                                lacking += log_mismatch[byte]
+                                if byte >= min_mismatch_quality:
+                                    n_wrong += 1
+                        elif is_outside:
+                            lacking += log_match[byte]
+                        if is_outside:
+                            plain_odds += log_match[byte]
+                q += length
+                p += length
+            mismatches[row] = min(n_wrong, 255)
+            gaps[row] = min(n_gaps, 255)
+            is_reverse = u16(data, at + 14) & 16 != 0
+            if anchor < 0:
+                anchor = left_end if site_start[v] < start[r] else right_end - 1
+            before, behind = max(anchor - left_end, 0), max(right_end - 1 - anchor, 0)
+            from_start[row] = min(behind if is_reverse else before, 32767)
+            from_end[row] = min(before if is_reverse else behind, 32767)
+            if is_plain[v]:
+                spans[row] = start[r] <= low_end and end[r] >= high_end
+            else:
+                spans[row] = start[r] < low_end and end[r] > high_end
+            realigned[row] = False
+            base_quality[row] = 0
+            fit[row] = 0
+            for a in range(loglik.shape[1]):
+                loglik[row, a] = 0.0 if a < n_alleles else NO_ALLELE
+            if q0 >= q1 or is_skipped:
+                continue
+
+            best = -1e30
+            perfect = 0.0
+            n_seen = q1 - q0
+            if is_plain[v] and n_gaps == 0:
+                # One diagonal for all: only the bases of the alleles tell them apart.
+                shift = q0 - p0
+                least = 255
+                i0 = max(low_end + shift, left_end)
+                i1 = min(high_end + shift, right_end)
+                for i in range(i0, i1):
+                    byte = data[quality + i]
+                    perfect += log_match[byte]
+                    least = min(least, np.int64(byte))
+                for a in range(n_alleles):
+                    total = 0.0
+                    for i in range(i0, i1):
+                        code = _code(bases[offset[a_first + a] + i - shift - site_start[v]])
+                        base = base_at(data, sequence, i)
+                        byte = data[quality + i]
+                        if base == ANY or code == ANY:
+                            total += math.log(0.25)
+                        else:
+                            total += log_match[byte] if base == code else log_mismatch[byte]
+                    loglik[row, a] = total + lacking
+                    best = max(best, total + lacking)
+                perfect += plain_odds
+                base_quality[row] = least if i1 > i0 else 0
+            else:
+                if not is_laid:
+                    for a in range(n_alleles):
+                        hap_length[a] = _lay_haplotype(
+                            reference, h0 - reference_start, site_start[v] - reference_start,
+                            site_start[v] + ref_length - reference_start, h1 - reference_start,
+                            bases, offset[a_first + a], offset[a_first + a + 1], haplotype[a],
+                        )  # fmt: skip
+                        _open_gaps(haplotype[a], hap_length[a], gap_open, opening[a])
+                    is_laid = True
+                realigned[row] = True
+                net = min(max(net, -MAX_NET), MAX_NET)
+                for i in range(q0, q1):
+                    perfect += log_match[data[quality + i]]
+                for a in range(n_alleles):
+                    d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
+                    diagonal = p0 - h0 - q0
+                    total = _fit_without_gaps(
+                        data, sequence, quality, q0, q1, haplotype[a], hap_length[a], diagonal,
+                        log_match,
+                    )  # fmt: skip
+                    if total > 0 and d != 0:
+                        total = _fit_without_gaps(
+                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a],
+                            diagonal + d, log_match,
+                        )  # fmt: skip
+                    if total > 0:
+                        low = diagonal + min(0, d, -net, d - net) - band
+                        high = diagonal + max(0, d, -net, d - net) + band
+                        if high - low + 1 > max_width:
+                            high = low + max_width - 1
+                        total = _align(
+                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a], low,
+                            high, opening[a], extend, match[0], mismatch[0], state,
+                        )  # fmt: skip
+                    loglik[row, a] = total
+                    best = max(best, total)
+                byte = np.int64(data[quality + max(anchor, 0)])
+                if anchor + 1 < n_bases:
+                    byte = min(byte, np.int64(data[quality + anchor + 1]))
+                base_quality[row] = byte
+            fit[row] = best - perfect
+
+            # The read may lie elsewhere, or be none of these: L_a (1 - e) + e x the best that is.
+            error = mapq_error[mapq[r]]
+            ceiling = max(best, n_seen * math.log(0.25))
+            top = np.float32(-1e30)
+            for a in range(n_alleles):
+                ratio = (1.0 - error) * math.exp(loglik[row, a] - ceiling) + error
+                loglik[row, a] = math.log(ratio)
+                top = max(top, loglik[row, a])
+            for a in range(n_alleles):
+                loglik[row, a] -= top
+
+
+@kernel
+def add_genotypes(first, loglik, counts, n_alleles, total):
+    """Sum over reads of the log-likelihood of each diplotype.
+
+    first     : int64 (sites + 1,), rows of each site; loglik : float32 (rows, alleles)
+    counts    : bool (rows,); n_alleles : int64 (sites,), alleles that each site has
+    total     : float64 (sites, diplotypes), filled, in the order 00 01 11 02 12 22 ...
+    """
+    n_most = loglik.shape[1]
+    for v in range(len(first) - 1):
+        for g in range(total.shape[1]):
+            total[v, g] = 0.0
+        for row in range(first[v], first[v + 1]):
+            if not counts[row]:
+                continue
+            g = 0
+            for b in range(n_most):
+                for a in range(b + 1):
+                    if b < n_alleles[v]:
+                        x, y = np.float64(loglik[row, a]), np.float64(loglik[row, b])
+                        top = max(x, y)
+                        total[v, g] += top + math.log(0.5 + 0.5 * math.exp(min(x, y) - top))
+                    g += 1
+        top = -1e30
+        n = n_alleles[v] * (n_alleles[v] + 1) // 2
+        for g in range(n):
+            top = max(top, total[v, g])
+        for g in range(total.shape[1]):
+            total[v, g] = max(total[v, g] - top, -1e4) if g < n else -1e4
