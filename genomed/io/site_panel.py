@@ -46,7 +46,8 @@ class SitePanel:
     def some(self, mask: np.ndarray) -> SitePanel:
         """Those chosen by a bool mask."""
         arrays = (self.contig, self.start, self.ref, self.alt, self.frequency)
-        return SitePanel(self.path, *(array[mask] for array in arrays), self.n_left_out)
+        contig, start, ref, alt, frequency = (array[mask] for array in arrays)
+        return SitePanel(self.path, contig, start, ref, alt, frequency, self.n_left_out)
 
     def table(self) -> pl.DataFrame:
         """site (place), contig, position (1-based), ref, alt."""

@@ -1,0 +1,146 @@
+"""How much of a sample's reads are another person's, by the bases at common variants.
+
+The likelihood is that of verifyBamID (Jun et al. 2012, doi:10.1016/j.ajhg.2012.09.004): the
+genotypes of both people are unknown and in Hardy-Weinberg proportions; a share alpha of the reads
+is the other person's. What is ours: the probability of an error at each base quality is learnt from
+bases that are neither of a site's alleles (two of three errors), as stated qualities tend to be too
+good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from genomed.kernels.read_identity import mixture_log_likelihood
+from genomed.stats.site_reads import SiteReads
+
+__all__ = ["Contamination", "contamination", "error_rates", "hardy_weinberg", "stated_error"]
+
+MOST = 0.5  # a larger share is the other person's sample
+MIN_QUALITY = 13  # phred; bases of a lower one say little (verifyBamID's)
+LEAST_SITES = 100  # with reads, for an estimate
+LEAST_FREQUENCY = 0.001  # frequencies are kept so far from 0 and 1
+PRIOR_BASES = 1000.0  # bases that a stated quality weighs as much as
+DROP = 1.92  # of the log likelihood at the ends of a 95 % interval
+GOLDEN = (np.sqrt(5) - 1) / 2
+
+
+class Contamination(NamedTuple):
+    """share, low, high : of another person's reads, 0 to 0.5, and its 95 % interval; NaN with too
+                       few sites
+    log_odds : of that share against none, natural logs
+    n_sites  : sites with reads; mean_depth : reads at them, of either allele
+    error    : probability that a base is wrong, over all qualities that count
+    """
+
+    share: float
+    low: float
+    high: float
+    log_odds: float
+    n_sites: int
+    mean_depth: float
+    error: float
+
+
+def stated_error() -> np.ndarray:
+    """Probability that a base of each phred quality is wrong: float64 (256,), at most 0.75."""
+    return np.minimum(10.0 ** (-np.arange(256) / 10), 0.75)
+
+
+def error_rates(kind: np.ndarray, quality: np.ndarray) -> np.ndarray:
+    """The same as the bases show it that are neither of a site's two alleles.
+
+    kind, quality : uint8 (observations,), see SiteReads.kinds; deletions are not among them
+    returns       : float64 (256,); a quality that occurs rarely stays near what it states
+    """
+    stated = stated_error()
+    total = np.bincount(quality, minlength=256).astype(float)
+    neither = np.bincount(quality[kind == 2], minlength=256).astype(float)
+    found = (1.5 * neither + PRIOR_BASES * stated) / (total + PRIOR_BASES)
+    return np.clip(found, 1e-6, 0.75)
+
+
+def hardy_weinberg(frequency: np.ndarray) -> np.ndarray:
+    """Probability of 0, 1 and 2 copies of ALT: float64 (sites, 3)."""
+    p = np.clip(frequency, LEAST_FREQUENCY, 1 - LEAST_FREQUENCY)
+    return np.stack([(1 - p) ** 2, 2 * p * (1 - p), p**2], axis=1)
+
+
+def contamination(
+    reads: SiteReads,
+    ref: np.ndarray,
+    alt: np.ndarray,
+    frequency: np.ndarray,
+    *,
+    min_quality: int = MIN_QUALITY,
+) -> Contamination:
+    """The share of another person's reads that makes the bases most probable.
+
+    ref, alt  : uint8 (sites,), 0 to 3; frequency : float64 (sites,), of ALT; NaN leaves a site out
+    """
+    known = ~np.isnan(frequency)
+    kind = reads.kinds(ref, alt)
+    bases = (reads.code & 7) != 5
+    error = error_rates(kind[bases], reads.quality[bases])
+    counts = (kind < 2) & (reads.quality >= min_quality)
+    depth = np.bincount(reads.site[counts], minlength=reads.n_sites) * known
+    n_sites = int((depth > 0).sum())
+    mean_depth = float(depth.sum() / n_sites) if n_sites else 0.0
+    usual = float(error[reads.quality[counts]].mean()) if counts.any() else np.nan
+    if n_sites < LEAST_SITES:
+        return Contamination(np.nan, np.nan, np.nan, np.nan, n_sites, mean_depth, usual)
+    kind = np.where(known[reads.site], kind, 2).astype(np.uint8)
+    prior = hardy_weinberg(np.where(known, frequency, 0.5))
+
+    def likelihood(alpha: float) -> float:
+        return float(
+            mixture_log_likelihood(
+                reads.offset, kind, reads.quality, error, min_quality, prior, float(alpha)
+            )
+        )
+
+    share, top = _highest(likelihood)
+    low = _crossing(likelihood, top - DROP, share, 0.0)
+    high = _crossing(likelihood, top - DROP, share, MOST)
+    none = likelihood(0.0)
+    return Contamination(share, low, high, top - none, n_sites, mean_depth, usual)
+
+
+def _highest(function: Callable[[float], float]) -> tuple[float, float]:
+    """Where a function of a share is highest, within 0 .. MOST, and how high."""
+    grid = np.array([0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, MOST])
+    values = np.array([function(alpha) for alpha in grid])
+    best = int(values.argmax())
+    a, b = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
+    at_c, at_d = function(c), function(d)
+    while b - a > 1e-5:
+        if at_c > at_d:
+            b, d, at_d = d, c, at_c
+            c = b - GOLDEN * (b - a)
+            at_c = function(c)
+        else:
+            a, c, at_c = c, d, at_d
+            d = a + GOLDEN * (b - a)
+            at_d = function(d)
+    middle = (a + b) / 2
+    found = [(function(middle), float(middle)), (float(values[best]), float(grid[best]))]
+    top, share = max(found)
+    return share, top
+
+
+def _crossing(function: Callable[[float], float], level: float, inside: float, end: float) -> float:
+    """Where the function falls to a level between a place above it and an end; else the end."""
+    if function(end) >= level:
+        return end
+    above, below = inside, end
+    while abs(above - below) > 1e-5:
+        middle = (above + below) / 2
+        if function(middle) >= level:
+            above = middle
+        else:
+            below = middle
+    return (above + below) / 2
