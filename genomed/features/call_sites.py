@@ -5,10 +5,31 @@ Calling, training and re-scoring use the same sites, made here from alignments a
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+
+from genomed.features.call_candidates import (
+    LETTERS,
+    Candidates,
+    Clusters,
+    count_bases,
+    find_candidates,
+    make_clusters,
+)
+from genomed.features.call_tiles import Tile, iter_tiles
+from genomed.io.alignments import AlignmentReader
+from genomed.io.fasta import Fasta
+from genomed.kernels import call_candidates as candidate_kernels
+from genomed.kernels import diplotypes as kernels
+from genomed.kernels.pileup import READS
+from genomed.regions import Region
+from genomed.settings import CallSettings, EvidenceSettings
+from genomed.stats.allele_evidence import AlleleEvidence, Alleles, allele_evidence
 
 __all__ = [
     "DIPLOTYPES",
@@ -21,6 +42,10 @@ __all__ = [
     "PILEUP_WIDTH",
     "SITES_SCHEMA",
     "CallSites",
+    "CalledTile",
+    "call_tile",
+    "iter_call_sites",
+    "iter_called_tiles",
 ]
 
 PILEUP_WIDTH = 33
@@ -98,3 +123,243 @@ class CallSites(NamedTuple):
     pileup: np.ndarray
     evidence: np.ndarray
     loglik: np.ndarray
+
+
+class CalledTile(NamedTuple):
+    """What was found in one tile.
+
+    tile   : its place and its reads
+    counts : int32 (positions, N_COUNTS) of kernels.pileup, from tile.first on
+    """
+
+    tile: Tile
+    counts: np.ndarray
+    sites: CallSites
+
+
+class _Places(NamedTuple):
+    """Sites of clusters, before their alleles are chosen.
+
+    position, is_indel : of each site, 0-based; cluster, bits : its cluster and candidates there
+    allele_first, allele_of, n_alts : as in kernels.diplotypes
+    candidates : of each site, the candidate of each alt
+    """
+
+    position: np.ndarray
+    is_indel: np.ndarray
+    cluster: np.ndarray
+    bits: np.ndarray
+    allele_first: np.ndarray
+    allele_of: np.ndarray
+    n_alts: np.ndarray
+    candidates: list[list[int]]
+
+
+def iter_call_sites(
+    reader: AlignmentReader,
+    fasta: Fasta,
+    regions: Sequence[Region] | None,
+    settings: CallSettings,
+    *,
+    threads: int = 1,
+) -> Iterator[CallSites]:
+    """Yield the candidate sites of regions, or of everything, in order; the same for any threads.
+
+    Regions must not overlap. Stretches without candidates yield tables without rows.
+    raises : ValueError when the FASTA lacks a contig; InputError as the reader does
+    """
+    for called in iter_called_tiles(reader, fasta, regions, settings, threads=threads):
+        yield called.sites
+
+
+def iter_called_tiles(
+    reader: AlignmentReader,
+    fasta: Fasta,
+    regions: Sequence[Region] | None,
+    settings: CallSettings,
+    *,
+    threads: int = 1,
+) -> Iterator[CalledTile]:
+    """Yield tile after tile with its sites and its counts, as iter_call_sites does."""
+    ahead: deque[Future[CalledTile]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="genomed-call") as pool:
+        try:
+            for tile in iter_tiles(reader, fasta, regions, settings):
+                ahead.append(pool.submit(call_tile, tile, settings))
+                while len(ahead) > threads + 1:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
+    """Find the candidate sites of a tile and compare the reads with their alleles."""
+    if not len(tile.reads.place):
+        return CalledTile(tile, np.zeros((len(tile.ref), 0), np.int32), _no_sites())
+    counts = count_bases(tile, settings)
+    candidates = find_candidates(tile, counts, settings)
+    clusters = make_clusters(tile, candidates, settings)
+    if not len(clusters.start):
+        return CalledTile(tile, counts, _no_sites())
+    places = _places(tile, candidates, clusters)
+    evidence = _compare(tile, clusters, settings)
+    prior = np.log(
+        np.where(candidates.length[clusters.order] == 0, settings.snp_rate, settings.indel_rate)
+    )
+    given = (
+        clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of,
+    )  # fmt: skip
+    chosen, genotypes = _judge(clusters, places, evidence, prior)
+    facts = np.empty((len(places.position), N_EVIDENCE), np.float32)
+    kernels.sum_up_reads(
+        evidence.loglik, evidence.counts, evidence.first, *given, chosen, evidence.strand,
+        evidence.mapq, evidence.base_quality, evidence.from_start, evidence.from_end,
+        evidence.mismatches, evidence.gaps, evidence.clipped, facts,
+    )  # fmt: skip
+    keep = chosen[:, 0] > 0
+    table, lengths = _table(tile, candidates, places, chosen)
+    site = places.position - tile.first
+    windows = np.empty((len(site), PILEUP_WIDTH, PILEUP_CHANNELS), np.int16)
+    candidate_kernels.pileup_windows(counts, tile.ref, candidates.best, site, PILEUP_WIDTH, windows)
+    _add_place_facts(facts, tile, counts, candidates, places, lengths, table)
+    best = genotypes.max(axis=1, keepdims=True)
+    loglik = np.maximum(genotypes - best, np.float32(IMPOSSIBLE))
+    sites = CallSites(table.filter(keep), windows[keep], facts[keep], loglik[keep])
+    return CalledTile(tile, counts, sites)
+
+
+def _no_sites() -> CallSites:
+    return CallSites(
+        pl.DataFrame(schema=SITES_SCHEMA),
+        np.empty((0, PILEUP_WIDTH, PILEUP_CHANNELS), np.int16),
+        np.empty((0, N_EVIDENCE), np.float32), np.empty((0, len(DIPLOTYPES)), np.float32),
+    )  # fmt: skip
+
+
+def _places(tile: Tile, candidates: Candidates, clusters: Clusters) -> _Places:
+    """Sites of the clusters that lie in the tile, and which allele each haplotype has there."""
+    position, is_indel, of_cluster, bits, n_alts = [], [], [], [], []
+    allele_first, allele_of = [0], []
+    members_of = []
+    all_positions, all_lengths = candidates.position.tolist(), candidates.length.tolist()
+    order, firsts = clusters.order.tolist(), clusters.candidate_first.tolist()
+    masks, haplotypes = clusters.mask.tolist(), clusters.haplotype_first.tolist()
+    for c in range(len(firsts) - 1):
+        members = order[firsts[c] : firsts[c + 1]]
+        sites: dict[tuple[int, bool], list[int]] = {}
+        for b, candidate in enumerate(members):
+            where = all_positions[candidate], all_lengths[candidate] != 0
+            sites.setdefault(where, []).append(b)
+        for (at, indel), some in sites.items():
+            if not tile.start <= at < tile.end:
+                continue
+            position.append(at)
+            is_indel.append(indel)
+            of_cluster.append(c)
+            bits.append(sum(1 << b for b in some))
+            n_alts.append(len(some))
+            members_of.append([members[b] for b in some])
+            for mask in masks[haplotypes[c] : haplotypes[c + 1]]:
+                allele_of.append(next((k for k, b in enumerate(some, 1) if mask >> b & 1), 0))
+            allele_first.append(len(allele_of))
+    return _Places(
+        np.array(position, np.int64), np.array(is_indel, bool), np.array(of_cluster, np.int64),
+        np.array(bits, np.int64), np.array(allele_first, np.int64), np.array(allele_of, np.int64),
+        np.array(n_alts, np.int64), members_of,
+    )  # fmt: skip
+
+
+def _compare(tile: Tile, clusters: Clusters, settings: CallSettings) -> AlleleEvidence:
+    """Fit of every read with every haplotype of the clusters that it covers."""
+    return allele_evidence(
+        [tile.reads], clusters.start,
+        Alleles(clusters.bases, clusters.offset, clusters.haplotype_first),
+        LETTERS[tile.ref], tile.first,
+        EvidenceSettings(max_reads=settings.max_reads, exclude_flags=settings.exclude_flags),
+    )  # fmt: skip
+
+
+def _judge(
+    clusters: Clusters, places: _Places, evidence: AlleleEvidence, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two likeliest alts of each site, and the genotypes' log-likelihoods."""
+    most = int(np.diff(clusters.haplotype_first).max())
+    chosen = np.zeros((len(places.position), 2), np.int64)
+    genotypes = np.empty((len(places.position), len(DIPLOTYPES)), np.float32)
+    kernels.judge_sites(
+        evidence.loglik, evidence.counts, evidence.first, clusters.haplotype_first, clusters.mask,
+        prior, clusters.candidate_first, places.cluster, places.bits, places.allele_first,
+        places.allele_of, places.n_alts, np.empty(most * (most + 1) // 2),
+        np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, genotypes,
+    )  # fmt: skip
+    return chosen, genotypes
+
+
+def _table(
+    tile: Tile, candidates: Candidates, places: _Places, chosen: np.ndarray
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """SITES_SCHEMA of all sites; and int64 (sites, 2), bases that alt1 and alt2 have more."""
+    refs, firsts, seconds = [], [], []
+    lengths = np.zeros(chosen.shape, np.int64)
+    ref_text = LETTERS[tile.ref].tobytes().decode()
+    letters = LETTERS[candidates.letters].tobytes().decode()
+    offset = candidates.offset.tolist()
+    change = candidates.length.tolist()
+    for s, (position, indel, picked) in enumerate(
+        zip(places.position.tolist(), places.is_indel.tolist(), chosen.tolist(), strict=True)
+    ):
+        at = position - tile.first
+        alts = [places.candidates[s][k - 1] for k in picked if k]
+        deleted = max([-change[c] for c in alts if change[c] < 0], default=0)
+        ref = ref_text[at : at + 1 + deleted]
+        texts = []
+        for k, c in enumerate(alts):
+            new = letters[offset[c] : offset[c + 1]]
+            lengths[s, k] = change[c]
+            texts.append(ref[0] + new + ref[1 + max(-change[c], 0) :] if indel else new)
+        refs.append(ref)
+        firsts.append(texts[0] if texts else "")
+        seconds.append(texts[1] if len(texts) > 1 else "")
+    table = pl.DataFrame(
+        {
+            "contig": [tile.contig] * len(refs),
+            "position": places.position + 1,
+            "ref": refs,
+            "alt1": firsts,
+            "alt2": seconds,
+        },
+        schema_overrides=SITES_SCHEMA,
+    )
+    return table, lengths
+
+
+def _add_place_facts(
+    facts: np.ndarray,
+    tile: Tile,
+    counts: np.ndarray,
+    candidates: Candidates,
+    places: _Places,
+    lengths: np.ndarray,
+    table: pl.DataFrame,
+) -> None:
+    """Fill what EVIDENCE_NAMES says of the place, behind what it says of the reads."""
+    site = places.position - tile.first
+    sums = np.concatenate([[0], np.cumsum(counts[:, READS], dtype=np.int64)])
+    low, high = np.maximum(site - 100, 0), np.minimum(site + 101, len(counts))
+    repeats = np.empty((len(site), 5), np.float32)
+    candidate_kernels.repeat_facts(tile.ref, site, ~places.is_indel, repeats)
+    near = np.searchsorted(candidates.position, places.position + 17) - np.searchsorted(
+        candidates.position, places.position - 16
+    )
+    changes = (table["ref"] + table["alt1"]).is_in(["AG", "GA", "CT", "TC"]).to_numpy()
+    column = EVIDENCE_NAMES.index("local_depth")
+    facts[:, column] = (sums[high] - sums[low]) / (high - low)
+    facts[:, column + 1] = ~places.is_indel
+    facts[:, column + 2 : column + 4] = lengths
+    facts[:, column + 4 : column + 8] = repeats[:, :4]
+    facts[:, column + 8] = near - places.n_alts
+    facts[:, column + 9] = repeats[:, 4]
+    facts[:, column + 10] = changes

@@ -1,4 +1,4 @@
-"""Where reads differ from the reference often enough to look closer, and what each read holds there."""
+"""Where reads differ from the reference often enough, and which reads hold what there."""
 
 import numpy as np
 
@@ -32,7 +32,14 @@ from genomed.kernels.pileup import (
     base_code,
 )
 
-__all__ = ["list_snps", "pileup_windows", "repeat_facts", "snp_reads"]
+__all__ = [
+    "indel_reach",
+    "inserted_letters",
+    "list_snps",
+    "pileup_windows",
+    "repeat_facts",
+    "snp_reads",
+]
 
 
 @kernel
@@ -102,7 +109,7 @@ def snp_reads(data, place, start, end, position, code, min_base_quality, pairs):
         for k in range(u16(data, record + 12)):
             word = u32(data, cigar + 4 * k)
             operation, length = word & 15, word >> 4
-            if operation == CIGAR_MATCH or operation == CIGAR_EQUAL or operation == CIGAR_UNEQUAL:
+            if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
                 while s < n_snps and position[s] < at:
                     s += 1
                 while s < n_snps and position[s] < at + length:
@@ -116,9 +123,9 @@ def snp_reads(data, place, start, end, position, code, min_base_quality, pairs):
                     s += 1
                 at += length
                 i += length
-            elif operation == CIGAR_DEL or operation == CIGAR_SKIP:
+            elif operation in (CIGAR_DEL, CIGAR_SKIP):
                 at += length
-            elif operation == CIGAR_INS or operation == CIGAR_SOFT:
+            elif operation in (CIGAR_INS, CIGAR_SOFT):
                 i += length
     return n
 
@@ -211,12 +218,52 @@ def repeat_facts(ref, site, is_snp, facts):
 def _period_run(ref, n, q, period):
     """Bases of the longest stretch around q in which each base equals the one a period before."""
     low = q
-    while low - period >= 0 and ref[low] == ref[low - period] and ref[low] < 4 and q - low < 200:
+    while low - period >= 0 and q - low < 200 and ref[low] < 4 and ref[low] == ref[low - period]:
         low -= 1
     high = q
-    while high + period < n and ref[high] == ref[high + period] and ref[high] < 4 and high - q < 200:
+    while (
+        high + period < n and high - q < 200 and ref[high] < 4 and (ref[high] == ref[high + period])
+    ):
         high += 1
-    left, right = q - low, high - q
-    if period == 1:
-        return left + right + 1
-    return max(left, right) + period if left == 0 or right == 0 else left + right + period
+    if low == q and high == q:
+        return 1 if period == 1 else 0
+    return high - low + period if high > q else q - low + period
+
+
+@kernel
+def indel_reach(ref, anchor, length, letters, offset, reach):
+    """How many bases each indel may be moved to the right without changing the haplotype.
+
+    ref     : uint8, codes; anchor : int64 (indels,), the base before each, as a place in `ref`
+    length  : int64 (indels,), bases more (or less); 0 for a base that is exchanged, which stays
+    letters : uint8, codes of inserted bases; indel i has letters[offset[i]:offset[i + 1]]
+    reach   : int64 (indels,), filled
+    """
+    for i in range(len(anchor)):
+        at = anchor[i] + 1
+        k = 0
+        if length[i] < 0:
+            while (
+                at + k - length[i] < len(ref) and k < 200 and ref[at + k] == ref[at + k - length[i]]
+            ):
+                k += 1
+        elif length[i] > 0:
+            while (
+                at + k < len(ref) and k < 200 and ref[at + k] == letters[offset[i] + k % length[i]]
+            ):
+                k += 1
+        reach[i] = k
+
+
+@kernel
+def inserted_letters(data, place, read, before, turned, length, offset, letters):
+    """Fill letters (uint8, codes) with the bases of insertions, as list_indels moved them.
+
+    read, before, turned, length : int64 (insertions,), as in list_indels' events
+    offset : int64 (insertions + 1,), where the letters of each go
+    """
+    for n in range(len(read)):
+        bases = sequence_offset(data, place[read[n]])
+        for j in range(length[n]):
+            at = before[n] + (j + length[n] - turned[n]) % length[n]
+            letters[offset[n] + j] = base_code(base_at(data, bases, at))

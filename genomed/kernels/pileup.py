@@ -1,4 +1,4 @@
-"""Alignments piled up: what the reads say base by base, and which insertions and deletions they hold.
+"""Alignments piled up: what reads say base by base, and which insertions and deletions they hold.
 
 Bases of a contig are given as codes: A, C, G, T are 0 to 3, anything else is 4.
 """
@@ -16,7 +16,6 @@ from genomed.kernels.bam_records import (
     CIGAR_UNEQUAL,
     base_at,
     cigar_offset,
-    i32,
     quality_offset,
     sequence_offset,
     u16,
@@ -99,7 +98,8 @@ def gather_records(data, place, out, at, new_place):
         begin = place[r] - 4
         size = u32(data, begin) + 4
         if new_place is not None:
-            out[at : at + size] = data[begin : begin + size]
+            for i in range(size):
+                out[at + i] = data[begin + i]
             new_place[r] = at + 4
         at += size
     return at
@@ -132,7 +132,7 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
         for k in range(n_cigar):
             word = u32(data, cigar + 4 * k)
             operation, length = word & 15, word >> 4
-            if operation == CIGAR_MATCH or operation == CIGAR_EQUAL or operation == CIGAR_UNEQUAL:
+            if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
                 low = max(0, -at)
                 for j in range(low, min(length, width - at)):
                     quality = np.int64(data[qualities + i + j])
@@ -163,7 +163,7 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
                 at += length
             elif operation == CIGAR_SKIP:
                 at += length
-            elif operation == CIGAR_SOFT or operation == CIGAR_HARD:
+            elif operation in (CIGAR_SOFT, CIGAR_HARD):
                 if operation == CIGAR_SOFT:
                     i += length
                 if is_inside and 0 < at <= width:
@@ -180,7 +180,7 @@ def count_indels(data, place):
         cigar = cigar_offset(data, place[r])
         for k in range(u16(data, place[r] + 12)):
             operation = u32(data, cigar + 4 * k) & 15
-            n += operation == CIGAR_INS or operation == CIGAR_DEL
+            n += operation in (CIGAR_INS, CIGAR_DEL)
     return n
 
 
@@ -230,8 +230,11 @@ def list_indels(data, place, start, flag, ref, first, min_base_quality, events, 
                 if sure:
                     anchor = at - 1
                     turned = 0
-                    while anchor > 0 and at - 1 - anchor < MOST_SHIFT and ref[anchor] == base_code(
-                        base_at(data, bases, i + (length - 1 - turned) % length)
+                    while (
+                        anchor > 0
+                        and at - 1 - anchor < MOST_SHIFT
+                        and ref[anchor]
+                        == base_code(base_at(data, bases, i + (length - 1 - turned) % length))
                     ):
                         anchor -= 1
                         turned += 1
@@ -248,11 +251,10 @@ def list_indels(data, place, start, flag, ref, first, min_base_quality, events, 
                 at += length
             elif operation == CIGAR_SOFT:
                 i += length
-            elif operation != CIGAR_HARD:
-                if operation == CIGAR_MATCH or operation >= CIGAR_EQUAL:
-                    at += length
-                    i += length
-                    is_inside = True
+            elif operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
+                at += length
+                i += length
+                is_inside = True
     return n
 
 

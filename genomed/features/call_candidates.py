@@ -1,0 +1,307 @@
+"""Candidates of a tile: what reads hold beside the reference, and the haplotypes it may make up.
+
+Candidates close to each other are one cluster: a read may show one truth as several differences,
+so its haplotypes are judged, not its differences one by one. Which candidates go together is taken
+from the reads themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from genomed.features.call_tiles import Tile
+from genomed.kernels import call_candidates as kernels
+from genomed.kernels import pileup
+from genomed.settings import CallSettings
+
+__all__ = ["Candidates", "Clusters", "count_bases", "find_candidates", "make_clusters"]
+
+LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+
+
+class Candidates(NamedTuple):
+    """Differences from the reference, by place; each is normalised and there once.
+
+    position : int64, 0-based: the base that is exchanged, or the base before an indel
+    length   : int64, bases more or less than the reference, 0 for an exchanged base
+    end      : int64, behind the last base of the reference that is exchanged or deleted
+    reach    : int64, bases by which an indel could be moved to the right
+    reads    : int64, that show it
+    letters  : uint8 codes; candidate c has letters[offset[c]:offset[c + 1]], the new base or the
+               inserted ones
+    event    : int64 (events, 2), candidate and read of every indel, by candidate
+    best     : int32 (positions, 2), reads of the most frequent insertion and deletion behind each
+    """
+
+    position: np.ndarray
+    length: np.ndarray
+    end: np.ndarray
+    reach: np.ndarray
+    reads: np.ndarray
+    letters: np.ndarray
+    offset: np.ndarray
+    event: np.ndarray
+    best: np.ndarray
+
+
+class Clusters(NamedTuple):
+    """Candidates that are judged together, and their haplotypes, the reference's first.
+
+    candidate_first : int64 (clusters + 1,), of the candidates, which are in `order`
+    order           : int64, which candidate; bit b of a mask is the b-th one of the cluster
+    start, end      : int64 (clusters,), 0-based stretch that haplotypes replace
+    haplotype_first : int64 (clusters + 1,)
+    mask            : int64 (haplotypes,), candidates that each holds
+    bases           : uint8 letters of all haplotypes; offset : int64 (haplotypes + 1,)
+    """
+
+    candidate_first: np.ndarray
+    order: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    haplotype_first: np.ndarray
+    mask: np.ndarray
+    bases: np.ndarray
+    offset: np.ndarray
+
+
+def count_bases(tile: Tile, settings: CallSettings) -> np.ndarray:
+    """Counts of kernels.pileup over the tile and its margin: int32 (positions, N_COUNTS)."""
+    counts = np.zeros((len(tile.ref), pileup.N_COUNTS), np.int32)
+    reads = tile.reads
+    pileup.pile_up(
+        reads.data, reads.place, reads.start, reads.flag, reads.mapq, tile.ref, tile.first,
+        settings.min_base_quality, counts,
+    )  # fmt: skip
+    return counts
+
+
+def find_candidates(tile: Tile, counts: np.ndarray, settings: CallSettings) -> Candidates:
+    """Bases and indels that enough reads of a tile, or of its margin, show."""
+    limits = settings.min_snp_fraction, settings.min_reads
+    n_snps = kernels.list_snps(counts, tile.ref, 0, len(tile.ref), *limits, None)
+    snps = np.empty((n_snps, 4), np.int64)
+    kernels.list_snps(counts, tile.ref, 0, len(tile.ref), *limits, snps)
+    indels, letters, event, best = _find_indels(tile, counts, settings)
+    position = np.concatenate([snps[:, 0] + tile.first, indels[:, 0]])
+    length = np.concatenate([np.zeros(n_snps, np.int64), indels[:, 1]])
+    reads = np.concatenate([snps[:, 2], indels[:, 2]])
+    sizes = np.concatenate([np.ones(n_snps, np.int64), np.maximum(indels[:, 1], 0)])
+    offset = np.concatenate([[0], np.cumsum(sizes)])
+    letters = np.concatenate([snps[:, 1].astype(np.uint8), letters])
+    reach = np.zeros(len(position), np.int64)
+    kernels.indel_reach(tile.ref, position - tile.first, length, letters, offset, reach)
+    end = position + 1 + np.maximum(-length, 0)
+    order = np.lexsort((np.arange(len(position)), length != 0, position))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    event[:, 0] = rank[event[:, 0] + n_snps]
+    event = event[np.lexsort((event[:, 1], event[:, 0]))]
+    letters, offset = _reordered(letters, offset, order)
+    return Candidates(
+        position[order], length[order], end[order], reach[order], reads[order], letters, offset,
+        event, best,
+    )  # fmt: skip
+
+
+def _reordered(
+    letters: np.ndarray, offset: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The runs of letters in another order."""
+    sizes = np.diff(offset)[order]
+    new = np.concatenate([[0], np.cumsum(sizes)])
+    source = np.repeat(offset[:-1][order] - new[:-1], sizes) + np.arange(new[-1])
+    return letters[source], new
+
+
+def _find_indels(
+    tile: Tile, counts: np.ndarray, settings: CallSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Indels with enough reads: (position, length, reads); inserted letters; their events; best.
+
+    events : int64 (events, 2), indel and read
+    """
+    reads = tile.reads
+    n = pileup.count_indels(reads.data, reads.place)
+    events, hashes = np.empty((n, 6), np.int64), np.empty(n, np.uint64)
+    n = pileup.list_indels(
+        reads.data, reads.place, reads.start, reads.flag, tile.ref, tile.first,
+        settings.min_base_quality, events, hashes,
+    )  # fmt: skip
+    events, hashes = events[:n], hashes[:n]
+    order = np.lexsort((events[:, 2], hashes, events[:, 1], events[:, 0]))
+    events, hashes = events[order], hashes[order]
+    best = np.zeros((len(tile.ref), 2), np.int32)
+    if n == 0:
+        return np.empty((0, 3), np.int64), np.empty(0, np.uint8), np.empty((0, 2), np.int64), best
+    is_new = np.ones(n, bool)
+    is_new[1:] = (np.diff(events[:, :2], axis=0) != 0).any(axis=1) | (hashes[1:] != hashes[:-1])
+    group = np.cumsum(is_new) - 1
+    first = np.flatnonzero(is_new)
+    found = events[first]
+    n_reads = np.bincount(group)
+    place = found[:, 0] - tile.first
+    np.maximum.at(best, (place, (found[:, 1] < 0).astype(np.int64)), n_reads.astype(np.int32))
+    depth = np.maximum(counts[place, pileup.READS], n_reads)
+    at_place = np.bincount(place, n_reads, len(tile.ref))[place]
+    keep = (
+        (n_reads >= settings.min_reads) & (np.abs(found[:, 1]) <= settings.max_indel_bp)
+        & (at_place >= settings.min_indel_fraction * depth)
+        & (n_reads >= settings.min_indel_fraction / 2 * depth)
+    )  # fmt: skip
+    new = np.cumsum(keep) - 1
+    chosen = keep[group]
+    event = np.stack([new[group[chosen]], events[chosen, 2]], axis=1)
+    found, n_reads = found[keep], n_reads[keep]
+    sizes = np.maximum(found[:, 1], 0)
+    offset = np.concatenate([[0], np.cumsum(sizes)])
+    letters = np.empty(offset[-1], np.uint8)
+    kernels.inserted_letters(
+        reads.data, reads.place, *(np.ascontiguousarray(found[:, c]) for c in (2, 4, 5)), sizes,
+        offset, letters,
+    )  # fmt: skip
+    return np.stack([found[:, 0], found[:, 1], n_reads], axis=1), letters, event, best
+
+
+def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) -> Clusters:
+    """Cluster the candidates; those of clusters that do not touch the tile are left out."""
+    order, first = _cluster(tile, candidates, settings)
+    seen = _seen_together(tile, candidates, order, first, settings)
+    masks: list[int] = []
+    bases: list[np.ndarray] = []
+    haplotype_first = [0]
+    starts, ends = [], []
+    for c in range(len(first) - 1):
+        members = order[first[c] : first[c + 1]]
+        start = int(candidates.position[members].min())
+        end = int(candidates.end[members].max())
+        starts.append(start)
+        ends.append(end)
+        kept: dict[bytes, int] = {}
+        for mask in _masks(len(members), seen.get(c, []), settings):
+            haplotype = _haplotype(tile, candidates, members, mask, start, end)
+            if haplotype is not None and kept.setdefault(haplotype.tobytes(), mask) == mask:
+                masks.append(mask)
+                bases.append(haplotype)
+                if len(kept) == settings.max_haplotypes:
+                    break
+        haplotype_first.append(len(masks))
+    sizes = [len(one) for one in bases]
+    return Clusters(
+        first, order, np.array(starts, np.int64), np.array(ends, np.int64),
+        np.array(haplotype_first, np.int64), np.array(masks, np.int64),
+        LETTERS[np.concatenate(bases)] if bases else np.empty(0, np.uint8),
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+    )  # fmt: skip
+
+
+def _cluster(
+    tile: Tile, candidates: Candidates, settings: CallSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which candidates go together: their numbers, cluster after cluster, and where each begins."""
+    order: list[int] = []
+    first = [0]
+    members: list[int] = []
+
+    def close() -> None:
+        inside = any(tile.start <= positions[c] < tile.end for c in members)
+        if inside:
+            best = sorted(members, key=lambda c: (-int(candidates.reads[c]), c))
+            order.extend(sorted(best[: settings.max_candidates]))
+            first.append(len(order))
+
+    positions, is_indel = candidates.position.tolist(), (candidates.length != 0).tolist()
+    until = (candidates.end + candidates.reach).tolist()
+    reached, indel_before = -1, False
+    for c, position in enumerate(positions):
+        gap = settings.cluster_gap_bp if is_indel[c] or indel_before else 0
+        if members and (
+            position >= reached + gap or position - positions[members[0]] > settings.max_cluster_bp
+        ):
+            close()
+            members, reached, indel_before = [], -1, False
+        members.append(c)
+        if until[c] >= reached or is_indel[c]:
+            indel_before = is_indel[c] or (indel_before and position < reached)
+        reached = max(reached, until[c])
+    if members:
+        close()
+    return np.array(order, np.int64), np.array(first, np.int64)
+
+
+def _seen_together(
+    tile: Tile, candidates: Candidates, order: np.ndarray, first: np.ndarray, settings: CallSettings
+) -> dict[int, list[int]]:
+    """Cluster -> masks that reads hold that span it, the most frequent first."""
+    sizes = np.diff(first)
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    bit = np.arange(len(order)) - first[:-1][cluster]
+    many = sizes[cluster] > 1
+    of = np.full(len(candidates.position), -1, np.int64)  # candidate -> place in `order`
+    of[order[many]] = np.flatnonzero(many)
+    snps = np.flatnonzero((of >= 0) & (candidates.length == 0))
+    reads = tile.reads
+    arguments = (
+        reads.data, reads.place, reads.start, reads.end, candidates.position[snps],
+        candidates.letters[candidates.offset[snps]].astype(np.int64), settings.min_base_quality,
+    )  # fmt: skip
+    pairs = np.empty((kernels.snp_reads(*arguments, None), 2), np.int64)
+    kernels.snp_reads(*arguments, pairs)
+    pairs[:, 0] = snps[pairs[:, 0]]
+    pairs = np.concatenate([pairs, candidates.event])
+    at = of[pairs[:, 0]]
+    read, at = pairs[at >= 0, 1], at[at >= 0]
+    if not len(at):
+        return {}
+    start = np.minimum.reduceat(candidates.position[order], first[:-1])
+    end = np.maximum.reduceat(candidates.end[order], first[:-1])
+    spans = (reads.start[read] <= start[cluster[at]]) & (reads.end[read] >= end[cluster[at]])
+    read, at = read[spans], at[spans]
+    if not len(at):
+        return {}
+    key = np.lexsort((read, cluster[at]))
+    read, at = read[key], at[key]
+    is_new = np.ones(len(at), bool)
+    is_new[1:] = (np.diff(read) != 0) | (np.diff(cluster[at]) != 0)
+    begin = np.flatnonzero(is_new)
+    mask = np.bitwise_or.reduceat(np.int64(1) << bit[at], begin)
+    combined, n_reads = np.unique(
+        np.stack([cluster[at][begin], mask], axis=1), axis=0, return_counts=True
+    )
+    seen: dict[int, list[int]] = {}
+    for i in np.lexsort((combined[:, 1], -n_reads, combined[:, 0])).tolist():
+        seen.setdefault(int(combined[i, 0]), []).append(int(combined[i, 1]))
+    return seen
+
+
+def _masks(n: int, seen: list[int], settings: CallSettings) -> list[int]:
+    """Haplotypes to try: the reference, what reads hold most often, and each candidate alone.
+
+    Each candidate alone comes before the rarer of what reads hold; fewer candidates come before
+    more, so that what is the same sequence is told in the fewest.
+    """
+    frequent = seen[: max(4, settings.max_haplotypes - 1 - n)]
+    masks = dict.fromkeys([0, *frequent, *(1 << b for b in range(n))])
+    return sorted(masks, key=lambda mask: (mask.bit_count(), mask))
+
+
+def _haplotype(
+    tile: Tile, candidates: Candidates, members: np.ndarray, mask: int, start: int, end: int
+) -> np.ndarray | None:
+    """Codes of the stretch with the candidates of a mask; None where they overlap."""
+    parts = []
+    at = start
+    for b, c in enumerate(members.tolist()):
+        if not mask >> b & 1:
+            continue
+        position, length = int(candidates.position[c]), int(candidates.length[c])
+        letters = candidates.letters[candidates.offset[c] : candidates.offset[c + 1]]
+        kept = position + (length != 0)  # an indel leaves the base before it
+        if kept < at:
+            return None
+        parts += (tile.ref[at - tile.first : kept - tile.first], letters)
+        at = int(candidates.end[c])
+    parts.append(tile.ref[at - tile.first : end - tile.first])
+    return np.concatenate(parts)
