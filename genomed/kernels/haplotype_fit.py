@@ -1,9 +1,8 @@
 """How well reads fit the haplotypes of a site's alleles.
 
 A haplotype is the reference around a site with one allele in place of REF. The best alignment of a
-read's part near the site to each haplotype is found within a band of diagonals (haplotype base
-minus read base), the haplotype's ends free, by the recurrences of a pair hidden Markov model
-(Durbin 1998, ISBN 0-521-62041-4, chapter 4) in probabilities, not logarithms, for speed.
+read's part near the site to each haplotype decides (see kernels.haplotype_align). Reads that
+equal one haplotype need no search: what the others lack is one gap, or a few bases.
 """
 
 import math
@@ -28,140 +27,20 @@ from genomed.kernels.bam_records import (
     u16,
     u32,
 )
-from genomed.kernels.native import inner, kernel
+from genomed.kernels.haplotype_align import (
+    ANY,
+    align,
+    fit_one_gap,
+    fit_without_gaps,
+    lay_haplotype,
+    open_gaps,
+)
+from genomed.kernels.native import kernel
 
 __all__ = ["MAX_NET", "add_genotypes", "fit_reads"]
 
-ANY = 15  # the code of N
 MAX_NET = 64  # bases of a read's own insertions or deletions that widen the band
-MAX_PERIOD = 4  # of the tandem repeats in which gaps are likelier
 NO_ALLELE = np.float32(-1e4)
-TINY, RESCALE = 1e-150, 1e150
-
-
-@inner
-def _code(letter):
-    """4-bit code of a letter; everything but ACGT is N."""
-    if letter == 65 or letter == 97:
-        return 1
-    if letter == 67 or letter == 99:
-        return 2
-    if letter == 71 or letter == 103:
-        return 4
-    if letter == 84 or letter == 116:
-        return 8
-    return ANY
-
-
-@inner
-def _lay_haplotype(reference, begin, site, after, end, bases, a0, a1, out):
-    """Write the codes of a haplotype; places are in `reference`. Returns its length."""
-    n = 0
-    for i in range(begin, site):
-        out[n] = _code(reference[i])
-        n += 1
-    for i in range(a0, a1):
-        out[n] = _code(bases[i])
-        n += 1
-    for i in range(after, end):
-        out[n] = _code(reference[i])
-        n += 1
-    return n
-
-
-@inner
-def _open_gaps(haplotype, n, gap_open, opening):
-    """Probability that a gap begins behind each base: more in longer repeats.
-
-    gap_open : float64, by units of the repeat; the last for all that are longer
-    """
-    most = len(gap_open) - 1
-    for j in range(n):
-        opening[j] = gap_open[1]
-    for period in range(1, MAX_PERIOD + 1):
-        j = period
-        while j < n:
-            begin = j - period
-            while j < n and haplotype[j] == haplotype[j - period] and haplotype[j] != ANY:
-                j += 1
-            n_units = 0
-            length = j - begin
-            while length >= period:
-                length -= period
-                n_units += 1
-            if n_units > 1:
-                rate = gap_open[min(n_units, most)]
-                for i in range(max(begin - 1, 0), j):
-                    opening[i] = max(opening[i], rate)
-            j += 1
-
-
-@inner
-def _fit_without_gaps(data, sequence, quality, q0, q1, haplotype, n, diagonal, log_match):
-    """Log-likelihood of a read that equals the haplotype along a diagonal; 1 where it does not."""
-    if q0 + diagonal < 0 or q1 + diagonal > n:
-        return 1.0
-    total = 0.0
-    for i in range(q0, q1):
-        if base_at(data, sequence, i) != haplotype[i + diagonal]:
-            return 1.0
-        total += log_match[data[quality + i]]
-    return total
-
-
-@inner
-def _align(data, sequence, quality, q0, q1, haplotype, n, low, high, opening, extend, match,
-           mismatch, state):  # fmt: skip
-    """Log-likelihood of read bases q0 to q1 under a haplotype: of their best alignment.
-
-    low, high : first and last diagonal, in haplotype base minus read base
-    state     : float64 (3, diagonals + 1), scratch: match, insertion, deletion
-    """
-    width = high - low + 1
-    m, ins, gap = state[0], state[1], state[2]
-    close = 1.0 - extend
-    for k in range(width + 1):
-        m[k] = ins[k] = gap[k] = 0.0
-    scale = 0.0
-    top = 0.0
-    for i in range(q0, q1):
-        base = base_at(data, sequence, i)
-        q = data[quality + i]
-        yes, no = match[q], mismatch[q]
-        first = max(0, -(low + i))
-        stop = min(width, n - low - i)
-        before_m = 0.0
-        before_gap = 0.0
-        top = 0.0
-        for k in range(first, stop):
-            j = low + i + k
-            here = haplotype[j]
-            emission = 0.25 if (base == ANY or here == ANY) else (yes if base == here else no)
-            if i == q0:
-                new_m = emission
-                new_ins = 0.0
-            else:
-                new_m = emission * max(m[k], close * max(ins[k], gap[k]))
-                new_ins = max(opening[j] * m[k + 1], extend * ins[k + 1])
-            new_gap = max(opening[max(j - 1, 0)] * before_m, extend * before_gap)
-            m[k] = before_m = new_m
-            ins[k] = new_ins
-            gap[k] = before_gap = new_gap
-            top = max(top, new_m, new_ins)
-        if stop <= first:
-            return -1e3
-        if first > 0:
-            m[first - 1] = ins[first - 1] = gap[first - 1] = 0.0
-        if stop < width:
-            m[stop] = ins[stop] = gap[stop] = 0.0
-        if top < TINY:
-            for k in range(first, stop):
-                m[k] *= RESCALE
-                ins[k] *= RESCALE
-                gap[k] *= RESCALE
-            top *= RESCALE
-            scale -= math.log(RESCALE)
-    return math.log(max(top, 1e-300)) + scale
 
 
 @kernel
@@ -174,14 +53,14 @@ def fit_reads(
     """Compare each listed read with each allele of its site.
 
     data, place, start, end, mapq : see genomed.io.alignments.AlignmentBlock
-    site_start   : int64 (sites,), 0-based; bases, offset, first : see genomed.stats.Alleles
+    site_start   : int64 (sites,), 0-based; offset, first : see genomed.stats.allele_evidence.Alleles
     reach        : int64 (sites, 2); is_plain : bool (sites,): from site_reads.measure_sites
-    reference    : uint8, capital letters, from reference_start on
+    bases, reference : uint8, 4-bit codes as in BAM; the reference from reference_start on
     row_first    : int64 (sites + 1,); row_read : int32 (rows,): reads of each site
     match, mismatch : float64 (2, 256), probability of a base, and its logarithm, by quality byte
-    gap_open, extend : see _open_gaps; probability that a gap goes on
+    gap_open, extend : see haplotype_align.open_gaps; probability that a gap goes on
     mapq_error   : float64 (256,), probability that a read lies elsewhere, by mapping quality
-    haplotype    : uint8 (alleles, bases), opening : float64 (alleles, bases), hap_length : int64
+    haplotype    : uint8 (alleles, bases), opening : float64 (2, alleles, bases), hap_length : int64
                    (alleles,), state : float64 (3, diagonals + 1): scratch
     loglik and all behind it : filled, see genomed.stats.allele_evidence.AlleleEvidence
     """
@@ -222,7 +101,7 @@ def fit_reads(
             for c in range(n_cigar):
                 word = u32(data, cigar + 4 * c)
                 operation, length = word & 15, word >> 4
-                if operation == CIGAR_HARD or operation == CIGAR_PAD:
+                if operation in (CIGAR_HARD, CIGAR_PAD):
                     continue
                 if operation == CIGAR_INS:
                     if w0 < p < w1:
@@ -230,7 +109,7 @@ def fit_reads(
                         net += length
                     q += length
                     continue
-                if operation == CIGAR_DEL or operation == CIGAR_SKIP:
+                if operation in (CIGAR_DEL, CIGAR_SKIP):
                     if p < w1 and p + length > w0:
                         n_gaps += 1
                         net -= length
@@ -260,7 +139,7 @@ def fit_reads(
                     for i in range(i0, i1):
                         here = p + i - q
                         base = base_at(data, sequence, i)
-                        code = _code(reference[here - reference_start])
+                        code = reference[here - reference_start]
                         if base == ANY or code == ANY:
                             continue
                         byte = data[quality + i]
@@ -312,7 +191,7 @@ def fit_reads(
                 for a in range(n_alleles):
                     total = 0.0
                     for i in range(i0, i1):
-                        code = _code(bases[offset[a_first + a] + i - shift - site_start[v]])
+                        code = bases[offset[a_first + a] + i - shift - site_start[v]]
                         base = base_at(data, sequence, i)
                         byte = data[quality + i]
                         if base == ANY or code == ANY:
@@ -326,37 +205,50 @@ def fit_reads(
             else:
                 if not is_laid:
                     for a in range(n_alleles):
-                        hap_length[a] = _lay_haplotype(
+                        hap_length[a] = lay_haplotype(
                             reference, h0 - reference_start, site_start[v] - reference_start,
                             site_start[v] + ref_length - reference_start, h1 - reference_start,
                             bases, offset[a_first + a], offset[a_first + a + 1], haplotype[a],
                         )  # fmt: skip
-                        _open_gaps(haplotype[a], hap_length[a], gap_open, opening[a])
+                        open_gaps(haplotype[a], hap_length[a], gap_open, opening[:, a])
                     is_laid = True
                 realigned[row] = True
                 net = min(max(net, -MAX_NET), MAX_NET)
                 for i in range(q0, q1):
                     perfect += log_match[data[quality + i]]
+                # The first allele whose haplotype the read equals, and the diagonal there.
+                diagonal = p0 - h0 - q0
+                equal, equal_at, equal_fit = -1, np.int64(0), 0.0
                 for a in range(n_alleles):
                     d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
-                    diagonal = p0 - h0 - q0
-                    total = _fit_without_gaps(
-                        data, sequence, quality, q0, q1, haplotype[a], hap_length[a], diagonal,
-                        log_match,
-                    )  # fmt: skip
-                    if total > 0 and d != 0:
-                        total = _fit_without_gaps(
-                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a],
-                            diagonal + d, log_match,
+                    for side in range(2):
+                        if equal < 0 and (side == 0 or d != 0):
+                            total = fit_without_gaps(
+                                data, sequence, quality, q0, q1, haplotype[a], hap_length[a],
+                                diagonal + side * d, log_match,
+                            )  # fmt: skip
+                            if total <= 0:
+                                equal, equal_at, equal_fit = a, diagonal + side * d, total
+                for a in range(n_alleles):
+                    d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
+                    if a == equal:
+                        total = equal_fit
+                    elif equal >= 0:
+                        change = d - (
+                            offset[a_first + equal + 1] - offset[a_first + equal] - ref_length
+                        )
+                        total = fit_one_gap(
+                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a], equal_at,
+                            equal_at + change, opening[1, a], math.log(extend),
+                            math.log(1.0 - extend), log_match, log_mismatch,
                         )  # fmt: skip
-                    if total > 0:
+                    else:
                         low = diagonal + min(0, d, -net, d - net) - band
                         high = diagonal + max(0, d, -net, d - net) + band
-                        if high - low + 1 > max_width:
-                            high = low + max_width - 1
-                        total = _align(
+                        high = min(high, low + max_width - 1)
+                        total = align(
                             data, sequence, quality, q0, q1, haplotype[a], hap_length[a], low,
-                            high, opening[a], extend, match[0], mismatch[0], state,
+                            high, opening[0, a], extend, match[0], mismatch[0], state,
                         )  # fmt: skip
                     loglik[row, a] = total
                     best = max(best, total)

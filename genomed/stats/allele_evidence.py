@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from genomed.kernels import haplotype_fit, site_reads
+from genomed.kernels import haplotype_align, haplotype_fit, site_reads
 from genomed.settings import EvidenceSettings
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "genotype_loglik",
 ]
 
+_CODES = np.full(256, haplotype_align.ANY, np.uint8)  # 4-bit codes of letters, as in BAM
+_CODES[np.frombuffer(b"ACGTacgt", np.uint8)] = [1, 2, 4, 8, 1, 2, 4, 8]
 GAP_EXTEND = 0.1  # probability that a gap goes on for one more base
 
 
@@ -129,8 +131,8 @@ def allele_evidence(
 
     blocks          : alignments of the contig of the sites: all that overlap them, each once
     site_start      : int64 (sites,), 0-based place of the first base of REF, sorted
-    reference       : uint8, capital letters of the stretch of the contig that holds the sites, and
-                      beside them 200 bases on each side, or as far as the contig goes
+    reference       : uint8, letters of the stretch of the contig that holds the sites, and beside them
+                      200 bases on each side, or as far as the contig goes
     reference_start : 0-based place of its first base
     raises          : ValueError when sites are not sorted or lie outside the stretch, or a site
                       has no allele
@@ -138,6 +140,8 @@ def allele_evidence(
     settings = settings or EvidenceSettings()
     site_start = np.ascontiguousarray(site_start, np.int64)
     _check(site_start, alleles, reference, reference_start)
+    alleles = alleles._replace(bases=_CODES[alleles.bases])
+    reference = _CODES[reference]
     n_sites, n_most = len(site_start), int(np.diff(alleles.first).max(initial=1))
     reach, is_plain = np.empty((n_sites, 2), np.int64), np.empty(n_sites, bool)
     longest = site_reads.measure_sites(
@@ -215,20 +219,19 @@ class _Reads(NamedTuple):
             shift = np.cumsum(sizes)
             data = _joined([block.data for block in blocks], np.uint8)
             place = _joined([b.place + s for b, s in zip(blocks, shift, strict=False)], np.int64)
-        rest = [
-            _joined([getattr(block, name) for block in blocks], kind)
-            for name, kind in (
-                ("start", np.int32), ("end", np.int32), ("flag", np.uint16), ("mapq", np.uint8)
-            )
-        ]  # fmt: skip
+        place = np.ascontiguousarray(place)
+        start = _joined([block.start for block in blocks], np.int32)
+        end = _joined([block.end for block in blocks], np.int32)
+        flag = _joined([block.flag for block in blocks], np.uint16)
+        mapq = _joined([block.mapq for block in blocks], np.uint8)
         n = len(place)
         span, clipped = np.empty((n, 2), np.int64), np.empty(n, np.int16)
         fragment = np.zeros(n, np.uint64)
-        place = np.ascontiguousarray(place)
         site_reads.measure_reads(
-            data, place, *rest, settings.exclude_flags, settings.min_mapq, span, clipped, fragment
-        )
-        return cls(data, place, *rest, span, clipped, fragment)
+            data, place, start, end, flag, mapq, settings.exclude_flags, settings.min_mapq, span,
+            clipped, fragment,
+        )  # fmt: skip
+        return cls(data, place, start, end, flag, mapq, span, clipped, fragment)
 
 
 def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
@@ -290,7 +293,7 @@ def _fit(
     if not n:
         return found
     size, width = _room(site_start, alleles, reach, settings)
-    haplotype, opening = np.empty((n_most, size), np.uint8), np.empty((n_most, size))
+    haplotype, opening = np.empty((n_most, size), np.uint8), np.empty((2, n_most, size))
     haplotype_fit.fit_reads(
         reads.data, reads.place, reads.start, reads.end, reads.mapq, site_start, *alleles, reach,
         is_plain, reference, reference_start, first, read, *_base_errors(settings),
@@ -334,10 +337,11 @@ def _mapq_error(settings: EvidenceSettings) -> np.ndarray:
 
 
 def _gap_open(settings: EvidenceSettings) -> np.ndarray:
-    """Probability that sequencing puts a gap at a place, by units of the repeat there."""
+    """Probability that sequencing puts a gap at a place by units of the repeat there; and its log."""
     units = np.arange(25.0)
     phred = settings.gap_open_phred - settings.gap_open_per_unit * (units - 4).clip(0)
-    return 10 ** (-phred.clip(settings.min_gap_open_phred) / 10)
+    probability = 10 ** (-phred.clip(settings.min_gap_open_phred) / 10)
+    return np.array([probability, np.log(probability)])
 
 
 def _merge_mates(evidence: AlleleEvidence) -> None:
