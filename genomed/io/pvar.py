@@ -219,7 +219,8 @@ def header_text(lines: Iterable[str], contigs: Sequence[str], columns: Sequence[
     Left out are lines about FORMAT and the file itself, contigs without a variant, FILTER and INFO
     without their column, and what plink2 cannot export again (``##key=<...>`` without an ID).
     """
-    kept = [line for line in lines if _is_kept(line, set(contigs), columns)]
+    present = {pvar_contig(name) for name in contigs}
+    kept = [line for line in lines if _is_kept(line, present, columns)]
     names = ("#CHROM", "POS", "ID", "REF", "ALT", *(c.upper() for c in columns))
     return "".join(f"{line}\n" for line in [*kept, "\t".join(names)])
 
@@ -232,7 +233,7 @@ def _is_kept(line: str, contigs: set[str], columns: Sequence[str]) -> bool:
         return not re.match(r"##[^=]+=<", line) or bool(re.match(r"##[^=]+=<(.*,)?ID=", line))
     kind, name = keyed.groups()
     if kind == "contig":
-        return name in contigs
+        return pvar_contig(name) in contigs
     if kind == "INFO":
         return "info" in columns and name != "PR"  # plink2 keeps PR for itself
     return kind != "FILTER" or "filter" in columns

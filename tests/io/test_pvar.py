@@ -121,3 +121,10 @@ def test_fields_of_a_pvar_are_found_by_line(tmp_path: Path) -> None:
         assert fields.header == ["##INFO=<ID=AC>"]
         found = fields.add(asked)
     assert found.select("filter", "info", "alt_number").rows() == [("q10", ".", 1), ("q10", ".", 2)]
+
+
+def test_the_length_of_a_contig_is_kept_though_the_rows_spell_it_otherwise(tmp_path: Path) -> None:
+    part = PvarPart(tmp_path / "part")
+    part.append(rows(1, contig="1"))
+    write_pvar(tmp_path / "x.pvar", [part], ["##contig=<ID=chr1,length=248956422>"])
+    assert lines(tmp_path / "x.pvar")[0] == "##contig=<ID=chr1,length=248956422>"
