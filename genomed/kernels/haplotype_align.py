@@ -21,7 +21,7 @@ OUTSIDE = -50.0  # log-probability of a base where the haplotype has none
 
 @inner
 def lay_haplotype(reference, begin, site, after, end, bases, a0, a1, out):
-    """Write the codes of a haplotype; begin to end are places in `reference`. Returns its length."""
+    """Write the codes of a haplotype; returns its length. The places are in `reference`."""
     n = 0
     for i in range(begin, site):
         out[n] = reference[i]

@@ -53,7 +53,7 @@ def fit_reads(
     """Compare each listed read with each allele of its site.
 
     data, place, start, end, mapq : see genomed.io.alignments.AlignmentBlock
-    site_start   : int64 (sites,), 0-based; offset, first : see genomed.stats.allele_evidence.Alleles
+    site_start   : int64 (sites,), 0-based; offset, first : see stats.allele_evidence.Alleles
     reach        : int64 (sites, 2); is_plain : bool (sites,): from site_reads.measure_sites
     bases, reference : uint8, 4-bit codes as in BAM; the reference from reference_start on
     row_first    : int64 (sites + 1,); row_read : int32 (rows,): reads of each site
@@ -131,11 +131,7 @@ def fit_reads(
                     q1 = i1
                 if anchor < 0 and p <= site_start[v] < p + length:
                     anchor = q + site_start[v] - p
-                if (
-                    operation == CIGAR_MATCH
-                    or operation == CIGAR_EQUAL
-                    or operation == CIGAR_UNEQUAL
-                ):
+                if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
                     for i in range(i0, i1):
                         here = p + i - q
                         base = base_at(data, sequence, i)

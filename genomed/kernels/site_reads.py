@@ -58,7 +58,7 @@ def _shift_left(reference, at, sequence, s0, n, is_insertion):
 def measure_sites(site_start, bases, offset, first, reference, reference_start, reach, is_plain):
     """Where the alleles of each site differ, wherever in a repeat they are written down.
 
-    site_start : int64 (sites,), 0-based; offset, first : see genomed.stats.allele_evidence.Alleles
+    site_start : int64 (sites,), 0-based; offset, first : see stats.allele_evidence.Alleles
     bases, reference : uint8, codes of bases; the reference from reference_start on
     reach      : int64 (sites, 2), filled: start and end of what differs, 0-based
     is_plain   : bool (sites,), filled: all alleles are as long as REF

@@ -131,8 +131,8 @@ def allele_evidence(
 
     blocks          : alignments of the contig of the sites: all that overlap them, each once
     site_start      : int64 (sites,), 0-based place of the first base of REF, sorted
-    reference       : uint8, letters of the stretch of the contig that holds the sites, and beside them
-                      200 bases on each side, or as far as the contig goes
+    reference       : uint8, letters of the stretch of the contig that holds the sites, and beside
+                      them 200 bases on each side, or as far as the contig goes
     reference_start : 0-based place of its first base
     raises          : ValueError when sites are not sorted or lie outside the stretch, or a site
                       has no allele
@@ -337,7 +337,7 @@ def _mapq_error(settings: EvidenceSettings) -> np.ndarray:
 
 
 def _gap_open(settings: EvidenceSettings) -> np.ndarray:
-    """Probability that sequencing puts a gap at a place by units of the repeat there; and its log."""
+    """Probability, and its log, that sequencing puts a gap somewhere, by units of the repeat."""
     units = np.arange(25.0)
     phred = settings.gap_open_phred - settings.gap_open_per_unit * (units - 4).clip(0)
     probability = 10 ** (-phred.clip(settings.min_gap_open_phred) / 10)
