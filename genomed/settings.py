@@ -9,6 +9,7 @@ __all__ = [
     "DesignSettings",
     "EvidenceSettings",
     "ExplainSettings",
+    "IdentitySettings",
     "PathSettings",
     "QcSettings",
     "ReadsQcSettings",
@@ -44,6 +45,17 @@ class RiskSettings:
     min_projection_coverage: float = 0.75
     # Components of a reference that z_norm1 and z_norm2 are regressed on (pgsc_calc's default).
     n_adjustment_components: int = 4
+
+
+@dataclass(frozen=True)
+class IdentitySettings:
+    """Which bases tell whose reads these are, and what is warned of."""
+
+    # Least mapping quality of a read, and least quality of a base, phred-scaled (verifyBamID's).
+    min_mapping_quality: int = 10
+    min_base_quality: int = 13
+    # A file is warned of when the 95 % interval of its contamination lies above this share.
+    max_contamination: float = 0.02
 
 
 @dataclass(frozen=True)

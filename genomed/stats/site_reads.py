@@ -20,13 +20,40 @@ ROOM = 1 << 20  # observations that are gathered before they are put in order
 class Alignments(Protocol):
     """A block of alignments, see genomed.io.alignments.AlignmentBlock."""
 
-    data: np.ndarray
-    place: np.ndarray
-    contig: int
-    start: np.ndarray
-    end: np.ndarray
-    flag: np.ndarray
-    mapq: np.ndarray
+    @property
+    def data(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def place(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def contig(self) -> int:
+        """As there."""
+        ...
+
+    @property
+    def start(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def end(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def flag(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def mapq(self) -> np.ndarray:
+        """As there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -83,7 +110,7 @@ class SiteCounter:
     def __init__(
         self,
         contigs: Sequence[str],
-        site_contig: Sequence[str],
+        site_contig: Sequence[str] | np.ndarray,
         site_start: np.ndarray,
         *,
         min_mapping_quality: int = 0,
