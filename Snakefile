@@ -10,16 +10,25 @@ min_version("9.0")
 validate(config, "workflows/schemas/config.schema.yaml")
 
 RESULTS = config["results"]
+TARGETS = []  # every file of rules adds what it makes
 
 
 wildcard_constraints:
     cohort="|".join(map(re.escape, config["cohorts"])),
+    trait="[^/]+",
 
 
+include: "workflows/rules/common.smk"
+include: "workflows/rules/convert.smk"
+include: "workflows/rules/qc.smk"
+include: "workflows/rules/structure.smk"
+include: "workflows/rules/train.smk"
 include: "workflows/rules/risk.smk"
+include: "workflows/rules/evaluate.smk"
+include: "workflows/rules/explain.smk"
 
 
 rule all:
     default_target: True
     input:
-        expand("{results}/risk/{cohort}", results=RESULTS, cohort=config["cohorts"]),
+        TARGETS,
