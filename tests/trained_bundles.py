@@ -8,7 +8,10 @@ import polars as pl
 import torch
 
 from genomed.features.design import Design, encode
+from genomed.features.sequences import Sequences
+from genomed.features.sequences import encode as encode_codes
 from genomed.io.model_bundle import VARIANTS, write_model_bundle
+from genomed.models.ancestry_part import AncestryPart, GroupTrunk
 from genomed.models.columns import additive_columns, dominance_columns
 from genomed.models.covariate_stage import CovariatePart, GeneticScore
 from genomed.models.members import TrainingConfig
@@ -21,6 +24,7 @@ from genomed.stats.pair_terms import fit_pair_terms
 from genomed.steps.train_outputs import scoring_text
 
 PARTS = ("linear", "dominance", "pairs", "covariates", "net")
+GROUPS = ("north", "south")  # with trunks of their own, in models with the part "ancestry"
 
 
 def covariate_table(samples: list[str], rng: np.random.Generator) -> pl.DataFrame:
@@ -34,6 +38,29 @@ def covariate_table(samples: list[str], rng: np.random.Generator) -> pl.DataFram
             "site": rng.choice([f"site{i}" for i in range(5)], n),
         }
     )
+
+
+def dated_table(samples: list[str], rng: np.random.Generator) -> pl.DataFrame:
+    """sample · code · age: 0 to 4 codes of four fifths of the people; the rest have none."""
+    who = np.flatnonzero(np.arange(len(samples)) % 5)
+    who = np.repeat(who, rng.integers(0, 5, len(who)))
+    return pl.DataFrame(
+        {
+            "sample": [samples[i] for i in who],
+            "code": rng.choice(["E11", "I10", "J45"], len(who)),
+            "age": rng.uniform(20, 70, len(who)).round(1),
+        }
+    )
+
+
+def sequences_of(table: pl.DataFrame, samples: list[str]) -> Sequences:
+    """The dated codes encoded."""
+    place = {sample: i for i, sample in enumerate(samples)}
+    dated = table.select(
+        pl.col("sample").replace_strict(place, return_dtype=pl.Int64), "code",
+        pl.col("age").alias("time"),
+    )  # fmt: skip
+    return encode_codes(dated, len(samples), DesignSettings(min_code=1))
 
 
 def design_of(table: pl.DataFrame) -> Design:
@@ -87,24 +114,38 @@ def risk_model(
             score, by_score, row, covariate, value, np.array([0.2, -0.1]), table
         )
     if "net" in parts:
-        net = net_part(np.array([0, 3, 11]), design, seed)
+        n_codes = 5 if "codes" in parts else 0
+        net = net_part(np.array([0, 3, 11]), design, seed, n_codes)
+    ancestry = None
+    if "ancestry" in parts:
+        trunks = []
+        for name in GROUPS:
+            row = np.sort(rng.choice(n, 6, replace=False))
+            own = (
+                rng.normal(0, 0.3, (6, 1))
+                * additive_columns(words, n_samples, everybody).value[row]
+            )
+            trunks.append(
+                GroupTrunk(name, rng.normal(), rng.normal(0, 0.3, k), row, own.astype(np.float64))
+            )
+        ancestry = AncestryPart(tuple(trunks))
     survival = kind == "survival"
     return RiskModel(
         kind=kind, variants=variants, intercept=0.5,
         coefficients=rng.normal(0, 0.3, k) if "covariates" in parts else np.zeros(k),
-        genotype_weights=weights, has_dominance="dominance" in parts, pairs=pairs,
-        covariates=covariates, net=net,
+        genotype_weights=weights, has_dominance="dominance" in parts, ancestry=ancestry,
+        pairs=pairs, covariates=covariates, net=net,
         edges=np.array([0.0, 5.0, 10.0]) if survival else np.zeros(0),
         baseline=np.array([-3.0, -2.0]) if survival else np.zeros(0),
     ).narrowed()  # fmt: skip
 
 
-def net_part(hubs: np.ndarray, design: Design, seed: int) -> NetPart:
+def net_part(hubs: np.ndarray, design: Design, seed: int, n_codes: int = 0) -> NetPart:
     """Two members of random weights over hubs and covariates; their gates are open."""
     config = HeadConfig(NetConfig(), TrainingConfig())
     sizes = NetSizes(
         n_traits=1, n_hubs=len(hubs), n_numbers=design.matrix.shape[1],
-        levels=tuple(design.category_sizes), n_codes=0, n_windows=0, window_variants=0,
+        levels=tuple(design.category_sizes), n_codes=n_codes, n_windows=0, window_variants=0,
     )  # fmt: skip
     members = []
     for k in range(2):

@@ -10,6 +10,9 @@ import typer
 from genomed.cli.given import command_line, print_timings, sample_names
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Codes,
+    Covariates,
+    Groups,
     Json,
     LogFile,
     Out,
@@ -43,10 +46,9 @@ def explain(
     ],
     store: Store,
     out: Out = Path("genomed-explain"),
-    covariates: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Covariates, as the bundle was trained with."),
-    ] = None,
+    covariates: Covariates = None,
+    codes: Codes = None,
+    groups: Groups = None,
     genes: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +103,8 @@ def explain(
         bundle=bundle,
         store=store,
         covariates=covariates,
+        codes=codes,
+        groups=groups,
         genes=genes,
         traits=traits,
         relatives=relatives,

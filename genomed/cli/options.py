@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Codes",
     "Cohort",
+    "Covariates",
+    "GroupFile",
+    "Groups",
     "Json",
     "LogFile",
     "MaxMemory",
@@ -74,6 +78,26 @@ Samples = Annotated[
     typer.Option(
         "--samples", metavar="FILE|NAMES", help="File with one sample a line, or NAME,NAME,..."
     ),
+]
+Covariates = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Table of covariates, one line per sample.")
+]
+Codes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Dated codes of records, for the net: sample, code, date or age."
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE[:COLUMN]|COLUMN",
+        help="Ancestry of people: a table of samples, or a column of the .psam.",
+    ),
+]
+GroupFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE[:COLUMN]", help="Ancestry of people: a table of samples."),
 ]
 Threads = Annotated[
     int, typer.Option("--threads", "-t", min=1, help="Threads; the results do not depend on it.")

@@ -11,7 +11,10 @@ from genomed.cli.given import command_line, one_of, print_timings, sample_names,
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Codes,
     Cohort,
+    Covariates,
+    GroupFile,
     Json,
     LogFile,
     MaxMemory,
@@ -49,12 +52,8 @@ def risk(
             "repeatable. Default: the bundled panel.",
         ),
     ] = None,
-    covariates: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Table of covariates, for bundles that were trained with them."
-        ),
-    ] = None,
+    covariates: Covariates = None,
+    codes: Codes = None,
     incidence: Annotated[
         Path | None,
         typer.Option(
@@ -63,14 +62,7 @@ def risk(
             "absolute risks of a bundle's predictions.",
         ),
     ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE[:COLUMN]",
-            help="Ancestry of people, for bundles that are calibrated by it; else as --reference "
-            "tells.",
-        ),
-    ] = None,
+    groups: GroupFile = None,
     region: RegionText = None,
     samples: Samples = None,
     threads: Threads = available_threads(),
@@ -185,6 +177,7 @@ def risk(
         build=build,
         explain=tuple(explain or ()),
         covariates=covariates,
+        codes=codes,
         groups=groups,
         incidence=incidence,
     )

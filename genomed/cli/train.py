@@ -13,6 +13,9 @@ from genomed.cli.config import config_text, read_config, with_settings
 from genomed.cli.given import command_line, print_timings, sample_names
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Codes,
+    Covariates,
+    Groups,
     Json,
     LogFile,
     Quiet,
@@ -82,9 +85,7 @@ def train(
             metavar="TRAIT=TIME,EVENT[,ENTRY]", help="Columns of a time to an event; repeatable."
         ),
     ] = None,
-    covariates: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of covariates, one line per sample.")
-    ] = None,
+    covariates: Covariates = None,
     covariate: Annotated[
         list[str] | None,
         typer.Option("--covariate", metavar="NAME", help="Covariate to use; repeatable. All."),
@@ -93,23 +94,12 @@ def train(
         list[str] | None,
         typer.Option(metavar="NAME", help="A covariate whose numbers are codes; repeatable."),
     ] = None,
-    codes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Dated codes of records, for the net: sample, code, date or age."
-        ),
-    ] = None,
+    codes: Codes = None,
     split: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Who is to `develop` and who to `test`: sample, set."),
     ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE[:COLUMN]|COLUMN",
-            help="Ancestry groups to report by: a table of samples, or a column of the .psam.",
-        ),
-    ] = None,
+    groups: Groups = None,
     relatives: Annotated[
         Path | None,
         typer.Option(

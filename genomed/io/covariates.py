@@ -60,12 +60,14 @@ class DatedCodes:
     frame    : sample (Int64, place in the store), code (Utf8), time (Float64, years: of age, or
                since 1970-01-01 where the table has dates); sorted by sample, time and code, each
                row once
+    times    : "dates" or "ages"
     warnings : sentences
     """
 
     path: Path
     frame: pl.DataFrame
     warnings: list[str] = field(default_factory=list)
+    times: str = "dates"
 
 
 def read_covariates(
@@ -208,7 +210,7 @@ def read_dated_codes(
     if code.null_count():
         row = int(np.flatnonzero(code.is_null().to_numpy())[0])
         raise InputError(f"{path}, line {line[row]}: has no code; write it, or delete the line")
-    years = _years(path, when, line)
+    years, is_date = _years(path, when, line)
     kept = (at >= 0) & np.isfinite(years)
     warnings = []
     strangers = names.filter(pl.Series(at < 0)).n_unique()
@@ -222,7 +224,7 @@ def read_dated_codes(
     n_twice = int(kept.sum()) - frame.height
     if n_twice:
         warnings.append(f"{path}: {n_twice} rows repeat another; counted once.")
-    return DatedCodes(path, frame, warnings)
+    return DatedCodes(path, frame, warnings, "dates" if is_date else "ages")
 
 
 def _find(table: TextTable, spelt: dict[str, str], known: Sequence[str], what: str) -> str:
@@ -235,12 +237,12 @@ def _find(table: TextTable, spelt: dict[str, str], known: Sequence[str], what: s
     return column
 
 
-def _years(path: Path, when: pl.Series, line: np.ndarray) -> np.ndarray:
-    """Years: of age, or since 1970-01-01; NaN where unknown."""
+def _years(path: Path, when: pl.Series, line: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Years: of age, or since 1970-01-01; NaN where unknown. And whether it is the latter."""
     ages = when.cast(pl.Float64, strict=False)
     days = when.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
     n_known = len(when) - when.null_count()
-    is_date = days.is_not_null().any()
+    is_date = bool(days.is_not_null().any())
     value = days.cast(pl.Int32).cast(pl.Float64) / _DAYS_A_YEAR if is_date else ages
     numbers = value.fill_null(np.nan).to_numpy()
     if np.isfinite(numbers).sum() != n_known:
@@ -249,4 +251,4 @@ def _years(path: Path, when: pl.Series, line: np.ndarray) -> np.ndarray:
             "a date as YYYY-MM-DD, as others are" if is_date else "a date as YYYY-MM-DD or an age"
         )
         raise InputError(f"{path}, line {line[row]}: {when[row]!r} is not {what}; correct it")
-    return numbers
+    return numbers, is_date

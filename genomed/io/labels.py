@@ -9,7 +9,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.text_table import MISSING_TEXT, read_plain_bytes
 
-__all__ = ["read_labels"]
+__all__ = ["named_file", "read_labels"]
 
 # Lower-case column names, the first one is ours.
 _COLUMNS = {
@@ -80,3 +80,13 @@ def _cell(path: Path, number: int, cells: list[str], place: int | None) -> str |
     if place >= len(cells):
         raise InputError(f"{path}, line {number}: has only {len(cells)} fields; complete it")
     return None if cells[place] in MISSING_TEXT else cells[place]
+
+
+def named_file(given: str | None) -> Path | None:
+    """The file of FILE or FILE:NAME; None where there is none."""
+    if given is None:
+        return None
+    if Path(given).is_file():
+        return Path(given)
+    file = given.rpartition(":")[0]
+    return Path(file) if file and Path(file).is_file() else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,17 @@ class AncestryPart:
         """The trunk of each person by the name of the group: int64 (n,), -1 for none."""
         place = {name: k for k, name in enumerate(self.groups)}
         return np.array([-1 if name is None else place.get(name, -1) for name in names], np.int64)
+
+    def tables(self, pooled: np.ndarray) -> Iterator[tuple[GroupTrunk, np.ndarray]]:
+        """Each trunk, and what a call adds for its people beside the pooled linear part: float64
+        (variants, 4).
+
+        pooled : float64 (variants, 4), genotype weights of the linear part
+        """
+        for trunk in self.trunks:
+            table = -SHARE * pooled
+            table[trunk.row] += SHARE * trunk.genotype_weights.astype(np.float32)
+            yield trunk, table
 
     def correction(
         self, words: np.ndarray, linear: np.ndarray, covariates: np.ndarray, group: np.ndarray

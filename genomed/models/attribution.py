@@ -7,10 +7,13 @@ predictor is the base value:
     base value + contributions of variants + contributions of covariates = full predictor
 
 linear      the weight of the call; the coefficient times the covariate
+ancestry    for people of a group with a trunk of its own: half of the difference between what the
+            trunk and the linear part make of the call or the covariate; half of the difference
+            between their intercepts is the term of the group
 pairs       a product of two variants belongs half to each
 covariates  a product of a variant and a covariate belongs half to each; so does the product of the
             genetic score and a covariate, the score's half shared out by the variants' linear terms
-net         integrated gradients, the mean over its members
+net         integrated gradients, the mean over its members; dated codes are one term
 
 A call that was not made adds nothing, but to the net, which has its own answer to it.
 """
@@ -23,12 +26,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genomed.kernels.packed import unpack_rows
+from genomed.models.ancestry_part import SHARE
 from genomed.models.risk_model import RiskModel
 from genomed.stats.pair_terms import pair_columns
 
-__all__ = ["Contributions", "Term", "contributions", "terms_of", "variant_names"]
+__all__ = [
+    "ANCESTRY", "DATED_CODES", "Contributions", "Term", "contributions", "covariate_names",
+    "terms_of", "variant_names",
+]  # fmt: skip
 
 NOT_CALLED = 3
+DATED_CODES, ANCESTRY = "dated codes", "ancestry group"  # terms beside the covariates' columns
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,12 @@ class Contributions:
     base       : the predictor of everybody's mean
     codes      : uint8 (variants, n), copies of ALT, 3 not called
     variants   : part -> float64 (variants, n)
-    covariates : part -> float64 (columns and categories of the design, n)
+    covariates : part -> float64 (covariates, n), in the order of `covariate_names`
     terms      : float64 (terms, n), whole terms as `terms_of` lists them; these are among the
                  contributions of their members already
     net_rows   : int64 (r,), variants that the net reads
     members    : float64 (members of the net, r, n), what these add to its answer
-    net_covariates : float64 (members, covariates, n), the same of covariates
+    net_covariates : float64 (members, covariates that it reads, n), the same of covariates
     """
 
     base: float
@@ -104,6 +112,17 @@ def terms_of(model: RiskModel, names: Sequence[str]) -> list[Term]:
     return found
 
 
+def covariate_names(model: RiskModel, names: Sequence[str]) -> list[str]:
+    """What adds to a predictor beside variants: columns, categories, dated codes, the group.
+
+    names : of columns and categories
+    """
+    names = list(names)
+    if model.net is not None and model.net.head.sizes.n_codes:
+        names.append(DATED_CODES)
+    return names if model.ancestry is None else [*names, ANCESTRY]
+
+
 def variant_names(model: RiskModel) -> list[str]:
     """IDs of the model's variants, or place and alleles of those without one."""
     table = model.variants
@@ -120,6 +139,9 @@ def contributions(
     *,
     categories: np.ndarray | None = None,
     levels: tuple[int, ...] = (),
+    codes: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    group: np.ndarray | None = None,
     n_steps: int = 32,
     threads: int = 1,
 ) -> Contributions:
@@ -128,19 +150,32 @@ def contributions(
     words      : uint64 (variants, words), calls of the people, rows as in the model
     covariates : float64 (n, k), encoded as in training
     categories : int64 (n, c), and how many levels each has
+    codes      : int64 (n, length), dated codes, and times, float32; None where nobody has any
+    group      : int64 (n,), from AncestryPart.places; None where no group is known
     n_steps    : of the integral over the net's gradients
     Raises ValueError where the net needs captum and it is not installed.
     """
     matrix = covariates
-    n_covariates, k = matrix.shape[1] + len(levels), matrix.shape[1]
-    codes = _codes(words, n_samples)
+    k = matrix.shape[1]
+    n_read = k + len(levels) + (model.net is not None and model.net.head.sizes.n_codes > 0)
+    n_covariates = n_read + (model.ancestry is not None)
+    calls = _codes(words, n_samples)
     weights = model.genotype_weights.astype(np.float32).astype(np.float64)  # as RiskModel.predict
-    linear = np.take_along_axis(weights, codes, axis=1)
+    linear = np.take_along_axis(weights, calls, axis=1)
     variants = {"linear": linear}
     others = {"linear": np.zeros((n_covariates, n_samples))}
     others["linear"][:k] = model.coefficients[:, None] * matrix.T
     base, terms = model.intercept, [np.zeros((0, n_samples))]
     of_net: tuple[np.ndarray, ...] = ()
+    if model.ancestry is not None and group is not None:
+        variants["ancestry"] = np.zeros_like(linear)
+        others["ancestry"] = np.zeros((n_covariates, n_samples))
+        for place, (trunk, table) in enumerate(model.ancestry.tables(weights)):
+            people = np.flatnonzero(group == place)
+            variants["ancestry"][:, people] = np.take_along_axis(table, calls[:, people], axis=1)
+            slope = SHARE * (trunk.coefficients - model.coefficients)
+            others["ancestry"][:k, people] = slope[:, None] * matrix[people].T
+            others["ancestry"][-1, people] = SHARE * (trunk.intercept - model.intercept)
     if model.pairs is not None:
         values = pair_columns(words, n_samples, model.pairs.terms).astype(np.float64)
         values *= model.pairs.coefficients[:, None]
@@ -149,7 +184,7 @@ def contributions(
         np.add.at(variants["pairs"], model.pairs.terms.row2, values / 2)
         terms.append(values)
     if model.covariates is not None:
-        variants["covariates"], by_covariate, values = _products(model, codes, linear, matrix)
+        variants["covariates"], by_covariate, values = _products(model, calls, linear, matrix)
         others["covariates"] = np.zeros((n_covariates, n_samples))
         others["covariates"][:k] = by_covariate
         terms.append(values)
@@ -158,15 +193,16 @@ def contributions(
 
         net = net_attributions(
             model.net, words, n_samples, matrix, _frequency(model), categories=categories,
-            levels=levels, n_steps=n_steps, threads=threads,
+            levels=levels, codes=codes, times=times, n_steps=n_steps, threads=threads,
         )  # fmt: skip
         base += float(net.base.mean())
         of_net = net.rows, net.variants, net.covariates
         variants["net"] = np.zeros_like(linear)
         variants["net"][net.rows] = net.variants.mean(axis=0)
-        others["net"] = net.covariates.mean(axis=0)
+        others["net"] = np.zeros((n_covariates, n_samples))
+        others["net"][:n_read] = net.covariates.mean(axis=0)
     return Contributions(
-        base, codes.astype(np.uint8), variants, others, np.concatenate(terms), *of_net
+        base, calls.astype(np.uint8), variants, others, np.concatenate(terms), *of_net
     )
 
 

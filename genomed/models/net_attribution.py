@@ -3,14 +3,15 @@ arXiv:1703.01365), by captum.
 
 The path goes in a straight line from the mean of those learned from to the person. The mean of a
 call is the Hardy-Weinberg shares of 0, 1 and 2 copies at the frequency of training; a covariate's
-is 0, as it is standardised, and a category's its level of rare and unknown ones; nobody has dated
-codes. Contributions add up to the net's correction less its correction at the mean, but for the
+is 0, as it is standardised, and a category's its level of rare and unknown ones. Of dated codes the
+token that they become is the input, and its mean that of nobody's codes: they are shared out as a
+whole. Contributions add up to the net's correction less its correction at the mean, but for the
 error of the sum that stands for the integral: at Gauss-Legendre points, in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
@@ -28,6 +29,8 @@ from genomed.models.window_net import PLANES
 
 __all__ = ["NetAttributions", "has_captum", "net_attributions", "permuted"]
 
+_Token = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of dated codes and their times
+
 UNKNOWN_LEVEL = 0  # of a category, as genomed.features.design has it
 NUMBERS = 1 << 21  # that a batch of points on paths may hold
 MISSING_CAPTUM = (
@@ -41,7 +44,8 @@ class NetAttributions(NamedTuple):
     base       : float64 (members,), correction at the mean
     rows       : int64 (r,), variants of the model that the net reads, ascending
     variants   : float64 (members, r, n)
-    covariates : float64 (members, columns and categories of the design, n)
+    covariates : float64 (members, columns and categories of the design, n); dated codes behind
+                 them, where the net reads such
     """
 
     base: np.ndarray
@@ -68,12 +72,14 @@ def net_attributions(
     *,
     categories: np.ndarray | None = None,
     levels: tuple[int, ...] = (),
+    codes: np.ndarray | None = None,
+    times: np.ndarray | None = None,
     n_steps: int = 32,
     threads: int = 1,
 ) -> NetAttributions:
     """Integrated gradients of every member for some people.
 
-    words, covariates, categories, levels : as in RiskModel.predict
+    words, covariates, categories, levels, codes, times : as in RiskModel.predict
     frequency : float64 (variants,), of ALT in training
     threads   : members at once; the result does not depend on it
     Raises ValueError where captum is not installed.
@@ -81,6 +87,8 @@ def net_attributions(
     method = _integrated_gradients()
     n_codes = part.head.sizes.n_codes
     dated: dict[str, Any] = {"n_codes": n_codes} if n_codes else {}
+    if n_codes:
+        dated |= {"codes": codes, "times": times}
     inputs = net_inputs(
         words, n_samples, part.hubs, covariates, categories, levels, part.windows, **dated
     )
@@ -137,50 +145,56 @@ class _Read:
         self.mean = tuple(
             torch.from_numpy(one)[None].double() for one in (hubs, numbers, levels, windows)
         )
-        self.used = [i for i, one in enumerate(self.mean) if one.numel()]
+        self.n_dated = int(part.head.sizes.n_codes > 0)
 
     def explain(
         self, net: RiskNet, method: Callable[..., Any], n_steps: int
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Correction at the mean, and what variants and covariates add: (rows or k, n)."""
         n = len(self.held.numbers)
-        forward = self._forward(_on_shares(net))
-        mean = tuple(self.mean[i] for i in self.used)
+        net, history = _on_shares(net)
+        means = [*self.mean, history(torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1))]
+        used = [i for i, one in enumerate(means) if one.numel()]
+        forward = self._forward(net, means, used)
+        mean = tuple(means[i] for i in used)
         with torch.no_grad():
             base = float(forward(*mean))
         k, c = self.held.numbers.shape[1], len(self.levels)
-        variants, covariates = np.zeros((len(self.rows), n)), np.zeros((k + c, n))
-        for some, inputs in self._batches(n_steps):
-            given = tuple(inputs[i] for i in self.used)
+        variants, covariates = np.zeros((len(self.rows), n)), np.zeros((k + c + self.n_dated, n))
+        for some, inputs in self._batches(n_steps, history):
+            given = tuple(inputs[i] for i in used)
             each = method(forward).attribute(
                 given, baselines=mean, n_steps=n_steps, method="gausslegendre"
             )
-            found = dict(zip(self.used, (one.detach().numpy() for one in each), strict=True))
+            found = dict(zip(used, (one.detach().numpy() for one in each), strict=True))
             if 0 in found:
                 np.add.at(variants[:, some], self.hub_place, found[0].sum(axis=2).T)
             if 1 in found:
                 covariates[:k, some] = found[1].T
             if 2 in found:
-                covariates[k:, some] = found[2].sum(axis=2).T
+                covariates[k : k + c, some] = found[2].sum(axis=2).T
             if 3 in found:
                 by_place = found[3].sum(axis=3)[:, self.inside].T
                 np.add.at(variants[:, some], self.window_place, by_place)
+            if 4 in found:
+                covariates[k + c, some] = found[4].sum(axis=(1, 2))
         return base, variants, covariates
 
-    def _forward(self, net: RiskNet) -> Callable[..., torch.Tensor]:
+    def _forward(
+        self, net: RiskNet, means: Sequence[torch.Tensor], used: Sequence[int]
+    ) -> Callable[..., torch.Tensor]:
         def forward(*given: torch.Tensor) -> torch.Tensor:
             n = len(given[0])
-            all_four = [one.expand(n, *one.shape[1:]) for one in self.mean]
-            for place, one in zip(self.used, given, strict=True):
-                all_four[place] = one
-            hubs, numbers, levels, planes = all_four
-            codes = torch.zeros(n, min(self.part.head.sizes.n_codes, 1), dtype=torch.int64)
-            batch = HeadBatch(hubs, numbers, levels, codes, codes.double(), planes)
+            all_five = [one.expand(n, *one.shape[1:]) for one in means]
+            for place, one in zip(used, given, strict=True):
+                all_five[place] = one
+            hubs, numbers, levels, planes, token = all_five
+            batch = HeadBatch(hubs, numbers, levels, token, token, planes)
             return net(batch)[0][:, self.part.trait]
 
         return forward
 
-    def _batches(self, n_steps: int) -> Iterator[tuple[slice, list[torch.Tensor]]]:
+    def _batches(self, n_steps: int, history: _Token) -> Iterator[tuple[slice, list[torch.Tensor]]]:
         """People a few at a time, as many as fit; each stands for `n_steps` points."""
         n = len(self.held.numbers)
         at_a_time = max(NUMBERS // (n_steps * (64 + self.held.n_unpacked)), 1)
@@ -190,7 +204,16 @@ class _Read:
             widest = max(self.levels, default=0)
             levels = batch.categories[:, :, None] == torch.arange(widest)
             inputs = [one.double() for one in (batch.hubs, batch.numbers, levels, batch.planes)]
+            inputs.append(history(batch.codes, batch.times))
             yield slice(start, start + len(people)), inputs
+
+
+class _AsGiven(nn.Module):
+    """In the place of what makes a token of dated codes, where the token itself is given."""
+
+    def forward(self, token: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """The token (people, 1, width)."""
+        return token
 
 
 class _LevelShares(nn.Module):
@@ -205,12 +228,22 @@ class _LevelShares(nn.Module):
         return shares[:, : len(self.weight)] @ self.weight
 
 
-def _on_shares(net: RiskNet) -> RiskNet:
-    """The net in float64, without gradients of its own, on shares of levels."""
+def _on_shares(net: RiskNet) -> tuple[RiskNet, _Token]:
+    """The net in float64, without gradients of its own, on shares of levels and on tokens of dated
+    codes; and what makes these tokens, without columns where the net reads no codes."""
     net = net.double().requires_grad_(False)
     tables = [_LevelShares(table.get_parameter("weight")) for table in net.covariates.by_level]
     net.covariates.by_level = nn.ModuleList(tables)
-    return net
+    history = net.history
+    if history is None:
+        return net, lambda codes, times: torch.zeros(len(codes), 1, 0, dtype=torch.float64)
+    net.history = _AsGiven()  # type: ignore[assignment]
+
+    def token(codes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return cast("torch.Tensor", history(codes, times.double()))
+
+    return net, token
 
 
 def _integrated_gradients() -> Callable[..., Any]:

@@ -20,6 +20,7 @@ UNIT = {
 }
 PARTS = {
     "linear": "a linear part",
+    "ancestry": "linear parts of ancestry groups",
     "pairs": "pairs of variants",
     "covariates": "products with covariates",
     "net": "a net",
@@ -31,7 +32,7 @@ class BundleDigest:
     """What the section shows of one bundle.
 
     verdict    : its card's sentence on whether anything beat the linear model
-    parts      : linear, pairs, covariates, net, as far as it has them
+    parts      : linear, ancestry, pairs, covariates, net, as far as it has them
     n_variants, n_found : variants it reads, and those found
     prediction : float64, finite ones
     n_people, n_covariates_missing : people, and those who count as average in some covariate

@@ -35,8 +35,13 @@ FOOT = (
     "scripts. All numbers: variants.tsv, pairs.tsv, covariates.tsv, genes.tsv, people.tsv, "
     "person_terms.tsv, run.json."
 )
-PART_WORDS = {"linear": "alone", "pairs": "in pairs", "covariates": "with covariates",
-              "net": "in the net"}  # fmt: skip
+PART_WORDS = {
+    "linear": "alone",
+    "ancestry": "in an ancestry group",
+    "pairs": "in pairs",
+    "covariates": "with covariates",
+    "net": "in the net",
+}
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,7 @@ def _checks(content: ExplainPage) -> Html:
 def _provenance(content: ExplainPage) -> Html:
     pairs: list[tuple[str, object]] = [
         ("Trait", label(content.trait, 200)),
-        ("Method", "Linear part, pairs and products with covariates: exact terms. Net: integrated "
+        ("Method", "Linear parts, pairs and products with covariates: exact terms. Net: integrated "
          "gradients (Sundararajan 2017, arXiv:1703.01365), the mean over its members."),
         ("Made by", f"genomed {shortened(content.version)}"),
         ("Command", element("code", shortened(content.command, 2000), class_="command")),

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from genomed.features.design import Design
+from genomed.features.sequences import Sequences
 from genomed.io.model_bundle import ModelBundle
 from genomed.kernels.call_effects import add_call_effects, add_effects
 from genomed.kernels.packed import pack_rows
@@ -184,11 +185,17 @@ class DeepSums:
         pack_rows(np.ascontiguousarray(counts, np.int8), packed)
         self.words[self._place[variant], first // 32 : first // 32 + packed.shape[1]] = packed
 
-    def predict(self, design: Design, group: Sequence[str | None] | None = None) -> Predicted:
+    def predict(
+        self,
+        design: Design,
+        group: Sequence[str | None] | None = None,
+        dated: Sequences | None = None,
+    ) -> Predicted:
         """Linear predictors of everybody, people in pieces of a fixed size.
 
         design : covariates, encoded as in training
         group  : ancestry of each person, None where it is not known
+        dated  : codes, encoded as in training; nobody has any where None
         """
         matrix = design.matrix.astype(np.float64)
         place = np.full(self.n_samples, -1)
@@ -200,6 +207,8 @@ class DeepSums:
                 np.ascontiguousarray(self.words[:, some.start // 32 : -(-some.stop // 32)]),
                 some.stop - some.start, matrix[some], linear_sum=self.linear[some],
                 categories=design.categories[some], levels=levels, group=place[some],
+                codes=None if dated is None else dated.codes[some],
+                times=None if dated is None else dated.times[some],
             )
             for some in pieces_of(self.n_samples)
         ]  # fmt: skip

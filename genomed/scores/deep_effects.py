@@ -2,6 +2,7 @@
 
 Every term of a model has mean 0 among these: a linear effect, a product of two calls, a covariate,
 a product with a covariate, the net's correction. So the largest terms are what sets a person apart.
+What the trunk of an ancestry group changes is one term, about 0 but for the groups' own levels.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ def _terms(
     covariates = design.matrix[some].astype(np.float64)
     for j in np.flatnonzero(reader.coefficients):
         yield _Term([(design.names[j], -1)], reader.coefficients[j] * covariates[:, j])
+    if "ancestry" in predicted.parts:
+        yield _Term([("ancestry group", -1)], predicted.parts["ancestry"][some])
     if reader.pairs is not None:
         pairs = reader.pairs.terms
         products = pair_columns(words, calls.shape[1], pairs)

@@ -9,24 +9,39 @@ import numpy as np
 import polars as pl
 
 from genomed.features.design import Design
-from genomed.models.attribution import Contributions, contributions, terms_of, variant_names
+from genomed.features.sequences import Sequences
+from genomed.models.attribution import (
+    Contributions,
+    contributions,
+    covariate_names,
+    terms_of,
+    variant_names,
+)
 from genomed.models.risk_model import RiskModel
 from genomed.stats.contribution_sums import ContributionSums
 from genomed.tables import TABLES
 
 __all__ = ["PARTS", "Explanation", "explained_blocks"]
 
-PARTS = ("linear", "pairs", "covariates", "net")
+PARTS = ("linear", "ancestry", "pairs", "covariates", "net")
 CALLS = 1 << 22  # worked on at once
 CELLS = 1 << 20  # contributions of net inputs that members are compared by
 
 
 def explained_blocks(
-    model: RiskModel, words: np.ndarray, design: Design, *, n_steps: int = 32, threads: int = 1
+    model: RiskModel,
+    words: np.ndarray,
+    design: Design,
+    *,
+    dated: Sequences | None = None,
+    group: np.ndarray | None = None,
+    n_steps: int = 32,
+    threads: int = 1,
 ) -> Iterator[tuple[slice, Contributions]]:
     """Contributions of people, a few at a time; how many depends on the model alone.
 
     words : uint64 (variants, words), rows as in the model
+    group : int64 (n,), from AncestryPart.places
     """
     n = len(design.matrix)
     fitting = CALLS // max(len(model.variants), 1) // 32 * 32
@@ -37,7 +52,9 @@ def explained_blocks(
         yield some, contributions(
             model, part, some.stop - first, design.matrix[some].astype(np.float64),
             categories=design.categories[some], levels=tuple(design.category_sizes),
-            n_steps=n_steps, threads=threads,
+            codes=None if dated is None else dated.codes[some],
+            times=None if dated is None else dated.times[some],
+            group=None if group is None else group[some], n_steps=n_steps, threads=threads,
         )  # fmt: skip
 
 
@@ -66,7 +83,9 @@ class Explanation:
 
     def __post_init__(self) -> None:
         n = len(self.model.variants)
-        self._covariates = [*self.design.names, *self.design.category_names]
+        self._covariates = covariate_names(
+            self.model, [*self.design.names, *self.design.category_names]
+        )
         self._names = variant_names(self.model)
         self._terms = terms_of(self.model, self.design.names)
         self.variants, self.others = ContributionSums(n), ContributionSums(len(self._covariates))

@@ -9,20 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from genomed.errors import InputError, UsageError
+from genomed.io.labels import named_file
 from genomed.io.predictions import Predictions, read_predictions
 from genomed.io.sample_table import StoreTable, read_store_table
 from genomed.io.split_table import read_relatives
 from genomed.io.traits import Trait, read_traits
 from genomed.settings import EvaluateSettings, TraitSettings
 from genomed.stats.splits import components
-from genomed.steps.evaluate_groups import (
-    ANCESTRY,
-    WHOLE,
-    EvaluateInputs,
-    factors,
-    group_people,
-    named_file,
-)
+from genomed.steps.evaluate_groups import ANCESTRY, WHOLE, EvaluateInputs, factors, group_people
 
 __all__ = ["EvaluateInputs", "Evaluated", "read_evaluated"]
 

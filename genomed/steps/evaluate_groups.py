@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError, UnknownNameError
-from genomed.io.labels import read_labels
+from genomed.io.labels import named_file, read_labels
 from genomed.io.predictions import Predictions
 from genomed.io.sample_table import read_store_table
 from genomed.io.traits import SurvivalColumns
 from genomed.settings import EvaluateSettings
 
-__all__ = ["ANCESTRY", "WHOLE", "EvaluateInputs", "factors", "group_people", "named_file"]
+__all__ = ["ANCESTRY", "WHOLE", "EvaluateInputs", "factors", "group_people"]
 
 WHOLE = "the predictions"
 MOST_LEVELS = 30
@@ -49,16 +49,6 @@ class EvaluateInputs:
     survival: SurvivalColumns | None = None
     kind: str | None = None
     only: str | None = None
-
-
-def named_file(given: str | None) -> Path | None:
-    """The file of FILE or FILE:NAME; None where there is none."""
-    if given is None:
-        return None
-    if Path(given).is_file():
-        return Path(given)
-    file = given.rpartition(":")[0]
-    return Path(file) if file and Path(file).is_file() else None
 
 
 def factors(inputs: EvaluateInputs) -> list[str]:

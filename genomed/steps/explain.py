@@ -17,6 +17,7 @@ import polars as pl
 from genomed import __version__
 from genomed.errors import BuildError, CoverageError, InputError, UnfitError, UsageError
 from genomed.io.genes import read_genes
+from genomed.io.labels import named_file
 from genomed.io.library import locate_model
 from genomed.io.outputs import OutputDirectory
 from genomed.io.packed import PackedStore
@@ -29,10 +30,12 @@ from genomed.scores.deep_accuracy import linear_variances
 from genomed.scores.explanation import Explanation, explained_blocks
 from genomed.scores.store_matching import StoreMatch, match_store, read_matched
 from genomed.settings import ExplainSettings
+from genomed.steps.bundle_people import BundlePeople, bundle_people
 from genomed.steps.clock import Clock
 from genomed.steps.explain_checks import Check, permuted_nets, shuffled_models
-from genomed.steps.risk_bundles import BundlePeople, bundle_people, read_bundle
+from genomed.steps.risk_bundles import read_bundle
 from genomed.steps.structure import open_structure_store
+from genomed.steps.structure_parts import read_groups
 from genomed.steps.structure_variants import choose_build
 from genomed.steps.train_data import TrainInputs
 
@@ -49,7 +52,8 @@ class ExplainInputs:
 
     bundle     : a bundle, or its name in the library
     store      : a .pgen or .bed, or the prefix of the fileset
-    covariates : table of covariates, as the bundle was trained with
+    covariates : table of covariates, and codes, of dated codes, as the bundle was trained with
+    groups     : FILE, FILE:COLUMN or COLUMN, ancestry of people as the bundle was trained with
     genes      : GFF3, GTF, BED, or a table of variants and genes
     traits     : table of the trait, for trainings on permuted labels; relatives : as for `train`
     samples    : names to keep; None for all
@@ -59,6 +63,8 @@ class ExplainInputs:
     bundle: str
     store: str
     covariates: Path | None = None
+    codes: Path | None = None
+    groups: str | None = None
     genes: Path | None = None
     traits: Path | None = None
     relatives: Path | None = None
@@ -68,7 +74,8 @@ class ExplainInputs:
     @property
     def files(self) -> list[Path]:
         """Files beside bundle and store."""
-        given = (self.covariates, self.genes, self.traits, self.relatives)
+        groups = named_file(self.groups)
+        given = (self.covariates, self.codes, groups, self.genes, self.traits, self.relatives)
         return [path for path in given if path is not None]
 
 
@@ -141,9 +148,10 @@ class _Run:
         self._check_coverage()
         self.words = read_matched(lambda rows: self.store.read(rows, self.threads), self.match)
         people: BundlePeople = bundle_people(
-            self.score.bundle, self.store.samples, inputs.covariates
+            self.score.bundle, self.store.samples, inputs.covariates, inputs.codes
         )
-        self.design = people.design
+        self.design, self.dated = people.design, people.sequences
+        self.group = self._groups()
         self.warnings += people.warnings
         lacking = int(people.missing.sum())
         if lacking:
@@ -151,8 +159,6 @@ class _Run:
                 f"{lacking} of {self.store.n_samples} people lack covariates that the bundle was "
                 "trained with; they count as average in these."
             )
-        if self.model.net is not None and self.model.net.head.sizes.n_codes:
-            self.warnings.append("The bundle's net reads dated codes; everybody counts as without.")
         self.genes = (np.zeros(0, np.int64), []) if inputs.genes is None else read_genes(
             inputs.genes).of(self.variants)  # fmt: skip
         if inputs.genes is not None and not len(self.genes[0]):
@@ -161,6 +167,28 @@ class _Run:
                 "genome build, or the names of variants"
             )
         self.clock.lap("read")
+
+    def _groups(self) -> np.ndarray | None:
+        """The trunk of each person's ancestry group: int64 (people,), -1 for none."""
+        own, given = self.model.ancestry, self.inputs.groups
+        if own is None:
+            if given is not None and self.inputs.traits is None:
+                self.warnings.append(
+                    "--groups changes nothing: the bundle has no linear parts of ancestry groups."
+                )
+            return None
+        place = np.full(self.store.n_samples, -1)
+        if given is not None:
+            members, remarks = read_groups(self.store, given)
+            self.warnings += remarks
+            for name, inside in members.items():
+                place[inside] = own.places([name])[0]
+        if not (place >= 0).any():
+            self.warnings.append(
+                f"The bundle has linear parts of their own for {', '.join(own.groups)}, and nobody "
+                "is told to be of these (--groups); everybody is explained by the common one."
+            )
+        return place
 
     def _check_build(self) -> None:
         build, own = choose_build(self.store, self.settings.build), self.score.bundle.build
@@ -194,7 +222,9 @@ class _Run:
         n, design = self.store.n_samples, self.design
         predicted = self.model.predict(
             self.words, n, design.matrix.astype(np.float64), categories=design.categories,
-            levels=tuple(design.category_sizes), threads=self.threads,
+            levels=tuple(design.category_sizes), group=self.group,
+            codes=None if self.dated is None else self.dated.codes,
+            times=None if self.dated is None else self.dated.times, threads=self.threads,
         ).full  # fmt: skip
         rows, names = self.genes
         self.found = Explanation(
@@ -202,8 +232,9 @@ class _Run:
             top=self.settings.top, whole=frozenset(self.inputs.persons),
         )  # fmt: skip
         blocks = explained_blocks(
-            self.model, self.words, design, n_steps=self.settings.n_steps, threads=self.threads
-        )
+            self.model, self.words, design, dated=self.dated, group=self.group,
+            n_steps=self.settings.n_steps, threads=self.threads,
+        )  # fmt: skip
         for some, part in blocks:
             self.found.add(some, part, predicted)
             self.progress("contributions", some.stop / n)
@@ -235,14 +266,15 @@ class _Run:
         if self.model.net is not None:
             self.progress("permuted nets", 0.0)
             self.checks += permuted_nets(
-                self.model, self.words, self.design, self.found.member_cells, self.settings,
-                threads=self.threads,
+                self.model, self.words, self.design, self.dated, self.found.member_cells,
+                self.settings, threads=self.threads,
             )  # fmt: skip
         if self.inputs.traits is not None and self.settings.n_shuffles:
             facts = self.score.bundle.facts
             given = TrainInputs(
                 self.inputs.store, self.inputs.traits, (str(facts["trait"]["name"]),),
-                covariates=self.inputs.covariates, relatives=self.inputs.relatives,
+                covariates=self.inputs.covariates, codes=self.inputs.codes,
+                groups=self.inputs.groups, relatives=self.inputs.relatives,
                 samples=self.inputs.samples,
             )  # fmt: skip
             self.shuffles, checks = shuffled_models(

@@ -13,6 +13,8 @@ import polars as pl
 
 from genomed.errors import InputError
 from genomed.features.design import Design, encode
+from genomed.features.sequences import Sequences
+from genomed.features.sequences import encode as encode_codes
 from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit, fit_stages
 from genomed.models.risk_model import NetPart, RiskModel, net_inputs
@@ -56,6 +58,7 @@ def permuted_nets(
     model: RiskModel,
     words: np.ndarray,
     design: Design,
+    dated: Sequences | None,
     member_cells: np.ndarray,
     settings: ExplainSettings,
     *,
@@ -63,6 +66,7 @@ def permuted_nets(
 ) -> list[Check]:
     """Compare contributions in the net with those in nets whose weights are in random order.
 
+    dated        : dated codes, for a net that reads such
     member_cells : float64 (members, cells), what each member says
     """
     from genomed.models.net_attribution import permuted  # noqa: PLC0415 - torch takes seconds
@@ -71,10 +75,12 @@ def permuted_nets(
     agreement = mean_agreement(member_cells)
     n = min(COMPARED, len(design.matrix))
     few = replace(design, matrix=design.matrix[:n], categories=design.categories[:n])
+    if dated is not None:
+        dated = dated._replace(codes=dated.codes[:n], times=dated.times[:n])
     few_words = np.ascontiguousarray(words[:, : -(-n // 32)])
     rng = np.random.default_rng(settings.seed)
     nets = [model.net, *(permuted(model.net, rng) for _ in range(settings.n_permuted))]
-    found = [_net_cells(model, net, few_words, few, settings, threads) for net in nets]
+    found = [_net_cells(model, net, few_words, few, dated, settings, threads) for net in nets]
     others = [rank_agreement(found[0], other) for other in found[1:]]
     known = [one for one in others if np.isfinite(one)]
     alike = float(np.mean(known)) if known else float("nan")
@@ -103,15 +109,16 @@ def _net_cells(
     net: NetPart,
     words: np.ndarray,
     design: Design,
+    dated: Sequences | None,
     settings: ExplainSettings,
     threads: int,
 ) -> np.ndarray:
     """What inputs add to people in a net, the mean over its members."""
     alone = replace(
-        model, genotype_weights=np.zeros_like(model.genotype_weights), pairs=None, covariates=None,
-        net=net,
+        model, genotype_weights=np.zeros_like(model.genotype_weights), ancestry=None, pairs=None,
+        covariates=None, net=net,
     )  # fmt: skip
-    options: dict[str, Any] = {"n_steps": settings.n_steps, "threads": threads}
+    options: dict[str, Any] = {"dated": dated, "n_steps": settings.n_steps, "threads": threads}
     cells = [
         np.concatenate([part.members, part.net_covariates], axis=1).mean(axis=0).ravel()
         for _, part in explained_blocks(alone, words, design, **options)
@@ -142,8 +149,12 @@ def shuffled_models(
     design = _design(frame, wanted, data)
     training = TrainingSet(
         data.words, data.store.n_samples, data.store.variants[data.rows],
-        design.matrix.astype(np.float64), data.fold,
+        design.matrix.astype(np.float64), data.fold, data.group, tuple(data.group_names),
     )  # fmt: skip
+    dated = None
+    if data.codes is not None:
+        n = data.store.n_samples
+        dated = encode_codes(data.codes.frame, n, wanted.design, data.develop)
     stages = [stage for stage in facts["stages"] if stage["accepted"]]
     rows = [(0, ",".join(s["stage"] for s in stages), *_size(found),
              sum(s["share"] for s in stages), *_largest(found))]  # fmt: skip
@@ -151,8 +162,10 @@ def shuffled_models(
     for run in range(1, settings.n_shuffles + 1):
         report(f"permuted labels {run}", run / (settings.n_shuffles + 1))
         mixed = _permuted(trait, training.develop, rng)
-        fit, net = _fit(training, mixed, design, wanted, settings, threads, facts, inputs.traits)
-        told = _explain(fit, net, data, training, design, settings, threads)
+        fit, net = _fit(
+            training, mixed, design, dated, wanted, settings, threads, facts, inputs.traits
+        )
+        told = _explain(fit, net, data, training, design, dated, settings, threads)
         gain = sum(verdict.share for verdict in fit.verdicts if verdict.accepted)
         rows.append((run, ",".join(fit.kept), *_size(told), gain, *_largest(told)))
     numbers = {"run": pl.Int64(), "stages": pl.Utf8(), "n_variants": pl.Int64()}
@@ -220,6 +233,7 @@ def _fit(
     training: TrainingSet,
     trait: Trait,
     design: Design,
+    dated: Sequences | None,
     settings: TrainSettings,
     asked: ExplainSettings,
     threads: int,
@@ -231,7 +245,8 @@ def _fit(
         fit = fit_stages(training, family_of(trait), settings, threads=threads)
     except ValueError as error:
         raise InputError(f"{path}: {trait.name}: {error}; see the column") from None
-    if "net" not in facts["parts"] or not (len(fit.hubs) or design.matrix.shape[1]):
+    anything = len(fit.hubs) or design.matrix.shape[1] or dated is not None
+    if "net" not in facts["parts"] or not anything:
         return fit, None
     from genomed.models.members import TrainingConfig  # noqa: PLC0415 - torch takes seconds
     from genomed.models.training import HeadConfig, fit_head  # noqa: PLC0415 - as above
@@ -240,6 +255,8 @@ def _fit(
     read = net_inputs(
         training.words, training.n_samples, fit.hubs, training.covariates, design.categories,
         tuple(design.category_sizes), windows,
+        codes=None if dated is None else dated.codes, times=None if dated is None else dated.times,
+        n_codes=0 if dated is None else dated.n_codes,
     )  # fmt: skip
     config = HeadConfig(training=TrainingConfig(epochs=asked.shuffle_epochs))
     head = fit_head(
@@ -261,6 +278,7 @@ def _explain(
     data: TrainData,
     training: TrainingSet,
     design: Design,
+    dated: Sequences | None,
     settings: ExplainSettings,
     threads: int,
 ) -> Explanation:
@@ -275,7 +293,13 @@ def _explain(
     found = Explanation(
         model, design, data.store.samples, ["exact"] * len(words), np.zeros(0, np.int64), [], top=0
     )
-    blocks = explained_blocks(model, words, design, n_steps=settings.n_steps, threads=threads)
+    group = None
+    if model.ancestry is not None:
+        of = model.ancestry.places([*data.group_names, None])
+        group = of[data.group]  # of nobody's group, -1, the last
+    blocks = explained_blocks(
+        model, words, design, dated=dated, group=group, n_steps=settings.n_steps, threads=threads
+    )
     for some, part in blocks:
         predicted = np.zeros(data.store.n_samples)
         predicted[some] = part.predictor

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from genomed.errors import BuildError, CoverageError, InputError
-from genomed.features import sequences
-from genomed.io.covariates import read_dated_codes
 from genomed.io.library import locate_model
 from genomed.io.split_table import read_split
 from genomed.io.traits import SurvivalColumns, read_traits
 from genomed.scores.store_matching import match_store, read_matched
 from genomed.stats.bootstrap import Estimate
 from genomed.stats.membership import membership
-from genomed.steps.risk_bundles import bundle_people, read_bundle
+from genomed.steps.bundle_people import bundle_people
+from genomed.steps.risk_bundles import read_bundle
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_variants import choose_build
 from genomed.steps.train import family_of
@@ -98,21 +96,14 @@ def run_audit(
             "needs the store that it was trained on"
         )
     words = read_matched(lambda rows: store.read(rows, threads), match)
-    people = bundle_people(bundle, store.samples, inputs.covariates)
+    people = bundle_people(bundle, store.samples, inputs.covariates, inputs.codes)
     warnings = list(people.warnings)
     if people.missing.any():
         warnings.append(
             f"{int(people.missing.sum())} people lack covariates and count as average in them: the "
             "audit is too kind; give the table of the training with --covariates."
         )
-    given: dict[str, Any] = {}
-    if bundle.facts.get("codes") and inputs.codes is None:
-        warnings.append("The net reads dated codes: without --codes the audit is too kind.")
-    elif bundle.facts.get("codes") and inputs.codes is not None:
-        dated = read_dated_codes(inputs.codes, store.samples)
-        encoder = bundle.facts["codes"]["encoder"]
-        encoded = sequences.apply(encoder, dated.frame, store.n_samples)
-        given = {"codes": encoded.codes, "times": encoded.times}
+    dated = people.sequences
     name = inputs.trait or str(bundle.facts["trait"]["name"])
     kind = str(bundle.facts["trait"]["kind"])
     survival = {} if inputs.survival is None else {name: inputs.survival}
@@ -126,7 +117,8 @@ def run_audit(
     predicted = model.predict(
         words, store.n_samples, people.design.matrix.astype(np.float64),
         categories=people.design.categories, levels=tuple(people.design.category_sizes),
-        threads=threads, **given,
+        codes=None if dated is None else dated.codes,
+        times=None if dated is None else dated.times, threads=threads,
     )  # fmt: skip
     measures = {}
     for part, eta in (("full", predicted.full), ("linear", predicted.linear)):

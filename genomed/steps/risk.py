@@ -160,7 +160,8 @@ def _check_options(
             "two alleles an absent record stands for"
         )
     given = {
-        "covariates": inputs.covariates, "groups": inputs.groups, "incidence": inputs.incidence,
+        "covariates": inputs.covariates, "codes": inputs.codes, "groups": inputs.groups,
+        "incidence": inputs.incidence,
     }  # fmt: skip
     for name, value in given.items():
         if value is not None and not trained:

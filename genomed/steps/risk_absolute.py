@@ -17,6 +17,7 @@ from genomed.scores.absolute import RelativeRisk, baseline_hazards, cumulative_r
 from genomed.scores.deep import BundleScore, DeepSums
 from genomed.scores.deep_accuracy import Variances
 from genomed.scores.deep_outcome import Outcome
+from genomed.steps.bundle_people import BundlePeople
 from genomed.tables import TABLES
 
 __all__ = ["AbsoluteRisk", "absolute_risk", "check_one_event"]
@@ -48,7 +49,7 @@ def absolute_risk(
     path: Path,
     score: BundleScore,
     sums: DeepSums,
-    design: Design,
+    people: BundlePeople,
     terms: Variances,
     samples: Sequence[str],
     told: np.ndarray,
@@ -60,6 +61,7 @@ def absolute_risk(
     """
     incidence = read_incidence(path)
     sex, warnings = _sexes(incidence, samples, covariates)
+    design = people.design
     ageless, changed = without_age(design)
     if changed:
         warnings.append(
@@ -71,7 +73,8 @@ def absolute_risk(
     risk = RelativeRisk.of(
         replace(score.risk, coefficients=coefficients), outcome, terms.total
     )  # fmt: skip
-    relative = np.where(told, risk.apply(sums.predict(ageless).full), np.nan)
+    eta = sums.predict(ageless, dated=people.sequences).full
+    relative = np.where(told, risk.apply(eta), np.nan)
     frames = [
         _frame(score.name, samples, np.flatnonzero(sex == name), relative, rates, risk)
         for name, rates in incidence.items()

@@ -10,11 +10,8 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.features.design import Design, apply, column_kinds
-from genomed.io.covariates import read_covariates
-from genomed.io.labels import read_labels
+from genomed.features.sequences import UNKNOWN_CODE
 from genomed.io.model_bundle import ModelBundle, open_model_bundle
-from genomed.io.sample_table import read_store_table
 from genomed.kernels.scoring import COUNT_ALT, COUNT_NONE, COUNT_REF
 from genomed.ledger import USED
 from genomed.models.risk_model import Predicted, RiskModel
@@ -28,11 +25,12 @@ from genomed.scores.deep_outcome import Outcome
 from genomed.scores.features import Calls
 from genomed.scores.matching import EXACT, HOM_REF_CALLED, Entries, RowMatches
 from genomed.settings import RiskSettings
+from genomed.steps.bundle_people import BundlePeople, average_design, bundle_people, group_names
 from genomed.steps.risk_absolute import AbsoluteRisk, absolute_risk, check_one_event
 from genomed.steps.risk_inputs import RiskInputs
 from genomed.tables import TABLES
 
-__all__ = ["BundlePeople", "BundleResult", "RiskBundles", "bundle_people", "read_bundle"]
+__all__ = ["BundleResult", "RiskBundles", "read_bundle"]
 
 MapFn = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 
@@ -43,6 +41,7 @@ ABSOLUTE = (
     "doi:10.1371/journal.pone.0228198"
 )
 _BASES = r"^[ACGT]+$"
+N_OWN_CODES = UNKNOWN_CODE + 1  # whole numbers before those of the codes known
 _NUMBERS = [
     "linear_predictor", "full_predictor", "prediction", "prediction_low", "prediction_high",
     "net_spread", "expected_accuracy_share",
@@ -59,7 +58,7 @@ def read_bundle(path: Path) -> BundleScore:
     spelt = bundle.variants.select("contig", "position", "id", "ref", "alt", "alt_allele_frequency")
     try:
         model = RiskModel.from_parts(bundle.tensors, bundle.facts["parts"], spelt)
-        design = _average(bundle, 1)
+        design = average_design(bundle, 1)
         words = np.full((len(spelt), 1), ~np.uint64(0))
         found = model.predict(
             words, 1, design.matrix.astype(np.float64), categories=design.categories,
@@ -67,6 +66,7 @@ def read_bundle(path: Path) -> BundleScore:
         )  # fmt: skip
         Outcome.of(model, bundle.facts).apply(found.full)
         _check_finite(bundle)
+        _check_codes(bundle, model)
         str(bundle.facts["trait"]["name"]), str(bundle.facts["verdict"])
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError, AttributeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -82,6 +82,14 @@ def _check_finite(bundle: ModelBundle) -> None:
     for name, tensor in bundle.tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise ValueError(f"{name} holds a number that is not finite")
+
+
+def _check_codes(bundle: ModelBundle, model: RiskModel) -> None:
+    """The net must read as many codes as the encoder makes of them, none where there is none."""
+    facts = bundle.facts.get("codes")
+    n_codes = 0 if model.net is None else model.net.head.sizes.n_codes
+    if n_codes != (len(facts["encoder"]["codes"]) + N_OWN_CODES if facts else 0):
+        raise ValueError("the net and the encoder of dated codes differ")
 
 
 def _check_variants(bundle: ModelBundle) -> None:
@@ -130,15 +138,6 @@ class _Bundle:
 
 
 @dataclass(frozen=True)
-class BundlePeople:
-    """Covariates of everybody: missing, bool (samples,), says who lacks any."""
-
-    design: Design
-    missing: np.ndarray
-    warnings: list[str]
-
-
-@dataclass(frozen=True)
 class _Predictions:
     """What one bundle says of everybody."""
 
@@ -170,7 +169,7 @@ class RiskBundles:
         self._entries, self._samples, self._settings = entries, samples, settings
         self._covariates, self._n_models = inputs.covariates, len(models)
         self._incidence = inputs.incidence
-        self._group = None if inputs.groups is None else _groups(inputs.groups, samples)
+        self._group = None if inputs.groups is None else group_names(inputs.groups, samples)
         self._bundles: list[_Bundle] = []
         self.bases = np.full(entries.table.height, None, object)
         for family in entries.families:
@@ -181,7 +180,7 @@ class RiskBundles:
                 self._bundles.append(_Bundle(index, score, family.rows, sums))
                 self.bases[family.rows] = score.variants["other_allele"].str.slice(0, 1).to_numpy()
         self._people = {
-            b.index: bundle_people(b.score.bundle, samples, inputs.covariates)
+            b.index: bundle_people(b.score.bundle, samples, inputs.covariates, inputs.codes)
             for b in self._bundles
         }
         if inputs.incidence is not None:
@@ -270,13 +269,13 @@ class RiskBundles:
 
     def _absolute(self, bundle: _Bundle, found: _Predictions, path: Path) -> AbsoluteRisk:
         return absolute_risk(
-            path, bundle.score, bundle.sums, found.people.design, found.terms, self._samples,
+            path, bundle.score, bundle.sums, found.people, found.terms, self._samples,
             np.isfinite(found.value), self._covariates,
         )  # fmt: skip
 
     def _predict(self, bundle: _Bundle, group: Sequence[str | None] | None) -> _Predictions:
         sums, people = bundle.sums, self._people[bundle.index]
-        predicted = sums.predict(people.design, group)
+        predicted = sums.predict(people.design, group, people.sequences)
         terms = Variances.of(sums.total_variance, sums.reader)
         share = terms.shares(sums.called, sums.words)
         outcome = Outcome.of(bundle.score.risk, bundle.score.bundle.facts)
@@ -300,7 +299,10 @@ class RiskBundles:
     def _digest(self, bundle: _Bundle, found: _Predictions) -> BundleDigest:
         facts, model = bundle.score.bundle.facts, bundle.score.risk
         used = np.isin(self._entries.reason[bundle.rows].astype(str), USED)
-        present = {"pairs": model.pairs, "covariates": model.covariates, "net": model.net}
+        present = {
+            "ancestry": model.ancestry, "pairs": model.pairs, "covariates": model.covariates,
+            "net": model.net,
+        }  # fmt: skip
         return BundleDigest(
             name=bundle.score.name,
             trait=bundle.score.trait,
@@ -341,56 +343,3 @@ class RiskBundles:
                 f"{self._settings.min_weighted_coverage:.0%} of its predictor's variance rests on "
                 "their calls (--min-weighted-coverage)."
             )
-
-
-def _groups(given: str, samples: Sequence[str]) -> list[str | None]:
-    """Ancestry of each person: from FILE or FILE:COLUMN."""
-    file, _, column = given.rpartition(":")
-    if Path(given).is_file() or not file:
-        file, column = given, ""
-    labels = read_labels(Path(file), column or None)
-    of = dict(labels.select("sample", "population").iter_rows())
-    found = [of.get(sample) for sample in samples]
-    if samples and not any(found):
-        raise InputError(f"{given}: names a group for nobody in the cohort; check the sample names")
-    return found
-
-
-def _average(bundle: ModelBundle, n: int) -> Design:
-    """Everybody average in every covariate."""
-    encoder = bundle.facts["covariates"]["encoder"]
-    nothing = pl.DataFrame({"": np.zeros(n, np.int64)})
-    if not encoder:
-        return Design(
-            np.zeros((n, 0), np.float32), [], np.zeros((n, 0), np.int64), [], [], encoder={}
-        )
-    return replace(apply(encoder, nothing, absent="mean"), warnings=[])
-
-
-def bundle_people(bundle: ModelBundle, samples: Sequence[str], path: Path | None) -> BundlePeople:
-    """Covariates as the bundle was trained with; who is not told of counts as average."""
-    n = len(samples)
-    average = _average(bundle, n)
-    encoder = average.encoder
-    wanted = column_kinds(encoder) if encoder else {}
-    everybody = np.ones(n, bool)
-    if not wanted:
-        return BundlePeople(average, ~everybody, [])
-    if path is None or not n:
-        return BundlePeople(average, everybody, [])
-    present = [name for name in wanted if name in read_store_table(path, samples).frame.columns]
-    absent = [name for name in wanted if name not in present]
-    warnings = [f"{path} has no column {', '.join(absent)}."] if absent else []
-    if not present:
-        return BundlePeople(average, everybody, warnings)
-    table = read_covariates(path, samples, present, kinds={name: wanted[name] for name in present})
-    try:
-        design = apply(encoder, table.frame, absent="mean")
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
-    design.matrix[~table.found] = 0
-    design.categories[~table.found] = 0
-    unknown = table.frame.select(pl.any_horizontal(pl.all().is_null())).to_series().to_numpy()
-    missing = everybody if absent else unknown | ~table.found
-    said = [text for text in design.warnings if not text.endswith("average in it.")]
-    return BundlePeople(design, missing, [*warnings, *table.warnings, *said])

@@ -29,6 +29,7 @@ class RiskInputs:
     build   : the cohort's genome build, when the user says it
     fasta   : the reference genome; reference : a reference bundle, by path or name
     covariates : table of covariates, for models that were trained with them
+    codes   : table of dated codes, for models that were trained with them
     incidence : rates by age, for absolute risks
     groups  : FILE or FILE:COLUMN, ancestry of people as the models were trained with
     """
@@ -44,6 +45,7 @@ class RiskInputs:
     build: str | None = None
     explain: Sequence[str] = ()
     covariates: Path | None = None
+    codes: Path | None = None
     groups: str | None = None
     incidence: Path | None = None
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from genomed.io.labels import named_file
 from genomed.io.library import CARD
 from genomed.io.outputs import OutputDirectory
 from genomed.ledger import REASONS
@@ -160,8 +161,7 @@ def input_fingerprints(
             found[source] = begun.of(Path(source))
         elif Path(source).is_dir():  # a bundle, whose card holds the digests of all its files
             found[source] = {"sha256_of_its_card": file_fingerprint(Path(source, CARD))["sha256"]}
-    groups = Path(inputs.groups) if inputs.groups and Path(inputs.groups).is_file() else None
-    tables = (inputs.covariates, groups, inputs.incidence)
+    tables = (inputs.covariates, inputs.codes, named_file(inputs.groups), inputs.incidence)
     for extra in (inputs.reference_frequencies, inputs.fasta, *tables):
         if extra is not None:
             found[str(extra)] = begun.of(extra)

@@ -12,6 +12,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.covariates import Covariates, DatedCodes, read_covariates, read_dated_codes
 from genomed.io.genes import read_genes
+from genomed.io.labels import named_file
 from genomed.io.packed import PackedStore
 from genomed.io.split_table import read_relatives, read_split
 from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
@@ -64,8 +65,7 @@ class TrainInputs:
         """Files beside the store."""
         given = [self.traits, self.covariates, self.split, self.relatives, self.codes]
         given.append(self.genes)
-        if self.groups and Path(self.groups).is_file():
-            given.append(Path(self.groups))
+        given.append(named_file(self.groups))
         return [path for path in given if path is not None]
 
 

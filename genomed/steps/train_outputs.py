@@ -239,7 +239,7 @@ def _write_bundle(
         "people": _people(one, data),
         "covariates": {"names": design.names, "encoder": design.encoder},
         "codes": None if one.model.net is None or sequences is None
-        else {"encoder": sequences.encoder},
+        else {"encoder": sequences.encoder, "times": data.codes.times if data.codes else None},
         "privacy": _privacy(one, settings),
         "parts": parts,
         "calibration": None if one.calibration is None else one.calibration.to_dict(),

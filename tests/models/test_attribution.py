@@ -7,10 +7,25 @@ import polars as pl
 import pytest
 import torch
 from packed_cohorts import packed, variant_frame
-from trained_bundles import PARTS, covariate_table, design_of, risk_model
+from trained_bundles import (
+    PARTS,
+    covariate_table,
+    dated_table,
+    design_of,
+    risk_model,
+    sequences_of,
+)
 
 from genomed.features.design import Design
-from genomed.models.attribution import Contributions, contributions, terms_of, variant_names
+from genomed.models.attribution import (
+    ANCESTRY,
+    DATED_CODES,
+    Contributions,
+    contributions,
+    covariate_names,
+    terms_of,
+    variant_names,
+)
 from genomed.models.risk_model import RiskModel
 from genomed.models.risk_net import RiskNet
 
@@ -137,6 +152,64 @@ def test_nobody_has_no_contributions() -> None:
     found = explained(model, np.zeros((len(model.variants), 0), np.uint64), 0, empty)
     assert isinstance(found, Contributions)
     assert found.predictor.shape == (0,)
+
+
+@pytest.mark.parametrize("parts", [("linear",), PARTS[:4]], ids=len)
+def test_what_the_trunk_of_a_group_adds_is_shared_out_too(parts: tuple[str, ...]) -> None:
+    model, words, _, design = cohort((*parts, "ancestry"))
+    assert model.ancestry is not None
+    group = np.arange(N) % 3 - 1  # nobody's, and two groups
+    given = {
+        "categories": design.categories, "levels": tuple(design.category_sizes), "group": group,
+    }  # fmt: skip
+    matrix = design.matrix.astype(np.float64)
+    found = contributions(model, words, N, matrix, **given)
+    whole = model.predict(words, N, matrix, **given)
+    assert np.abs(whole.parts["ancestry"]).max() > 0.5
+    np.testing.assert_allclose(found.predictor, whole.full, atol=1e-6)
+    told = found.variants["ancestry"].sum(axis=0) + found.covariates["ancestry"].sum(axis=0)
+    np.testing.assert_allclose(told, whole.parts["ancestry"], atol=1e-6)
+    assert not found.variants["ancestry"][:, group < 0].any()
+    assert not found.covariates["ancestry"][:, group < 0].any()
+    assert not found.variants["ancestry"][found.codes > 2].any()
+    names = covariate_names(model, design.names)
+    assert names[-1] == ANCESTRY
+    shift = [0.5 * (trunk.intercept - model.intercept) for trunk in model.ancestry.trunks]
+    np.testing.assert_allclose(
+        found.covariates["ancestry"][-1], np.array([0, *shift])[group + 1], atol=1e-12
+    )
+
+
+def test_a_model_of_groups_explains_people_of_none_by_the_common_part() -> None:
+    model, words, _, design = cohort(("linear", "ancestry"))
+    found = explained(model, words, N, design)
+    assert "ancestry" not in found.variants
+    np.testing.assert_allclose(found.predictor, predicted(model, words, design), atol=1e-9)
+
+
+@pytest.mark.parametrize("reader", ["attention", "gru"])
+def test_dated_codes_are_one_term_of_the_net(reader: str) -> None:
+    pytest.importorskip("captum")
+    model, words, _, design = cohort((*PARTS, "codes"))
+    assert model.net is not None
+    head = model.net.head
+    config = replace(head.config, net=replace(head.config.net, code_reader=reader))
+    model = replace(model, net=replace(model.net, head=head._replace(config=config)))
+    samples = [f"s{i}" for i in range(N)]
+    dated = sequences_of(dated_table(samples, np.random.default_rng(12)), samples)
+    given = {
+        "categories": design.categories, "levels": tuple(design.category_sizes),
+        "codes": dated.codes, "times": dated.times,
+    }  # fmt: skip
+    matrix = design.matrix.astype(np.float64)
+    found = contributions(model, words, N, matrix, n_steps=128, **given)
+    whole = model.predict(words, N, matrix, **given).full
+    np.testing.assert_allclose(found.predictor, whole, atol=1e-4)
+    at = covariate_names(model, [*design.names, *design.category_names]).index(DATED_CODES)
+    without = ~dated.codes.any(axis=1)
+    assert 0 < without.sum() < N
+    assert not found.covariates["net"][at, without].any()
+    assert (found.covariates["net"][at, ~without] != 0).all()
 
 
 @pytest.mark.parametrize("genome", ["local", "convolution", "recurrent"])

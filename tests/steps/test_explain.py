@@ -10,7 +10,15 @@ import polars as pl
 import pytest
 from packed_cohorts import array_store, packed, write_fileset
 from train_cohort import Cohort
-from trained_bundles import PARTS, covariate_table, design_of, risk_model, write_trained_bundle
+from trained_bundles import (
+    PARTS,
+    covariate_table,
+    dated_table,
+    design_of,
+    risk_model,
+    sequences_of,
+    write_trained_bundle,
+)
 
 from genomed.errors import BuildError, CoverageError, InputError, UnfitError, UsageError
 from genomed.models.risk_model import RiskModel
@@ -38,6 +46,12 @@ class Work:
         table = covariate_table(self.samples, rng)
         table.write_csv(folder / "covariates.tsv", separator="\t")
         self.design = design_of(table)
+        dated = dated_table(self.samples, rng)
+        dated.write_csv(folder / "codes.tsv", separator="\t")
+        self.dated = sequences_of(dated, self.samples)
+        groups = [None, "north", "south"]
+        table = pl.DataFrame({"sample": self.samples, "population": (groups * N)[:N]})
+        table.write_csv(folder / "groups.tsv", separator="\t")
         self.variants = store.variants.drop("row").with_columns(alt_allele_frequency=pl.Series(p))
 
     def model(self, parts: tuple[str, ...]) -> RiskModel:
@@ -46,7 +60,8 @@ class Work:
     def bundle(self, name: str, parts: tuple[str, ...]) -> Path:
         path = self.folder / name
         if not path.exists():
-            write_trained_bundle(path, self.model(parts), self.design)
+            codes = {"encoder": self.dated.encoder, "times": "ages"} if "codes" in parts else None
+            write_trained_bundle(path, self.model(parts), self.design, codes=codes)
         return path
 
     def run(
@@ -94,6 +109,57 @@ def test_base_and_parts_are_the_predictor_of_risk(
     np.testing.assert_allclose(parts, predicted, atol=1e-6)
     assert people["completeness_error"].abs().max() < 1e-9
     assert people["net"].abs().max() == 0
+
+
+def test_parts_with_those_of_ancestry_groups_are_the_predictor_of_risk(work: Work) -> None:
+    parts = (*PARTS[:4], "ancestry")
+    bundle = work.bundle("groups", parts)
+    found, read = work.run("groups-out", bundle, groups=str(work.folder / "groups.tsv"))
+    people, model = read("people"), work.model(parts)
+    rows = [int(name[1:]) for name in model.variants["id"]]
+    predicted = model.predict(
+        packed(work.counts[rows]), N, work.design.matrix.astype(np.float64),
+        categories=work.design.categories, levels=tuple(work.design.category_sizes),
+        group=np.arange(N) % 3 - 1,
+    )  # fmt: skip
+    np.testing.assert_allclose(people["ancestry"], predicted.parts["ancestry"], atol=1e-6)
+    told = ("base_value", "linear", "ancestry", "pairs", "covariates")
+    np.testing.assert_allclose(people.select(told).sum_horizontal(), predicted.full, atol=1e-6)
+    assert people["completeness_error"].abs().max() < 1e-6
+    assert "ancestry group" in read("covariates")["covariate"].to_list()
+    assert read("variants")["ancestry"].sum() > 0
+    assert any("30 of 90 samples are in no group" in text for text in found.page.warnings)
+    total = read("variants")["share"].sum() + read("covariates")["share"].sum()
+    assert total == pytest.approx(1)
+
+
+def test_without_groups_a_bundle_of_groups_says_so(work: Work) -> None:
+    bundle = work.bundle("groups", (*PARTS[:4], "ancestry"))
+    found, read = work.run("no-groups-out", bundle)
+    assert any("own for north, south, and nobody" in text for text in found.page.warnings)
+    assert read("people")["ancestry"].abs().max() == 0
+    exact = work.bundle("exact", PARTS[:4])
+    found, _ = work.run("for-nothing", exact, groups=str(work.folder / "groups.tsv"))
+    assert any("--groups changes nothing" in text for text in found.page.warnings)
+
+
+def test_dated_codes_are_explained_as_one_covariate(work: Work) -> None:
+    pytest.importorskip("captum")
+    bundle = work.bundle("codes", (*PARTS, "codes"))
+    _, read = work.run("codes-out", bundle, codes=work.folder / "codes.tsv")
+    assert read("people")["completeness_error"].abs().max() < 1e-3
+    codes = read("covariates").filter(pl.col("covariate") == "dated codes")
+    assert codes["mean_abs_contribution"][0] == codes["net"][0] > 0
+
+
+def test_a_bundle_that_reads_dated_codes_wants_them(work: Work, tmp_path: Path) -> None:
+    bundle = work.bundle("codes", (*PARTS, "codes"))
+    with pytest.raises(UsageError, match=r"reads dated codes.*give the table with --codes"):
+        work.run("refused", bundle)
+    dates = tmp_path / "dates.tsv"
+    dates.write_text("sample\tcode\tdate\ns1\tE11\t2001-02-03\n")
+    with pytest.raises(InputError, match=r"has dates, but .* was trained with ages"):
+        work.run("refused", bundle, codes=dates)
 
 
 def test_shares_of_variants_and_covariates_add_up_to_one(

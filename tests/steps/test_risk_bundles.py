@@ -15,9 +15,11 @@ from small_cohorts import Record, Scored, row, score, write_model, write_vcf
 from trained_bundles import (
     PARTS,
     covariate_table,
+    dated_table,
     design_of,
     net_part,
     risk_model,
+    sequences_of,
     write_trained_bundle,
 )
 
@@ -481,6 +483,50 @@ def test_a_column_that_is_not_there_counts_as_average(setting, tmp_path):
     check(run, replace(setting, design=design).expected())
     assert run.risk["flags"].str.contains("covariates_missing").all()
     assert any("no column age, site" in text for text in run.summary.page.warnings)
+
+
+def test_dated_codes_are_read_as_in_training(tmp_path):
+    made = make_setting(tmp_path / "made", (*PARTS, "codes"))
+    table = dated_table(made.samples, np.random.default_rng(4))
+    dated = sequences_of(table, made.samples)
+    bundle = write_trained_bundle(
+        tmp_path / "b", made.model, made.design, codes={"encoder": dated.encoder, "times": "ages"}
+    )
+    codes = tmp_path / "codes.tsv"
+    table.write_csv(codes, separator="\t")
+    cohort, d = made.vcf(tmp_path / "c.vcf"), made.design
+    run = made.run(tmp_path / "out", cohort, models=[bundle], codes=codes)
+    expected = made.model.predict(
+        made.words(), N, d.matrix.astype(np.float64), categories=d.categories,
+        levels=tuple(d.category_sizes), codes=dated.codes, times=dated.times,
+    )  # fmt: skip
+    check(run, expected)
+    assert np.abs(expected.full - made.expected().full).max() > 0.01
+    facts = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert str(codes) in facts["inputs"]
+    told = f"{int((~dated.codes.any(axis=1)).sum())} of {N} people have no dated code in"
+    assert any(told in text for text in run.summary.page.warnings)
+    with pytest.raises(UsageError, match="reads dated codes, and to know of none is not to have"):
+        made.run(tmp_path / "none", cohort, models=[bundle])
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_net_of_other_codes_than_its_encoder_is_refused(tmp_path):
+    made = make_setting(tmp_path / "made", (*PARTS, "codes"))
+    for name, codes in (("none", None), ("few", {"encoder": {"codes": ["E11"]}})):
+        bundle = write_trained_bundle(tmp_path / name, made.model, made.design, codes=codes)
+        with pytest.raises(InputError, match="the net and the encoder of dated codes differ"):
+            read_bundle(bundle)
+
+
+def test_dated_codes_for_scoring_files_are_refused(setting, tmp_path):
+    model = write_model(tmp_path / "m.txt", [row("1", 1000, "G", "A", 1.0)])
+    codes = tmp_path / "codes.tsv"
+    with pytest.raises(UsageError, match="--codes is for bundles"):
+        setting.run(
+            tmp_path / "out", setting.vcf(tmp_path / "c.vcf"), models=[model], covariates=None,
+            codes=codes,
+        )  # fmt: skip
 
 
 def test_covariates_for_scoring_files_are_refused(setting, tmp_path):
