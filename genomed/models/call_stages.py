@@ -1,0 +1,285 @@
+"""Which stages a caller keeps: those that tell sites better that no stage has seen.
+
+Sites are divided by the piece of genome they lie in: to learn from, to stop and calibrate by, and
+to judge by. A stage is judged after calibration, for SNPs and for indels apart: its deviance must
+be lower by some standard errors (over pieces of genome), and it may not get more genotypes wrong.
+Where it fails, the stage before it speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from genomed.models.call_inputs import InputNames
+from genomed.models.call_model import CallModel, Kinds, Said, log_softmax
+from genomed.models.call_training import (
+    CallData,
+    Epoch,
+    Parts,
+    Progress,
+    fit_likelihood,
+    matrix_loss,
+    pileup_loss,
+    split_blocks,
+    threads_of,
+    train_net,
+)
+from genomed.models.pileup_net import PileupNet, PileupNetConfig
+from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
+from genomed.models.verdicts import Verdict
+from genomed.settings import CallTrainSettings
+from genomed.stats.call_calibration import CallCalibration, calibration_error, fit_call_calibration
+
+__all__ = ["FittedCaller", "StageMeasure", "fit_caller"]
+
+_KINDS = ("snp", "indel")
+_MIN_MATRICES = 200  # ambiguous sites below which the second stage is not tried
+
+
+@dataclass(frozen=True)
+class StageMeasure:
+    """How a stage does on the sites that are judged by, after calibration.
+
+    stage, kind       : kind is snp or indel
+    n, n_wrong        : sites, and those whose best diplotype is not the true one
+    deviance          : mean of -ln(probability of the true diplotype)
+    calibration_error : expected calibration error of the best diplotype
+    """
+
+    stage: str
+    kind: str
+    n: int
+    n_wrong: int
+    deviance: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class FittedCaller:
+    """A caller, and how it came about.
+
+    verdicts : of each net and kind of site
+    measures : of each stage and kind; on the sites judged by
+    epochs   : of each net that was trained
+    judged   : rows of the data that were judged by, log_probability: float32 (judged, 6) of the
+               caller that was kept
+    """
+
+    model: CallModel
+    verdicts: list[Verdict]
+    measures: list[StageMeasure]
+    epochs: dict[str, list[Epoch]]
+    judged: np.ndarray
+    log_probability: np.ndarray
+
+
+def fit_caller(
+    data: CallData,
+    names: InputNames,
+    settings: CallTrainSettings,
+    *,
+    matrices: tuple[np.ndarray, np.ndarray] | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> FittedCaller:
+    """Learn every stage, and keep those that are better.
+
+    matrices : rows of `data` whose reads are known, int64 (m,), and uint8 (m, 64, 65, 8)
+    Raises ValueError where there is too little to learn from. With one thread the same data and
+    seed give the same caller.
+    """
+    progress = progress or (lambda *_: None)
+    parts = split_blocks(data.block, (settings.stop_share, settings.judge_share), settings.seed)
+    with threads_of(threads):
+        likelihood = fit_likelihood(data.take(parts.learn), settings)
+        model = CallModel(
+            likelihood, None, None, CallCalibration(), CallCalibration(), sure=settings.sure
+        )
+        fit = _Fit(data, parts, settings, model, progress)
+        fit.begin()
+        fit.try_pileup_net(names)
+        if matrices is not None:
+            fit.try_matrix_net(*matrices)
+        return fit.result()
+
+
+class _Fit:
+    """One run, stage after stage."""
+
+    def __init__(
+        self,
+        data: CallData,
+        parts: Parts,
+        settings: CallTrainSettings,
+        model: CallModel,
+        progress: Progress,
+    ) -> None:
+        self.data, self.parts, self.settings = data, parts, settings
+        self.model, self.progress = model, progress
+        self.verdicts: list[Verdict] = []
+        self.measures: list[StageMeasure] = []
+        self.epochs: dict[str, list[Epoch]] = {}
+
+    def begin(self) -> None:
+        """Calibrate the likelihood caller."""
+        self.said = self._say(self.model)
+        calibration, self.now = self._calibrated(self.said.logits, self.parts.stop)
+        self.model = replace(self.model, calibration=calibration, first_calibration=calibration)
+        self._measure("likelihood", self.now, self.parts.judge)
+
+    def try_pileup_net(self, names: InputNames) -> None:
+        """Train the first net and judge it."""
+        data, learn = self.data, self.parts.learn
+        torch.manual_seed(self.settings.seed)
+        net = PileupNet(PileupNetConfig(names))
+        net.inputs.standardise(data.evidence[learn], data.loglik[learn])
+        loss = pileup_loss(net, data, self.said.logits, self.settings)
+        self.epochs["pileup"] = train_net(
+            net, loss, self.parts, self.settings, seed=self.settings.seed,
+            n_epochs=self.settings.n_epochs, progress=self._telling("pileup net"),
+        )  # fmt: skip
+        net.requires_grad_(False)
+        tried = self._say(replace(self.model, pileup_net=net))
+        _, after = self._calibrated(tried.logits, self.parts.stop)
+        self._measure("pileup net", after, self.parts.judge)
+        kinds = self._judge("pileup net", self.now, after, self.parts.judge)
+        if not any(kinds):
+            return
+        self.model = replace(self.model, pileup_net=net, pileup_kinds=kinds)
+        self.said = self._say(self.model)
+        calibration, self.now = self._calibrated(self.said.logits, self.parts.stop)
+        self.model = replace(self.model, calibration=calibration, first_calibration=calibration)
+
+    def try_matrix_net(self, rows: np.ndarray, matrices: np.ndarray) -> None:
+        """Train the second net on sites that the first leaves in doubt, and judge it there."""
+        stage, settings = "read-matrix net", self.settings
+        if self.model.pileup_net is None:
+            reason = "not tried: it builds on the pileup net, which was left out"
+            self.verdicts.append(Verdict.untried(stage, reason))
+            return
+        doubtful = np.flatnonzero(self.now[rows].max(axis=1) < np.log(settings.sure))
+        rows, matrices = rows[doubtful], matrices[doubtful]
+        parts = Parts(*(np.flatnonzero(np.isin(rows, part)) for part in self.parts))
+        if min(len(part) for part in parts) < _MIN_MATRICES:
+            reason = f"not tried: only {len(rows):,} sites are ambiguous"
+            self.verdicts.append(Verdict.untried(stage, reason))
+            return
+        torch.manual_seed(settings.seed + 1)
+        net = ReadMatrixNet(ReadMatrixConfig(self.said.hidden.shape[1]))
+        logits, hidden = self.said.logits[rows], self.said.hidden[rows]
+        loss = matrix_loss(net, matrices, logits, hidden, self.data.truth[rows])
+        self.epochs["matrix"] = train_net(
+            net, loss, parts, settings, seed=settings.seed + 1,
+            n_epochs=settings.n_matrix_epochs, progress=self._telling("read-matrix net"),
+        )  # fmt: skip
+        net.requires_grad_(False)
+        tried = replace(self.model, matrix_net=net)
+        corrected = tried.second_stage(matrices, logits, hidden)
+        calibration = self._fit_calibration(corrected, rows, parts.stop)
+        after = self.now.copy()
+        indel = self.data.is_indel
+        after[rows] = calibration.apply(log_softmax(corrected), indel[rows])
+        judged = rows[parts.judge]
+        self._measure("pileup net, ambiguous sites", self.now, judged)
+        self._measure(stage, after, judged)
+        kinds = self._judge(stage, self.now, after, judged)
+        if any(kinds):
+            self.model = replace(tried, matrix_kinds=kinds, calibration=calibration)
+            follow = rows[np.array(kinds)[indel[rows].astype(np.int64)]]
+            self.now[follow] = after[follow]
+
+    def result(self) -> FittedCaller:
+        """What was kept."""
+        judge = self.parts.judge
+        self._measure("kept", self.now, judge)
+        return FittedCaller(
+            self.model, self.verdicts, self.measures, self.epochs, judge, self.now[judge]
+        )
+
+    def _say(self, model: CallModel) -> Said:
+        data = self.data
+        return model.first_stages(data.pileup, data.evidence, data.loglik, data.kind)
+
+    def _telling(self, what: str) -> Callable[[str, float], None]:
+        return lambda text, share: self.progress(f"{what}, {text}", share)
+
+    def _fit_calibration(
+        self, logits: np.ndarray, sites: np.ndarray, stop: np.ndarray
+    ) -> CallCalibration:
+        """logits : (sites, 6); sites : rows of the data; stop : rows of `sites` to learn from."""
+        return fit_call_calibration(
+            log_softmax(logits[stop]), self.data.truth[sites[stop]],
+            self.data.is_indel[sites[stop]], seed=self.settings.seed,
+        )  # fmt: skip
+
+    def _calibrated(
+        self, logits: np.ndarray, stop: np.ndarray
+    ) -> tuple[CallCalibration, np.ndarray]:
+        """The calibration, and log-probabilities of all sites."""
+        calibration = self._fit_calibration(logits, np.arange(len(logits)), stop)
+        return calibration, calibration.apply(log_softmax(logits), self.data.is_indel)
+
+    def _measure(self, stage: str, log_probability: np.ndarray, rows: np.ndarray) -> None:
+        for which, kind in enumerate(_KINDS):
+            some = rows[self.data.is_indel[rows] == bool(which)]
+            truth, said = self.data.truth[some], log_probability[some]
+            if len(some):
+                self.measures.append(StageMeasure(
+                    stage, kind, len(some), int((said.argmax(axis=1) != truth).sum()),
+                    float(-said[np.arange(len(some)), truth].mean(dtype=np.float64)),
+                    calibration_error(said, truth),
+                ))  # fmt: skip
+
+    def _judge(self, stage: str, before: np.ndarray, after: np.ndarray, rows: np.ndarray) -> Kinds:
+        """Whether SNPs, and whether indels, are told better; the verdicts are kept."""
+        found = []
+        for which, kind in enumerate(_KINDS):
+            some = rows[self.data.is_indel[rows] == bool(which)]
+            verdict = judge_calls(
+                f"{stage} for {kind}s", before[some], after[some], self.data.truth[some],
+                self.data.block[some], accept_z=self.settings.accept_z,
+            )  # fmt: skip
+            self.verdicts.append(verdict)
+            found.append(verdict.accepted)
+        return found[0], found[1]
+
+
+def judge_calls(
+    stage: str,
+    before: np.ndarray,
+    after: np.ndarray,
+    truth: np.ndarray,
+    block: np.ndarray,
+    *,
+    accept_z: float,
+) -> Verdict:
+    """Compare two callers on sites that neither was fitted to.
+
+    before, after : float32 (sites, 6), log-probabilities; truth : (sites,)
+    block         : (sites,), pieces of genome, over which the standard error is taken
+    accept_z      : standard errors that the mean gain of log-probability must reach
+    """
+    if len(np.unique(block)) < 2:
+        return Verdict.untried(stage, "left out: there are no sites to judge it by")
+    rows = np.arange(len(truth))
+    old, new = (np.maximum(p[rows, truth].astype(np.float64), -50) for p in (before, after))
+    difference = new - old
+    gain = float(difference.mean())
+    _, which = np.unique(block, return_inverse=True)
+    sums = np.bincount(which, difference - gain)
+    n_blocks = len(sums)
+    error = float(np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) / len(truth))
+    wrong_before, wrong_after = (int((p.argmax(axis=1) != truth).sum()) for p in (before, after))
+    accepted = gain > 0 and gain >= accept_z * error and wrong_after <= wrong_before
+    reason = (
+        f"{'kept' if accepted else 'left out'}: on {len(truth):,} sites of {n_blocks} pieces of "
+        f"genome that it has not seen {wrong_after:,} genotypes are wrong instead of "
+        f"{wrong_before:,}, and the log-probability of the truth changes by {gain:+.5f} (standard "
+        f"error {error:.5f})"
+    )
+    share = gain / max(-float(old.mean()), 1e-300)
+    return Verdict(stage, accepted, gain, error, share, reason)
