@@ -477,6 +477,8 @@ class CallSettings:
     # Chance that a site differs from the reference on one of two copies: by a base, by an indel.
     snp_rate: float = 1e-3
     indel_rate: float = 1.5e-4
+    # Share of sites at which errors strike reads of one strand.
+    artefact_rate: float = 2e-4
     # Calls of a lower QUAL are not written.
     min_qual: float = 3.0
     # Sites of more reads are judged by about so many of them.

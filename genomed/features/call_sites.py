@@ -95,6 +95,7 @@ N_EVIDENCE = len(EVIDENCE_NAMES)
 
 DIPLOTYPES = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))  # in the order of VCF's PL
 IMPOSSIBLE = -1e4
+ARTEFACT_RATES = np.array([0.1, 0.2, 0.35, 0.5, 0.8])  # of wrong bases on one strand
 
 SITES_SCHEMA = {
     "contig": pl.Utf8,
@@ -212,7 +213,7 @@ def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
     given = (
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of,
     )  # fmt: skip
-    chosen, genotypes = _judge(clusters, places, evidence, prior)
+    chosen, genotypes = _judge(clusters, places, evidence, prior, settings)
     facts = np.empty((len(places.position), N_EVIDENCE), np.float32)
     kernels.sum_up_reads(
         evidence.loglik, evidence.counts, evidence.first, *given, chosen, evidence.strand,
@@ -283,7 +284,11 @@ def _compare(tile: Tile, clusters: Clusters, settings: CallSettings) -> AlleleEv
 
 
 def _judge(
-    clusters: Clusters, places: _Places, evidence: AlleleEvidence, prior: np.ndarray
+    clusters: Clusters,
+    places: _Places,
+    evidence: AlleleEvidence,
+    prior: np.ndarray,
+    settings: CallSettings,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two likeliest alts of each site, and the genotypes' log-likelihoods."""
     most = int(np.diff(clusters.haplotype_first).max())
@@ -294,6 +299,12 @@ def _judge(
         prior, clusters.candidate_first, places.cluster, places.bits, places.allele_first,
         places.allele_of, places.n_alts, np.empty(most * (most + 1) // 2),
         np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, genotypes,
+    )  # fmt: skip
+    kernels.allow_artefacts(
+        evidence.loglik, evidence.counts, evidence.strand, evidence.first,
+        clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of, chosen,
+        ARTEFACT_RATES, np.log(settings.artefact_rate), np.empty((2, 6, len(ARTEFACT_RATES))),
+        np.empty(3), genotypes,
     )  # fmt: skip
     return chosen, genotypes
 
