@@ -38,11 +38,21 @@ class RiskSettings:
     min_block_depth: int = 10
     # Least genotype quality, phred-scaled, for a gVCF reference block to prove hom-ref.
     min_block_quality: int = 20
+    # Least reads, and least phred-scaled quality, for reads (--reads) to prove hom-ref; the quality
+    # is asked of other genotypes, too.
+    min_reads_depth: int = 10
+    min_reads_quality: int = 20
+    # Least mapping quality of such a read, and least quality of its base, phred-scaled.
+    min_read_mapq: int = 20
+    min_read_base_quality: int = 13
     # FORMAT field the dosage is taken from: "GT", "DS" or "GP".
     dosage_field: str = "GT"
     # Share of the variance of a reference's loadings, 0 to 1, that must rest on called genotypes
     # for a person to be placed; a cohort in which less was found is refused.
     min_projection_coverage: float = 0.75
+    # Prevalence among those who are scored, between 0 and 1, of the disease of a bundle of cases and
+    # controls; None is what the bundle was trained for.
+    prevalence: float | None = None
     # Components of a reference that z_norm1 and z_norm2 are regressed on (pgsc_calc's default).
     n_adjustment_components: int = 4
 
@@ -300,8 +310,8 @@ class CallTrainSettings:
     # Shares of the sites to stop and calibrate by, and to judge by.
     stop_share: float = 0.15
     judge_share: float = 0.15
-    # Bases of the pieces that a contig is divided into, where there are few contigs.
-    block_bp: int = 100_000
+    # Bases of the pieces that contigs are divided into; one is learned from or judged by.
+    block_bp: int = 50_000
     # Passes of either net at most; after so many that were no better it ends.
     n_epochs: int = 30
     n_matrix_epochs: int = 20

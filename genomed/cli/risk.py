@@ -62,6 +62,16 @@ def risk(
             "absolute risks of a bundle's predictions.",
         ),
     ] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of the disease among those who are scored: probabilities of a bundle of cases "
+            "and controls are moved to it.",
+            show_default="what the bundle was trained for",
+        ),
+    ] = None,
     groups: GroupFile = None,
     region: RegionText = None,
     samples: Samples = None,
@@ -156,6 +166,7 @@ def risk(
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,
         min_projection_coverage=min_projection_coverage,
+        prevalence=prevalence,
         dosage_field=one_of("--dosage-field", dosage_field, "GT", "DS", "GP"),
     )
     configure_logging(verbosity(verbose, quiet), log_file)

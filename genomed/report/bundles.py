@@ -37,6 +37,7 @@ class BundleDigest:
     prediction : float64, finite ones
     n_people, n_covariates_missing : people, and those who count as average in some covariate
     accuracy   : mean over people of expected_accuracy_share, NaN without people
+    prevalence : that probabilities are told at, None for that of those learned from
     """
 
     name: str
@@ -50,6 +51,7 @@ class BundleDigest:
     n_people: int
     n_covariates_missing: int
     accuracy: float
+    prevalence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def _card(digest: BundleDigest, index: int) -> Html:
         ("Expected accuracy", accuracy),
         ("Predicted", f"{len(digest.prediction):,} of {digest.n_people:,} people"),
     ]
+    if digest.prevalence is not None:
+        rows.append(("At a prevalence of", format_share(digest.prevalence)))
     if digest.n_covariates_missing:
         n = f"{digest.n_covariates_missing:,} people, who count as average in what is missing"
         rows.append(("Covariates missing", n))

@@ -36,12 +36,20 @@ class Outcome:
     prevalence: float | None = None
 
     @classmethod
-    def of(cls, model: RiskModel, facts: Mapping[str, Any]) -> Outcome:
-        """facts : model.json. Raises ValueError for a calibration that is none."""
+    def of(
+        cls, model: RiskModel, facts: Mapping[str, Any], prevalence: float | None = None
+    ) -> Outcome:
+        """What a bundle's predictor means.
+
+        facts      : model.json
+        prevalence : in those who are scored; as the bundle was trained for by default
+        Raises ValueError for a calibration that is none.
+        """
         known = facts.get("calibration")
         found = calibration_from_dict(known) if known and model.kind != "survival" else None
         share = (facts.get("settings") or {}).get("prevalence")
-        prevalence = None if share is None else float(share)
+        if prevalence is None and share is not None:
+            prevalence = float(share)
         return cls(model.kind, found, np.asarray(model.baseline, np.float64), prevalence)
 
     def apply(self, eta: np.ndarray, group: Sequence[str | None] | None = None) -> Calibrated:

@@ -94,18 +94,23 @@ class BinaryCalibration:
 
         eta        : float64 (n,)
         group      : of each person; who is in none that is known has the common curve
-        prevalence : among those who are scored, of all or by group; as learned by default
+        prevalence : among those who are scored, of all or by group; as learned by default. That of
+                     all moves everybody alike, which is right where cases were sampled alike in
+                     all groups; that of a group moves it from its own share of cases
         """
         eta = np.asarray(eta, np.float64)
         z, variance = self._common(eta)
-        moved = np.full(len(eta), self._shift(self.share, prevalence, None))
+        of_group = prevalence if isinstance(prevalence, Mapping) else {}
+        of_all = None if isinstance(prevalence, Mapping) else prevalence
+        moved = np.full(len(eta), _shift(self.share, of_all))
         for name, there in members(group):
             share = self.share
             if name in self.groups:
                 one = self.groups[name]
                 z[there], variance[there] = self._of_group(one, z[there], variance[there])
                 share = one.share
-            moved[there] = self._shift(share, prevalence, name)
+            if name in of_group:
+                moved[there] = _shift(share, of_group[name])
         reach = NormalDist().inv_cdf((1 + self.level) / 2) * np.sqrt(variance)
         z = z + moved
         return Calibrated(expit(z), expit(z - reach), expit(z + reach))
@@ -126,18 +131,6 @@ class BinaryCalibration:
         own = one.v00 + 2 * apart * one.v01 + apart * apart * one.v11
         # A group's curve is nearly its own where it has many cases, and then its variance is too.
         return z + one.intercept + one.slope * apart, np.maximum(own, 0.0)
-
-    def _shift(
-        self, share: float, prevalence: float | Mapping[str, float] | None, name: str | None
-    ) -> float:
-        """What is added to log odds."""
-        if isinstance(prevalence, Mapping):
-            prevalence = prevalence.get(name) if name is not None else None
-        if prevalence is None:
-            return 0.0
-        if not 0 < prevalence < 1:
-            raise ValueError(f"a prevalence is between 0 and 1, not {prevalence}")
-        return float(logit(np.array(prevalence)) - logit(np.array(share)))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as numbers, text, lists and dictionaries."""
@@ -164,6 +157,15 @@ class BinaryCalibration:
             int(facts["n_controls"]), {k: number(facts["losses"], k) for k in facts["losses"]},
             groups,
         )  # fmt: skip
+
+
+def _shift(share: float, prevalence: float | None) -> float:
+    """What is added to log odds of people among whom that share was of cases."""
+    if prevalence is None:
+        return 0.0
+    if not 0 < prevalence < 1:
+        raise ValueError(f"a prevalence is between 0 and 1, not {prevalence}")
+    return float(logit(np.array(prevalence)) - logit(np.array(share)))
 
 
 def fit_binary(

@@ -161,7 +161,7 @@ def _check_options(
         )
     given = {
         "covariates": inputs.covariates, "codes": inputs.codes, "groups": inputs.groups,
-        "incidence": inputs.incidence,
+        "incidence": inputs.incidence, "prevalence": settings.prevalence,
     }  # fmt: skip
     for name, value in given.items():
         if value is not None and not trained:

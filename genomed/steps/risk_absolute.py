@@ -20,7 +20,7 @@ from genomed.scores.deep_outcome import Outcome
 from genomed.steps.bundle_people import BundlePeople
 from genomed.tables import TABLES
 
-__all__ = ["AbsoluteRisk", "absolute_risk", "check_one_event"]
+__all__ = ["AbsoluteRisk", "absolute_risk", "check_one_event", "check_prevalence"]
 
 _AGE = "age"  # name of a covariate, or its beginning before a sign
 
@@ -45,9 +45,28 @@ def check_one_event(scores: Sequence[BundleScore]) -> BundleScore:
     return events[0]
 
 
+def check_prevalence(scores: Sequence[BundleScore], prevalence: float) -> None:
+    """Raise a UsageError unless one calibrated bundle of cases and controls can take it."""
+    binary = [score for score in scores if score.risk.kind == "binary"]
+    if not 0 < prevalence < 1:
+        raise UsageError(f"--prevalence is a share between 0 and 1, not {prevalence:g}")
+    if len(binary) != 1:
+        names = ", ".join(score.name for score in binary) or "none"
+        raise UsageError(
+            f"--prevalence is for one bundle of cases and controls; the run has {len(binary)} "
+            f"({names})"
+        )
+    if not binary[0].bundle.facts.get("calibration"):
+        raise UsageError(
+            f"--prevalence: {binary[0].name} is not calibrated, so the share of cases that it was "
+            "learned from is not known; leave it away"
+        )
+
+
 def absolute_risk(
     path: Path,
     score: BundleScore,
+    outcome: Outcome,
     sums: DeepSums,
     people: BundlePeople,
     terms: Variances,
@@ -57,7 +76,7 @@ def absolute_risk(
 ) -> AbsoluteRisk:
     """Absolute risks of everybody who has a prediction.
 
-    told : bool (samples,), who has one
+    outcome : what the bundle's predictor means; told : bool (samples,), who has a prediction
     """
     incidence = read_incidence(path)
     sex, warnings = _sexes(incidence, samples, covariates)
@@ -68,7 +87,6 @@ def absolute_risk(
             f"{score.name}: everybody is taken to be of average age in the relative risk, as the "
             "incidence tells what age does."
         )
-    outcome = Outcome.of(score.risk, score.bundle.facts)
     coefficients = np.where(_is_age(design), 0.0, score.risk.coefficients)
     risk = RelativeRisk.of(
         replace(score.risk, coefficients=coefficients), outcome, terms.total

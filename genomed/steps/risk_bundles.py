@@ -26,7 +26,12 @@ from genomed.scores.features import Calls
 from genomed.scores.matching import EXACT, HOM_REF_CALLED, Entries, RowMatches
 from genomed.settings import RiskSettings
 from genomed.steps.bundle_people import BundlePeople, average_design, bundle_people, group_names
-from genomed.steps.risk_absolute import AbsoluteRisk, absolute_risk, check_one_event
+from genomed.steps.risk_absolute import (
+    AbsoluteRisk,
+    absolute_risk,
+    check_one_event,
+    check_prevalence,
+)
 from genomed.steps.risk_inputs import RiskInputs
 from genomed.tables import TABLES
 
@@ -185,6 +190,8 @@ class RiskBundles:
         }
         if inputs.incidence is not None:
             check_one_event([bundle.score for bundle in self._bundles])
+        if settings.prevalence is not None:
+            check_prevalence([bundle.score for bundle in self._bundles], settings.prevalence)
 
     @property
     def known_reference(self) -> np.ndarray:
@@ -269,17 +276,22 @@ class RiskBundles:
 
     def _absolute(self, bundle: _Bundle, found: _Predictions, path: Path) -> AbsoluteRisk:
         return absolute_risk(
-            path, bundle.score, bundle.sums, found.people, found.terms, self._samples,
-            np.isfinite(found.value), self._covariates,
+            path, bundle.score, self._outcome(bundle), bundle.sums, found.people, found.terms,
+            self._samples, np.isfinite(found.value), self._covariates,
         )  # fmt: skip
+
+    def _outcome(self, bundle: _Bundle) -> Outcome:
+        """What the predictor of a bundle means here."""
+        binary = bundle.score.risk.kind == "binary"
+        prevalence = self._settings.prevalence if binary else None
+        return Outcome.of(bundle.score.risk, bundle.score.bundle.facts, prevalence)
 
     def _predict(self, bundle: _Bundle, group: Sequence[str | None] | None) -> _Predictions:
         sums, people = bundle.sums, self._people[bundle.index]
         predicted = sums.predict(people.design, group, people.sequences)
         terms = Variances.of(sums.total_variance, sums.reader)
         share = terms.shares(sums.called, sums.words)
-        outcome = Outcome.of(bundle.score.risk, bundle.score.bundle.facts)
-        made = outcome.apply(predicted.full, group)
+        made = self._outcome(bundle).apply(predicted.full, group)
         few = share < self._settings.min_weighted_coverage
         value, low, high = (np.where(few, np.nan, x) for x in made)
         moved = moved_most(sums, people.design, predicted)
@@ -315,6 +327,7 @@ class RiskBundles:
             n_people=len(found.value),
             n_covariates_missing=int(found.people.missing.sum()),
             accuracy=float(found.share.mean()) if len(found.share) else float("nan"),
+            prevalence=self._outcome(bundle).prevalence if model.kind == "binary" else None,
         )
 
     def _warnings(self, bundle: _Bundle, found: _Predictions) -> Iterator[str]:

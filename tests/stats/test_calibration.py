@@ -119,6 +119,47 @@ def test_cases_sampled_tenfold_are_put_right_by_the_prevalence():
     assert p.mean() == pytest.approx(case.mean(), rel=0.05)
 
 
+def test_a_case_control_study_is_put_right_by_the_prevalence_in_every_group():
+    """One case in two, of a disease of one in twenty, of 4 to 12 % in three groups."""
+    eta, z, group = cohort(21, 300_000, shift=(-0.6, 0.2, 0.6), stretch=(1, 1, 1))
+    z = z - 1.3
+    case = drawn(z, 22)
+    k = float(case.mean())
+    assert 0.04 < k < 0.06
+    controls = np.flatnonzero(case == 0)[: int(case.sum())]
+    kept = np.concatenate([np.flatnonzero(case), controls])
+    made = fit_calibration("binary", eta[kept], case[kept], group[kept])
+    assert made.share == 0.5
+    new_eta, new_z, new_group = cohort(23, 100_000, shift=(-0.6, 0.2, 0.6), stretch=(1, 1, 1))
+    truth = expit(new_z - 1.3)
+    found = made.apply(new_eta, new_group, prevalence=k)
+    assert found.prediction.mean() == pytest.approx(truth.mean(), rel=0.03)
+    for name in GROUPS:
+        there = new_group == name
+        assert found.prediction[there].mean() == pytest.approx(truth[there].mean(), rel=0.08), name
+    told = measured(BinaryJudge(drawn(new_z - 1.3, 24), found.prediction))
+    assert told.values["ece"] < 0.004
+    assert told.values["calibration_slope"] == pytest.approx(1, abs=0.07)
+    assert (
+        measured(BinaryJudge(drawn(new_z - 1.3, 24), made.apply(new_eta).prediction)).values["ece"]
+        > 0.2
+    )
+
+
+def test_the_interval_at_another_prevalence_holds_the_truth():
+    at, held = np.array([-1.5, 0.0, 1.5]), np.zeros(3)
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        eta = rng.normal(0, 1, 20_000)
+        case = drawn(-3.4 + eta, seed + 1000)
+        kept = np.concatenate([np.flatnonzero(case), np.flatnonzero(case == 0)[: int(case.sum())]])
+        made = fit_calibration("binary", eta[kept], case[kept])
+        k = float(expit(-3.4 + np.random.default_rng(1).normal(0, 1, 400_000)).mean())
+        _, low, high = made.apply(at, prevalence=k)
+        held += (low <= expit(-3.4 + at)) & (expit(-3.4 + at) <= high)
+    assert (held / 120 > 0.82).all()
+
+
 def test_intervals_hold_new_people_of_every_group_as_often_as_they_say():
     def values(seed, n):
         rng = np.random.default_rng(seed)

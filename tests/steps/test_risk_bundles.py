@@ -560,6 +560,35 @@ def test_a_bundle_s_calibration_makes_the_prediction_and_its_interval(tmp_path):
             np.testing.assert_allclose(run.scores(column=f"prediction{name}"), values, atol=1e-6)
 
 
+def test_a_prevalence_moves_probabilities_and_their_intervals(tmp_path):
+    made = make_setting(tmp_path / "made", ("linear",), "binary", missing=0)
+    eta = made.expected().full
+    rng = np.random.default_rng(9)
+    truth = (rng.random(N) < 1 / (1 + np.exp(-eta))).astype(float)
+    calibration = fit_calibration("binary", eta, truth)
+    bundle = write_trained_bundle(
+        tmp_path / "b", made.model, made.design, calibration=calibration.to_dict(),
+        settings={"prevalence": 0.1},
+    )  # fmt: skip
+    cohort = made.vcf(tmp_path / "c.vcf")
+    run = made.run(tmp_path / "out", cohort, models=[bundle], prevalence=0.02)
+    expected = calibration.apply(eta, prevalence=0.02)
+    for name, values in zip(("", "_low", "_high"), expected, strict=True):
+        np.testing.assert_allclose(run.scores(column=f"prediction{name}"), values, atol=1e-6)
+    assert "At a prevalence of" in (tmp_path / "out" / "risk.html").read_text()
+    plain = write_trained_bundle(tmp_path / "plain", made.model, made.design)
+    twice = [bundle, write_trained_bundle(tmp_path / "b2", made.model, made.design, name="other")]
+    for models, share, said in (
+        ([plain], 0.02, "is not calibrated"), (twice, 0.02, "the run has 2"),
+        ([bundle], 1.0, "between 0 and 1"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=f"--prevalence.*{said}"):
+            made.run(tmp_path / "no", cohort, models=models, prevalence=share)
+    model = write_model(tmp_path / "m.txt", [row("1", 1000, "G", "A", 1.0)])
+    with pytest.raises(UsageError, match="--prevalence is for bundles"):
+        made.run(tmp_path / "no", cohort, models=[model], covariates=None, prevalence=0.1)
+
+
 def test_a_calibration_that_is_none_is_refused(linear, tmp_path):
     bundle = write_trained_bundle(
         tmp_path / "b", linear.model, linear.design, calibration={"kind": "guess"}
