@@ -1,0 +1,91 @@
+"""Truth sets: the calls of one sample in a VCF or BCF, and the regions where they are all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pysam
+
+from genomed.errors import InputError
+
+__all__ = ["read_calls", "read_confident"]
+
+_SCHEMA = {
+    "contig": pl.String(),
+    "position": pl.Int64(),
+    "ref": pl.String(),
+    "alts": pl.List(pl.String()),
+    "allele_1": pl.Int8(),
+    "allele_2": pl.Int8(),
+    "score": pl.Float64(),
+    "filter": pl.String(),
+}
+
+
+def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") -> pl.DataFrame:
+    """Calls of a sample as a table for genomed.stats.truth_match, and FILTER.
+
+    sample : default: the first
+    score  : QUAL, or a FORMAT or INFO field that holds one number
+    raises : InputError where the file cannot be read, or has no such sample
+    """
+    rows = []
+    try:
+        with pysam.VariantFile(str(path)) as file:
+            names = list(file.header.samples)
+            name = sample if sample is not None else (names[0] if names else None)
+            if name not in names:
+                raise InputError(f"{path}: has no sample {sample!r}; give a VCF with genotypes")
+            for record in file:
+                call = record.samples[name]
+                one, two = (*_alleles(call), -1, -1)[:2] if _alleles(call) else (-1, -1)
+                if len(_alleles(call)) == 1:
+                    two = one
+                rows.append((
+                    record.contig, record.pos, record.ref, list(record.alts or ()), one, two,
+                    _score(record, call, score), ";".join(record.filter.keys()),
+                ))  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as VCF or BCF ({error})") from None
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+
+def read_confident(path: Path) -> pl.DataFrame:
+    """A BED as contig, start, end (0-based), one row per line."""
+    contigs, starts, ends = [], [], []
+    try:
+        lines = path.read_text(errors="backslashreplace").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    for number, line in enumerate(lines, 1):
+        cells = line.split()
+        if not cells or cells[0] in ("track", "browser") or line.startswith("#"):
+            continue
+        if len(cells) < 3 or not (cells[1].isdigit() and cells[2].isdigit()):
+            raise InputError(
+                f"{path}, line {number}: not an interval; a BED has contig, start and end"
+            )
+        contigs.append(cells[0])
+        starts.append(int(cells[1]))
+        ends.append(int(cells[2]))
+    return pl.DataFrame(
+        {"contig": contigs, "start": starts, "end": ends},
+        schema={"contig": pl.String(), "start": pl.Int64(), "end": pl.Int64()},
+    )
+
+
+def _alleles(call: Any) -> tuple[int, ...]:
+    return tuple(-1 if allele is None else allele for allele in call.allele_indices or ())
+
+
+def _score(record: Any, call: Any, name: str) -> float | None:
+    if name == "QUAL":
+        value = record.qual
+    elif name in record.header.formats:
+        value = call.get(name)
+    else:
+        value = record.info[name] if name in record.info else None
+    value = value[0] if isinstance(value, tuple) else value
+    return None if value is None else float(value)
