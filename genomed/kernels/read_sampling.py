@@ -20,9 +20,9 @@ def keep_fragments(data, place, seed, limit, keep):
     """
     for r in range(len(place)):
         at = place[r]
-        value = seed
+        value = np.uint64(seed)
         for i in range(np.int64(data[at + 8])):
             value = (value ^ np.uint64(data[at + 32 + i])) * PRIME
         value = (value ^ (value >> np.uint64(33))) * FINAL
         value = value ^ (value >> np.uint64(33))
-        keep[r] = (value >> np.uint64(32)) < limit
+        keep[r] = (value >> np.uint64(32)) < np.uint64(limit)

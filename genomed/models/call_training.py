@@ -135,10 +135,10 @@ def fit_likelihood(data: CallData, settings: CallTrainSettings) -> LikelihoodSta
         loss = functional.cross_entropy(stage(loglik, kind), truth, reduction="sum")
         ridge = ((stage.prior - start) ** 2).sum() + 4 * (stage.temperature**2).sum()
         loss = (loss + ridge) / len(truth)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     return stage.requires_grad_(False)
 
 
@@ -214,7 +214,7 @@ def train_net(
             some = np.sort(rows[first : first + settings.batch_sites])
             optimiser.zero_grad()
             value = loss(some, True).mean()
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             nn.utils.clip_grad_norm_(net.parameters(), settings.max_gradient)
             optimiser.step()
             schedule.step()

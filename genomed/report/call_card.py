@@ -58,7 +58,8 @@ def call_card(facts: Mapping[str, Any]) -> str:
         "",
         f"{sites['learn']:,} candidate sites to learn from, {sites['stop']:,} to stop and "
         f"calibrate by, {sites['judge']:,} to judge by, in {sites['blocks']:,} pieces of genome, "
-        "none of them in two of the three. The same reads at several depths count as several sites.",
+        "none of them in two of the three. The same reads at several depths count as several "
+        "sites.",
         "",
         "| reads | depth | sites | SNP sites | indel sites | left out: truth is another allele |",
         "|---|---|---|---|---|---|",

@@ -2,9 +2,11 @@
 
 For SNPs and for indels, all log-probabilities are multiplied by one number. Then a curve (logistic
 or isotonic, whichever tells sites left out better) takes the log odds of the best diplotype to
-those of its being right; what is left over is shared by the others as before. Beyond the curve's ends it goes on with a small slope, so that better sites stay
-better. The error is the expected calibration error: over bins of quality, the mean difference
-between how often calls say that they are right, and how often they are.
+those of its being right; what is left over is shared by the others as before. Beyond the curve's
+ends it goes on with a small slope, so that better sites stay better.
+
+The error is the expected calibration error: over bins of quality, the mean difference between how
+often calls say that they are right, and how often they are.
 """
 
 from __future__ import annotations
