@@ -83,9 +83,8 @@ def _alleles(call: Any) -> tuple[int, ...]:
 def _score(record: Any, call: Any, name: str) -> float | None:
     if name == "QUAL":
         value = record.qual
-    elif name in record.header.formats:
-        value = call.get(name)
-    else:
-        value = record.info[name] if name in record.info else None
+    else:  # asking INFO for what the header lacks is an error
+        where = record.info if name in record.header.info else call
+        value = where.get(name)
     value = value[0] if isinstance(value, tuple) else value
     return None if value is None else float(value)
