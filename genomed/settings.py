@@ -12,6 +12,7 @@ __all__ = [
     "IdentitySettings",
     "PathSettings",
     "QcSettings",
+    "ReadsFeaturesSettings",
     "ReadsQcSettings",
     "RiskSettings",
     "RohSettings",
@@ -473,10 +474,12 @@ class CallSettings:
     min_mapq: int = 5
     # Bases of lower quality are not counted.
     min_base_quality: int = 10
-    # A base or an indel is a candidate with this share of the reads, and so many reads (Clair3's).
+    # A base or an indel is a candidate with this share of the reads (Clair3's), and so many reads:
+    # one read with an indel tells as much as two with a base, as indels are rarer errors.
     min_snp_fraction: float = 0.08
     min_indel_fraction: float = 0.15
     min_reads: int = 2
+    min_indel_reads: int = 1
     # Candidates so close are judged together, as haplotypes; at most so many of both.
     cluster_gap_bp: int = 12
     max_cluster_bp: int = 100
@@ -515,4 +518,15 @@ class ReadsQcSettings:
     # Where two mates overlap: "once" (mosdepth) or "both" (samtools depth).
     overlaps: str = "once"
     # Sample whose read groups are read; None is the only one there is, "all" everything.
+    sample: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadsFeaturesSettings:
+    """What decides what `reads features` tells of calls, apart from calls and alignments."""
+
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    # Longer alleles have no features.
+    max_allele_bp: int = 500
+    # Sample whose read groups are read; None reads everything.
     sample: str | None = None

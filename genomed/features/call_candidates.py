@@ -19,6 +19,7 @@ from genomed.settings import CallSettings
 __all__ = ["Candidates", "Clusters", "count_bases", "find_candidates", "make_clusters"]
 
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+LONG_INDEL_BP = 30  # fewer reads are asked for the longer an indel is, down to a fifth here
 
 
 class Candidates(NamedTuple):
@@ -146,10 +147,11 @@ def _find_indels(
     np.maximum.at(best, (place, (found[:, 1] < 0).astype(np.int64)), n_reads.astype(np.int32))
     depth = np.maximum(counts[place, pileup.READS], n_reads)
     at_place = np.bincount(place, n_reads, len(tile.ref))[place]
+    size = np.abs(found[:, 1])  # aligners clip most reads at a long one
+    limit = settings.min_indel_fraction * np.clip(1 - size / LONG_INDEL_BP, 0.2, 1) * depth
     keep = (
-        (n_reads >= settings.min_reads) & (np.abs(found[:, 1]) <= settings.max_indel_bp)
-        & (at_place >= settings.min_indel_fraction * depth)
-        & (n_reads >= settings.min_indel_fraction / 2 * depth)
+        (n_reads >= settings.min_indel_reads) & (size <= settings.max_indel_bp)
+        & (at_place >= limit) & (n_reads >= limit / 2)
     )  # fmt: skip
     new = np.cumsum(keep) - 1
     chosen = keep[group]

@@ -303,7 +303,7 @@ def _judge(
     kernels.allow_artefacts(
         evidence.loglik, evidence.counts, evidence.strand, evidence.first,
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of, chosen,
-        ARTEFACT_RATES, np.log(settings.artefact_rate), np.empty((2, 6, len(ARTEFACT_RATES))),
+        ARTEFACT_RATES, np.log(settings.artefact_rate / 3), np.empty((2, 6, len(ARTEFACT_RATES))),
         np.empty(3), genotypes,
     )  # fmt: skip
     return chosen, genotypes
