@@ -54,6 +54,7 @@ class Chunk:
     __slots__ = (
         "_compressed",
         "_filled",
+        "_lines",
         "_path",
         "_pool",
         "_span",
@@ -68,6 +69,7 @@ class Chunk:
         self._compressed: bytes | None = None
         self._filled: tuple[bytearray, int] | None = None
         self._span: tuple[int, int] | None = None  # of the text, what was asked for
+        self._lines = True
         self.n_compressed = n_compressed
         self.blocks: list[tuple[int, int]] = []
         self.begins_range = False
@@ -89,7 +91,7 @@ class Chunk:
 
     def _cut(self, buffer: bytearray, n: int, first: int, stop: int) -> int:
         """Move text[first:stop] to the front of the buffer; the bytes it has."""
-        if stop > n or (first and buffer[first - 1] != 10):
+        if stop > n or (self._lines and first and buffer[first - 1] != 10):
             raise unfit_index(self._path)
         if first:
             buffer[: stop - first] = buffer[first:stop]
@@ -145,14 +147,21 @@ class TextStream:
 
     def starts_with_bcf(self) -> bool:
         """Does the inflated stream begin with BCF's magic?"""
+        return self.peek(3) == b"BCF"
+
+    def peek(self, n_bytes: int) -> bytes:
+        """The first bytes of the inflated stream, fewer where it is shorter or damaged."""
         if self.kind == "plain":
-            return self._start[:3] == b"BCF"
-        magic = bytearray(3)
+            return self._start[:n_bytes]
+        start = bytearray(n_bytes)
+        n = 0
         try:
-            n = _GzipReader(self._start).readinto(magic)
+            reader = _GzipReader(self._start)
+            while n < n_bytes and (more := reader.readinto(memoryview(start)[n:])):
+                n += more
         except _DAMAGE:
-            return False
-        return n == 3 and magic == b"BCF"
+            pass
+        return bytes(start[:n])
 
     @property
     def sha256(self) -> str:
@@ -171,10 +180,13 @@ class TextStream:
             raise self._ahead_error
         yield from self._chunks
 
-    def range_chunks(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Chunk]:
+    def range_chunks(
+        self, ranges: Sequence[tuple[int, int]], *, lines: bool = True
+    ) -> Iterator[Chunk]:
         """Yield the text between pairs of virtual offsets of a BGZF file, range by range.
 
-        ranges : in order and without a block in common; each begins and ends between lines
+        ranges : in order and without a block in common; each begins and ends between records
+        lines  : whether records are lines of text, which is then checked
         """
         self._stop.set()
         if self._prefetcher is not None:
@@ -185,7 +197,9 @@ class TextStream:
             blocks = self._blocks(first >> 16, (stop >> 16) + (1 if stop & 0xFFFF else 0))
             begins = True
             while group := list(itertools.islice(blocks, BLOCKS_PER_CHUNK)):
-                yield self._range_chunk(group, first, stop, begins)
+                chunk = self._range_chunk(group, first, stop, begins)
+                chunk._lines = lines
+                yield chunk
                 begins = False
 
     def ends_at(self, offset: int) -> bool:
