@@ -1,5 +1,7 @@
 """The dictionary of tables: every column of every table that a command writes."""
 
+from genomed.read_tables import READS_FEATURES
+
 __all__ = ["TABLES"]
 
 # Columns of every table a command writes: name -> meaning. Order is the order in the file.
@@ -52,6 +54,19 @@ TABLES: dict[str, dict[str, str]] = {
         "model names none that the reference has",
         "accuracy_note": "what the distance means: a score's accuracy falls with the distance from "
         "the people it was trained on (Ding 2023, doi:10.1038/s41586-023-06079-4)",
+    },
+    "risk_reads": {
+        "sample": "sample name",
+        "contig": "canonical contig name",
+        "position": "1-based position of a model variant that the cohort has no record of",
+        "ref": "the reference's allele",
+        "alt": "other allele that the reads show, else the model's; '.' where neither is known",
+        "n_ref": "reads that show ref; a fragment counts once",
+        "n_alt": "reads that show alt",
+        "n_other": "reads that show anything else, or nothing certain",
+        "genotype": "most likely alleles: 0 for ref, 1 for alt, 2 for a third one",
+        "quality": "phred-scaled: that genotype against the next best",
+        "verdict": "hom_ref (proved), alternative (seen), no_coverage (too few reads), unclear",
     },
     "risk_bundle": {
         "linear_predictor": "linear part of the bundle: intercept, covariates and genotypes; a "
@@ -487,6 +502,7 @@ TABLES: dict[str, dict[str, str]] = {
         "largest_variant": "mean size of what the variant adds that moves most",
         "largest_pair": "the same of pairs; 0 without any",
     },
+    "reads_features": READS_FEATURES,
     "reads_identity": {
         "file": "file of alignments",
         "sample": "sample that its read groups name; null where they name none or several",

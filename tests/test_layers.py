@@ -19,8 +19,8 @@ LAYERS = [
     {"features", "models"},
     {"io", "stats"},
     {"assemblies"},
-    {"regions", "ledger", "provenance", "plugins", "kernels"},
-    {"errors", "settings", "schema", "tables", "panel"},
+    {"regions", "ledger", "provenance", "plugins", "kernels", "tables"},
+    {"errors", "settings", "schema", "read_tables", "panel"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
 
 __all__ = ["reads_app"]
@@ -14,3 +15,4 @@ reads_app = typer.Typer(
     rich_markup_mode=None,
 )
 reads_app.command("qc")(reads_qc)
+reads_app.command("features")(reads_features)

@@ -35,12 +35,35 @@ GAP_EXTEND = 0.1  # probability that a gap goes on for one more base
 class ReadBlock(Protocol):
     """Alignments of one contig, sorted by start: what genomed.io.alignments hands out."""
 
-    data: np.ndarray
-    place: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    flag: np.ndarray
-    mapq: np.ndarray
+    @property
+    def data(self) -> np.ndarray:
+        """See genomed.io.alignments.AlignmentBlock, as for all that follow."""
+        ...
+
+    @property
+    def place(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def start(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def end(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def flag(self) -> np.ndarray:
+        """As there."""
+        ...
+
+    @property
+    def mapq(self) -> np.ndarray:
+        """As there."""
+        ...
 
 
 class Alleles(NamedTuple):

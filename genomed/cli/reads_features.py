@@ -1,0 +1,118 @@
+"""`genomed reads features`: options in, one step called, a summary out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genomed.cli.given import command_line, print_timings
+from genomed.cli.imports import no_collection
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Json,
+    LogFile,
+    Out,
+    Quiet,
+    Threads,
+    Verbose,
+    available_threads,
+    verbosity,
+)
+from genomed.settings import EvidenceSettings, ReadsFeaturesSettings
+
+if TYPE_CHECKING:
+    from genomed.steps.reads_features import ReadsFeaturesSummary
+
+__all__ = ["reads_features"]
+
+_DEFAULTS = ReadsFeaturesSettings()
+
+
+def reads_features(
+    calls: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VCF", help="Calls, sorted: VCF, VCF.gz or BCF.", show_default=False
+        ),
+    ],
+    alignments: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BAM", help="Coordinate-sorted, indexed BAM or CRAM.", show_default=False
+        ),
+    ],
+    reference: Annotated[
+        Path,
+        typer.Option(
+            metavar="FASTA", help="Reference of both, plain or compressed.", show_default=False
+        ),
+    ],
+    out: Out = Path("genomed-reads-features"),
+    min_mapq: Annotated[
+        int, typer.Option(min=0, max=255, help="Pass over reads of a lower mapping quality.")
+    ] = _DEFAULTS.evidence.min_mapq,
+    exclude_flags: Annotated[
+        int,
+        typer.Option("--exclude-flags", "-F", min=0, help="Pass over reads with any of these."),
+    ] = _DEFAULTS.evidence.exclude_flags,
+    max_reads: Annotated[
+        int, typer.Option(min=1, help="Reads of a site beyond which they are thinned, evenly.")
+    ] = _DEFAULTS.evidence.max_reads,
+    max_allele: Annotated[
+        int, typer.Option(min=1, metavar="BP", help="Longer alleles have no features.")
+    ] = _DEFAULTS.max_allele_bp,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="In files of several samples: read this one's groups only."
+        ),
+    ] = None,
+    threads: Threads = available_threads(),
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Tell what the reads say of each call: as a table, and as INFO of the VCF."""
+    settings = ReadsFeaturesSettings(
+        EvidenceSettings(min_mapq=min_mapq, exclude_flags=exclude_flags, max_reads=max_reads),
+        max_allele_bp=max_allele,
+        sample=sample,
+    )
+    configure_logging(verbosity(verbose, quiet), log_file)
+    with no_collection():
+        from genomed.steps.reads_features import ReadsFeaturesInputs, run_reads_features
+
+    summary = run_reads_features(
+        ReadsFeaturesInputs(calls, alignments, reference), out, settings, threads=threads,
+        command=command_line(),
+    )  # fmt: skip
+    _report(summary, json_output, quiet, timings)
+
+
+def _report(summary: ReadsFeaturesSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    """Results go to stdout, remarks to stderr."""
+    if as_json:
+        import json
+
+        facts = {
+            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "records": summary.records,
+            "alleles": summary.alleles,
+            "alleles_passed_over": summary.without,
+            "warnings": summary.warnings,
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    elif not quiet:
+        for warning in summary.warnings:
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        typer.echo(f"{summary.records:,} records, features of {summary.alleles:,} alleles")
+        if summary.without:
+            typer.echo(f"{summary.without:,} alleles passed over: symbolic, or too long")
+        for path in summary.outputs.values():
+            typer.echo(f"wrote {path}")
+    if timings:
+        print_timings(summary.timings)

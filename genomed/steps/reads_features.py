@@ -1,0 +1,258 @@
+"""`genomed reads features`: what the alignments say of each call of a VCF."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import InputError
+from genomed.features.call_candidates import LETTERS
+from genomed.features.call_tiles import reference_window
+from genomed.io.alignments import AlignmentReader
+from genomed.io.call_features import FEATURE_FIELDS, feature_info
+from genomed.io.call_records import CallBatch, CallRecords, annotated, extended_header
+from genomed.io.call_vcf import CallVcf
+from genomed.io.fasta import Fasta
+from genomed.io.outputs import OutputDirectory
+from genomed.provenance import Fingerprints, record
+from genomed.regions import Region
+from genomed.settings import ReadsFeaturesSettings
+from genomed.stats.allele_evidence import Alleles, allele_evidence, flat_alleles
+from genomed.stats.call_facts import call_facts
+from genomed.steps.clock import Clock
+from genomed.tables import TABLES
+
+__all__ = ["ReadsFeaturesInputs", "ReadsFeaturesSummary", "run_reads_features"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+MARGIN_BP = 400  # of the reference beside the calls
+VCF_NAME, TABLE_NAME = "features.vcf.gz", "features.parquet"
+
+
+@dataclass(frozen=True)
+class ReadsFeaturesInputs:
+    """What a run reads."""
+
+    calls: Path
+    alignments: Path
+    reference: Path
+
+
+@dataclass
+class ReadsFeaturesSummary:
+    """What a run found, for the terminal.
+
+    records : of the calls; alleles: ALTs with features; without: ALTs passed over, because they
+              are not spelt as bases or are too long
+    """
+
+    records: int = 0
+    alleles: int = 0
+    without: int = 0
+    warnings: list[str] = field(default_factory=list)
+    outputs: dict[str, Path] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class _Annotated(NamedTuple):
+    """What comes of one batch of calls."""
+
+    lines: list[str]
+    table: pl.DataFrame
+    n_alts: int
+
+
+def run_reads_features(
+    inputs: ReadsFeaturesInputs,
+    out: Path,
+    settings: ReadsFeaturesSettings,
+    *,
+    threads: int = 1,
+    progress: Callable[[int, int | None], None] | None = None,
+    command: str = "genomed reads features",
+) -> ReadsFeaturesSummary:
+    """Compare the reads with the alleles of every call; write a VCF, a table and run.json.
+
+    Raises InputError and OutputError; nothing is left in `out` then.
+    """
+    clock, started = Clock(), datetime.now(UTC)
+    summary = ReadsFeaturesSummary()
+    with ExitStack() as opened:
+        directory = opened.enter_context(OutputDirectory(out))
+        fingerprints = opened.enter_context(Fingerprints())
+        files = (inputs.calls, inputs.alignments, inputs.reference)
+        for path in files:
+            fingerprints.begin(path)
+        calls = opened.enter_context(closing(CallRecords(inputs.calls)))
+        measure = _Measure(inputs, settings)
+        summary.warnings += measure.warnings
+        clock.lap("open")
+        vcf = CallVcf(
+            directory.place(VCF_NAME), extended_header(calls.text, FEATURE_FIELDS),
+            int(measure.longest),
+        )  # fmt: skip
+        tables = [measure.empty_table()]
+        with vcf:
+            for done in in_order(calls.batches(), measure, threads):
+                vcf.add(done.lines)
+                tables.append(done.table)
+                summary.records += len(done.lines)
+                summary.without += done.n_alts - len(done.table)
+                if progress is not None:
+                    progress(summary.records, None)
+        directory.place(vcf.index().name)
+        clock.lap("measure")
+        table = pl.concat(tables)
+        summary.alleles = len(table)
+        facts = record(command, settings, {str(path): fingerprints.of(path) for path in files})
+        facts |= {"started": started.strftime("%Y-%m-%d %H:%M:%S UTC"), "records": summary.records,
+                  "alleles": summary.alleles, "alleles_passed_over": summary.without,
+                  "warnings": summary.warnings}  # fmt: skip
+        meanings = {f"column {name}": text for name, text in TABLES["reads_features"].items()}
+        directory.write_parquet(TABLE_NAME, table, meanings)
+        directory.write_text("run.json", json.dumps(facts, indent=2) + "\n")
+        clock.lap("write")
+    summary.outputs, summary.timings = directory.files(), clock.phases
+    return summary
+
+
+def in_order(work: Iterator[T], run: Callable[[T], R], threads: int) -> Iterator[R]:
+    """Results of work that is done in threads, in the order of the work."""
+    ahead: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="genomed-reads") as pool:
+        try:
+            for one in work:
+                ahead.append(pool.submit(run, one))
+                while len(ahead) > 2 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+class _Measure:
+    """Turns batches of calls into annotated lines and rows of a table; each thread reads alone.
+
+    longest  : bases of the longest contig of the alignments
+    warnings : what the user should know of them
+    """
+
+    def __init__(self, inputs: ReadsFeaturesInputs, settings: ReadsFeaturesSettings) -> None:
+        self._inputs, self._settings = inputs, settings
+        self._fasta = Fasta(inputs.reference)
+        self._local = threading.local()
+        reader = self._reader()
+        reader.check_reference(self._fasta, [c for c in reader.contigs if self._has(c)])
+        self.longest = reader.lengths.max(initial=0)
+        self.warnings = []
+        if len(reader.samples) > 1 and settings.sample is None:
+            self.warnings.append(
+                f"{inputs.alignments} holds {len(reader.samples)} samples, whose reads are counted "
+                "together; choose one with --sample"
+            )
+
+    def __call__(self, batch: CallBatch) -> _Annotated:
+        alts = [self._chosen(batch, i) for i in range(len(batch.lines))]
+        self._check_reference(batch)
+        some = [i for i, chosen in enumerate(alts) if chosen]
+        n_alts = sum(len(one) for one in batch.alts)
+        if not some:
+            lines = [annotated(line, {}) for line in batch.lines]
+            return _Annotated(lines, self.empty_table(), n_alts)
+        alleles = flat_alleles([(batch.ref[i], *(batch.alts[i][k] for k in alts[i])) for i in some])
+        start = np.array([batch.start[i] for i in some], np.int64)
+        table = self._facts(batch, start, alleles)
+        rows = [(i, k) for i in some for k in alts[i]]
+        named = pl.DataFrame(
+            {
+                "contig": [batch.contig] * len(rows),
+                "position": [batch.start[i] + 1 for i, _ in rows],
+                "ref": [batch.ref[i] for i, _ in rows],
+                "alt": [batch.alts[i][k] for i, k in rows],
+            },
+            schema_overrides={"position": pl.Int32},
+        )
+        return _Annotated(
+            self._lines(batch, alts, table), pl.concat([named, table], how="horizontal"), n_alts
+        )
+
+    def empty_table(self) -> pl.DataFrame:
+        """The table without rows."""
+        none = flat_alleles([])
+        start, bases = np.empty(0, np.int64), np.empty(0, np.uint8)
+        facts = call_facts(allele_evidence([], start, none, bases), none, start, bases, 0)
+        names = {"contig": pl.Utf8, "position": pl.Int32, "ref": pl.Utf8, "alt": pl.Utf8}
+        return pl.concat([pl.DataFrame(schema=names), facts], how="horizontal")
+
+    def _chosen(self, batch: CallBatch, i: int) -> list[int]:
+        """ALTs of a record that reads are compared with."""
+        most = self._settings.max_allele_bp
+        if len(batch.ref[i]) > most:
+            return []
+        return [k for k in batch.plain[i] if len(batch.alts[i][k]) <= most]
+
+    def _facts(self, batch: CallBatch, start: np.ndarray, alleles: Alleles) -> pl.DataFrame:
+        region = Region(batch.contig, max(0, int(start[0]) - MARGIN_BP), batch.end() + MARGIN_BP)
+        first, codes = reference_window(self._fasta, batch.contig, region.start, region.end)
+        blocks = list(self._reader().blocks([region]))
+        evidence = allele_evidence(
+            blocks, start, alleles, LETTERS[codes], first, self._settings.evidence
+        )
+        return call_facts(evidence, alleles, start, codes, first)
+
+    def _lines(self, batch: CallBatch, alts: list[list[int]], table: pl.DataFrame) -> list[str]:
+        info = feature_info(table, [len(one) for one in batch.alts], alts)
+        return [
+            annotated(line, values, replaces=True)
+            for line, values in zip(batch.lines, info, strict=True)
+        ]
+
+    def _check_reference(self, batch: CallBatch) -> None:
+        """Refuse calls that were made with another reference."""
+        if not self._has(batch.contig):
+            raise InputError(
+                f"{self._inputs.reference}: has no contig {batch.contig!r}, which "
+                f"{self._inputs.calls} has calls on (line {batch.first_line}); give the reference "
+                "that the calls were made with"
+            )
+        first, codes = reference_window(self._fasta, batch.contig, batch.start[0], batch.end())
+        text = LETTERS[codes].tobytes().decode()
+        for i, (start, ref) in enumerate(zip(batch.start, batch.ref, strict=True)):
+            here = text[start - first : start - first + len(ref)]
+            if here != ref and (len(here) < len(ref) or not _alike(here, ref)):
+                raise InputError(
+                    f"{self._inputs.calls}, line {batch.first_line + i}: REF is {ref[:20]!r}, but "
+                    f"{self._inputs.reference} has {here[:20]!r} at {batch.contig}:{start + 1}; "
+                    "give the reference that the calls were made with"
+                )
+
+    def _has(self, contig: str) -> bool:
+        return self._fasta.sequence(contig) is not None
+
+    def _reader(self) -> AlignmentReader:
+        reader = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = AlignmentReader(
+                self._inputs.alignments, reference=self._inputs.reference,
+                sample=self._settings.sample,
+            )  # fmt: skip
+        return reader
+
+
+def _alike(here: str, ref: str) -> bool:
+    """Whether two stretches agree wherever both have A, C, G or T."""
+    return all(a == b or a not in "ACGT" or b not in "ACGT" for a, b in zip(here, ref, strict=True))
