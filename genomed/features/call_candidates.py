@@ -293,7 +293,7 @@ def _haplotype(
     tile: Tile, candidates: Candidates, members: np.ndarray, mask: int, start: int, end: int
 ) -> np.ndarray | None:
     """Codes of the stretch with the candidates of a mask; None where they overlap."""
-    parts = []
+    parts: list[np.ndarray] = []
     at = start
     for b, c in enumerate(members.tolist()):
         if not mask >> b & 1:

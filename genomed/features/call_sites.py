@@ -22,6 +22,7 @@ from genomed.features.call_candidates import (
     make_clusters,
 )
 from genomed.features.call_tiles import Tile, iter_tiles
+from genomed.features.read_matrix import SiteReads, draw_read_matrices, no_reads, reads_of_sites
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.kernels import call_candidates as candidate_kernels
@@ -129,13 +130,19 @@ class CallSites(NamedTuple):
 class CalledTile(NamedTuple):
     """What was found in one tile.
 
-    tile   : its place and its reads
-    counts : int32 (positions, N_COUNTS) of kernels.pileup, from tile.first on
+    tile    : its place and its reads
+    counts  : int32 (positions, N_COUNTS) of kernels.pileup, from tile.first on
+    support : which reads each site has
     """
 
     tile: Tile
     counts: np.ndarray
     sites: CallSites
+    support: SiteReads
+
+    def read_matrices(self, rows: np.ndarray) -> np.ndarray:
+        """The reads around some of the sites: uint8 (n, 64, 65, 8), see kernels.read_matrix."""
+        return draw_read_matrices(self.tile, self.sites.table, self.support, rows)
 
 
 class _Places(NamedTuple):
@@ -199,12 +206,12 @@ def iter_called_tiles(
 def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
     """Find the candidate sites of a tile and compare the reads with their alleles."""
     if not len(tile.reads.place):
-        return CalledTile(tile, np.zeros((len(tile.ref), 0), np.int32), _no_sites())
+        return CalledTile(tile, count_bases(tile, settings), _no_sites(), no_reads())
     counts = count_bases(tile, settings)
     candidates = find_candidates(tile, counts, settings)
     clusters = make_clusters(tile, candidates, settings)
     if not len(clusters.start):
-        return CalledTile(tile, counts, _no_sites())
+        return CalledTile(tile, counts, _no_sites(), no_reads())
     places = _places(tile, candidates, clusters)
     evidence = _compare(tile, clusters, settings)
     prior = np.log(
@@ -229,7 +236,10 @@ def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
     best = genotypes.max(axis=1, keepdims=True)
     loglik = np.maximum(genotypes - best, np.float32(IMPOSSIBLE))
     sites = CallSites(table.filter(keep), windows[keep], facts[keep], loglik[keep])
-    return CalledTile(tile, counts, sites)
+    support = reads_of_sites(evidence.loglik, evidence.read, evidence.first, *given, chosen).only(
+        np.flatnonzero(keep)
+    )
+    return CalledTile(tile, counts, sites, support)
 
 
 def _no_sites() -> CallSites:
