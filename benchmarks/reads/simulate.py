@@ -30,6 +30,7 @@ from errors import (
     slip_rates,
 )
 from genomes import LETTERS, Donor, Settings, duplicate_segments, make_donor, mutated, random_contig
+from sequencers import SEQUENCERS, write_fastq
 
 EDGE = 300  # bases at the ends of contigs that are not judged
 WORD, READ = 32, 100  # words that tell places apart; bases of a read
@@ -77,12 +78,17 @@ def main() -> None:
     mark_alike(contigs)
     n_bases = write_beds(options.out, contigs)
     n_pairs = int(options.depth * sum(len(c.bases) for c in contigs) / (2 * model.read_length))
-    molecules = gather(contigs, extra, model, rng)
-    write_fastq(options.out, make_pairs(molecules, model, n_pairs, int(rng.integers(2**31))))
+    if options.sequencer == "own":
+        molecules = gather(contigs, extra, model, rng)
+        write_fastq(options.out, make_pairs(molecules, model, n_pairs, int(rng.integers(2**31))))
+    else:
+        parts = [bases for c in contigs for bases in c.donor.bases] + extra
+        SEQUENCERS[options.sequencer](options.out, parts, options.depth / 2, options.seed)
     align(options.out, options.aligner, options.threads)
     facts = {
         "contigs": {c.name: len(c.bases) for c in contigs}, "asked": options.contigs,
         "seed": options.seed, "depth": options.depth, "model": options.model,
+        "sequencer": options.sequencer,
         "aligner": options.aligner,
         "parameters": model._asdict(), "settings": settings._asdict(),
         "confident_bases": n_bases, "pairs": n_pairs,
@@ -105,6 +111,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--diversity", type=float, default=1, help="times the usual differences")
     parser.add_argument("--duplicated", type=int, default=4, help="segments per Mb")
     parser.add_argument("--collapsed", type=int, default=4, help="copies not in ref.fa, per Mb")
+    parser.add_argument("--sequencer", choices=["own", *SEQUENCERS], default="own")
     parser.add_argument("--aligner", choices=ALIGNERS, default="bwa-mem")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args(arguments)
@@ -259,24 +266,6 @@ def spans(mask: np.ndarray) -> list[tuple[int, int]]:
     """Stretches of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
-def write_fastq(out: Path, pairs: tuple[np.ndarray, np.ndarray]) -> None:
-    """reads_1.fq and reads_2.fq; every record is as long as the others."""
-    bases, quality = pairs
-    n, _, length = bases.shape
-    names = np.char.zfill(np.arange(n).astype("S9"), 9).view(np.uint8).reshape(n, 9)
-    for mate in range(2):
-        record = np.empty((n, 2 * length + 18), np.uint8)
-        record[:, :2] = np.frombuffer(b"@r", np.uint8)
-        record[:, 2:11] = names
-        record[:, 11:13] = np.frombuffer(f"/{mate + 1}".encode(), np.uint8)
-        record[:, 13] = 10
-        record[:, 14 : 14 + length] = LETTERS[bases[:, mate]]
-        record[:, 14 + length : 17 + length] = np.frombuffer(b"\n+\n", np.uint8)
-        record[:, 17 + length : 17 + 2 * length] = quality[:, mate] + 33
-        record[:, -1] = 10
-        record.tofile(out / f"reads_{mate + 1}.fq")
 
 
 def align(out: Path, aligner: str, threads: int) -> None:

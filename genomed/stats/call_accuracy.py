@@ -135,8 +135,8 @@ def precision_recall_area(score: np.ndarray, right: np.ndarray, n_truth: int) ->
 def calibration_error(quality: np.ndarray, right: np.ndarray, *, bins: int = 10) -> float:
     """Expected calibration error of Phred-scaled qualities.
 
-    Calls are put into bins of nearly equal number by quality; the error is the mean over calls of the
-    distance between the share that is right and the share that the qualities promise.
+    Calls are put into bins of nearly equal number by quality; the error is the mean over calls of
+    the distance between the share that is right and the share that the qualities promise.
     """
     if not len(quality):
         return float("nan")
