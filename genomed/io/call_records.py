@@ -71,15 +71,11 @@ class CallRecords:
         self._is_bcf = self._stream.starts_with_bcf()
         self._lines = self._binary_lines() if self._is_bcf else self._text_lines()
         self.text: list[str] = []
-        for line in self._lines:
-            self.text.append(line.rstrip("\r"))
-            if not line.startswith("##"):
-                break
-        if not self.text:
-            raise InputError(f"{self.path}: is empty; give a VCF or BCF")
-        self.header: VcfHeader = parse_header(
-            "".join(f"{line}\n" for line in self.text).encode(), self.path
-        )
+        try:
+            self.header: VcfHeader = self._read_header()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of the file."""
@@ -115,6 +111,15 @@ class CallRecords:
             batch.add(line, start, ref, alts)
         if batch is not None:
             yield batch
+
+    def _read_header(self) -> VcfHeader:
+        for line in self._lines:
+            self.text.append(line.rstrip("\r"))
+            if not line.startswith("##"):
+                break
+        if not self.text:
+            raise InputError(f"{self.path}: is empty; give a VCF or BCF")
+        return parse_header("".join(f"{line}\n" for line in self.text).encode(), self.path)
 
     def _is_apart(self, batch: CallBatch, contig: str, start: int) -> bool:
         return (

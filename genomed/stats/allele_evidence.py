@@ -23,6 +23,7 @@ __all__ = [
     "Alleles",
     "ReadBlock",
     "allele_evidence",
+    "check_alleles",
     "flat_alleles",
     "genotype_loglik",
 ]
@@ -209,13 +210,23 @@ def genotype_loglik(evidence: AlleleEvidence, alleles: Alleles) -> np.ndarray:
     not have are -1e4.
 
     returns : float32 (sites, diplotypes)
+    raises  : ValueError when the evidence is not of these alleles
     """
+    check_alleles(evidence, alleles)
     n_most = evidence.loglik.shape[1]
     total = np.empty((len(evidence.depth), n_most * (n_most + 1) // 2))
     haplotype_fit.add_genotypes(
         evidence.first, evidence.loglik, evidence.counts, np.diff(alleles.first), total
     )
     return total.astype(np.float32)
+
+
+def check_alleles(evidence: AlleleEvidence, alleles: Alleles) -> None:
+    """Raise ValueError unless evidence has as many sites and alleles as there are."""
+    n_alleles = np.diff(alleles.first)
+    n_most = int(n_alleles.max(initial=1))
+    if len(n_alleles) != len(evidence.depth) or evidence.loglik.shape[1] < n_most:
+        raise ValueError("the evidence is not of these alleles")
 
 
 class _Reads(NamedTuple):

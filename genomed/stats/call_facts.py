@@ -12,7 +12,12 @@ import polars as pl
 
 from genomed.kernels import call_facts as kernels
 from genomed.kernels.call_candidates import repeat_facts
-from genomed.stats.allele_evidence import AlleleEvidence, Alleles, genotype_loglik
+from genomed.stats.allele_evidence import (
+    AlleleEvidence,
+    Alleles,
+    check_alleles,
+    genotype_loglik,
+)
 
 __all__ = ["MARGIN", "call_facts"]
 
@@ -35,7 +40,9 @@ def call_facts(
     reference : uint8, codes of bases (A, C, G, T are 0 to 3), from the 0-based reference_start on
     returns   : columns of TABLES["reads_features"] behind `alt`, one row per alternative allele,
                 site by site; null where no read tells
+    raises    : ValueError when the evidence is not of these alleles
     """
+    check_alleles(evidence, alleles)
     n_sites = len(site_start)
     n_alleles = np.diff(alleles.first)
     n_most = evidence.loglik.shape[1]
