@@ -102,17 +102,20 @@ def pooled(measure: str, runs: list[Run]) -> float:
     """Calibration or coverage over the people of all runs; NaN where it does not apply.
 
     group_coverage is that of the group farthest from 90%, of those with LARGE_GROUP people or more.
+    Who was told nothing, because too many calls are missing, is neither right nor wrong.
     """
     needed = ("probability",) if measure == "ece" else ("low", "high")
     if not all(name in run.columns for run in runs for name in needed):
         return float("nan")
     truth = np.concatenate([run.truth for run in runs])
     columns = [np.concatenate([run.columns[name] for run in runs]) for name in needed]
+    group = np.concatenate([run.group for run in runs])
+    told = np.isfinite(columns).all(axis=0)
+    truth, group, columns = truth[told], group[told], [column[told] for column in columns]
     if measure == "ece":
         return ece(columns[0], truth)
     if measure == "coverage":
         return coverage(*columns, truth)
-    group = np.concatenate([run.group for run in runs])
     large = [name for name in np.unique(group) if np.sum(group == name) >= LARGE_GROUP]
     parts = [coverage(*(c[group == name] for c in columns), truth[group == name]) for name in large]
     return max(parts, key=lambda value: abs(value - 0.9), default=float("nan"))
