@@ -10,9 +10,14 @@ REASONS = {
     "flipped_swapped": "found on the other strand with the effect allele as REF",
     "hom_ref_called": "the record there has no such ALT and its calls are 0/0",
     "hom_ref_block": "inside a gVCF reference block of sufficient depth and quality",
+    "reads_hom_ref": "absent from the file, proved hom-ref by reads",
+    "reads_alternative": "absent from the file, but reads show another allele than the reference's "
+    "in somebody: genotypes are those of the reads",
     "hom_ref_assumed": "absent from the file, taken as hom-ref because --assume-hom-ref was given",
     "imputed_reference": "absent from the file, filled in from a reference frequency",
     "absent": "no record at this position",
+    "reads_no_coverage": "absent from the file, and reads there are too few, or too unlike each "
+    "other, to prove anything",
     "alleles_differ": "a record is there, with other alleles",
     "ambiguous": "A/T or C/G: the strand cannot be told",
     "monomorphic_no_call": "a record is there, but nobody is called",
@@ -40,6 +45,8 @@ USED = (
     "flipped_swapped",
     "hom_ref_called",
     "hom_ref_block",
+    "reads_hom_ref",
+    "reads_alternative",
     "hom_ref_assumed",
     "imputed_reference",
 )

@@ -104,9 +104,25 @@ def risk(
         bool,
         typer.Option("--assume-hom-ref", help="Count absent variants as 0/0 (needs --fasta)."),
     ] = _DEFAULTS.assume_hom_ref,
+    reads: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SAMPLE=BAM",
+            help="Alignments of a sample, to look up what has no record (needs --fasta); "
+            "repeatable.",
+        ),
+    ] = None,
+    min_reads_depth: Annotated[
+        int, typer.Option(min=1, help="Least reads for --reads to prove hom-ref.")
+    ] = _DEFAULTS.min_reads_depth,
+    min_reads_quality: Annotated[
+        int, typer.Option(min=0, help="Least quality of a genotype that --reads prove.")
+    ] = _DEFAULTS.min_reads_quality,
     fasta: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Reference genome (FASTA), to read hom-ref blocks."),
+        typer.Option(
+            metavar="FILE", help="Reference genome (FASTA), to read hom-ref blocks and --reads."
+        ),
     ] = None,
     reference: Annotated[
         str | None,
@@ -165,6 +181,8 @@ def risk(
         assume_hom_ref=assume_hom_ref,
         min_block_depth=min_block_depth,
         min_block_quality=min_block_quality,
+        min_reads_depth=min_reads_depth,
+        min_reads_quality=min_reads_quality,
         min_projection_coverage=min_projection_coverage,
         prevalence=prevalence,
         dosage_field=one_of("--dosage-field", dosage_field, "GT", "DS", "GP"),
@@ -191,6 +209,7 @@ def risk(
         codes=codes,
         groups=groups,
         incidence=incidence,
+        reads=[_sample_and_path(text) for text in reads or ()],
     )
     with reading(cohort, quiet or json_output) as progress:
         summary = run_risk(
@@ -201,6 +220,17 @@ def risk(
     n_null = int(summary.page.models["n_null"].sum())
     if summary.unusable or (strict and n_null):
         raise typer.Exit(4)
+
+
+def _sample_and_path(text: str) -> tuple[str, Path]:
+    """Read ``SAMPLE=BAM``."""
+    sample, equals, path = text.partition("=")
+    if not (sample and equals and path):
+        raise typer.BadParameter(
+            f"{text!r} does not name a sample and its file; write it as SAMPLE=FILE.bam",
+            param_hint="--reads",
+        )
+    return sample, Path(path)
 
 
 def _few_places(models: list[str]) -> bool:

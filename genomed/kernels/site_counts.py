@@ -181,11 +181,15 @@ def classify(site, code, ref, alt, kind):
 
 
 @kernel
-def best_genotypes(offset, code, quality, logs, least, ploidy, sums, genotype, phred, depth):
+def best_genotypes(
+    offset, code, quality, logs, least, ref, odds, ploidy, sums, genotype, phred, depth
+):
     """The two bases (or the one, where ploidy is 1) that explain the observations best.
 
     logs     : float64 (256, 3), by quality: log probabilities that a base is right, that it is a
                certain wrong one, and that it is right or wrong in a heterozygote
+    ref      : uint8 (sites,), 0 to 3; odds : log of how much likelier a site is to be two copies of
+               it than anything else, before any read is seen
     ploidy   : int8 (sites,), 1 or 2
     sums     : float64 (4, 3), room to work in
     genotype : int8 (sites, 2), filled with 0 to 3, the lower first; -1 without observations
@@ -219,6 +223,8 @@ def best_genotypes(offset, code, quality, logs, least, ploidy, sums, genotype, p
                     continue
                 else:
                     total = wrong - sums[one, 1] - sums[other, 1] + sums[one, 2] + sums[other, 2]
+                if one == other and one == ref[s]:
+                    total += odds
                 if total > best:
                     second = best
                     best = total

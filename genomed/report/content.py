@@ -21,8 +21,8 @@ __all__ = ["N_HIGHEST", "N_UNSCORED", "Fates", "ModelDigest", "RiskPage", "diges
 N_HIGHEST = 10  # samples listed per model
 N_UNSCORED = 5  # samples without a score listed per model
 
-FOUND = ("exact", "swapped", "flipped", "flipped_swapped")
-PROVED = ("hom_ref_called", "hom_ref_block")
+FOUND = ("exact", "swapped", "flipped", "flipped_swapped", "reads_alternative")
+PROVED = ("hom_ref_called", "hom_ref_block", "reads_hom_ref")
 
 
 @dataclass(frozen=True)

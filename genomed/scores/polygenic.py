@@ -73,6 +73,8 @@ class ScoreSums:
     n_missing           : int32 (models, samples), used entries without a call
     missing_share       : float64 (models, samples), their sum of weight^2 x 2p(1-p)
     missing_alleles     : float64 (models, samples), alleles they would have had
+    unfilled_share, unfilled_alleles : float64 (models, samples), the parts of these that nothing
+                          stands for, whatever the rule; zero unless has_unfilled
     frequency, n_called, spread, alleles : per entry, NaN, -1, NaN, 0 until it is used; spread is
                           2p(1-p) of a used entry
     """
@@ -99,6 +101,9 @@ class ScoreSums:
         self.n_missing = np.zeros((n_models, n_samples), np.int32)
         self.missing_share = np.zeros((n_models, n_samples), np.float64)
         self.missing_alleles = np.zeros((n_models, n_samples), np.float64)
+        self.unfilled_share = np.zeros((n_models, n_samples), np.float64)
+        self.unfilled_alleles = np.zeros((n_models, n_samples), np.float64)
+        self.has_unfilled = self._few_known = self._is_unfilled = False
         n = entries.table.height
         self.frequency = np.full(n, np.nan)
         self.n_called = np.full(n, -1, np.int64)
@@ -108,10 +113,12 @@ class ScoreSums:
         self._model = table["model"].to_numpy()
         self._family = np.zeros(n, np.int64)  # number + 1 of families of several members
         self._shares: dict[int, _FamilyMissing] = {}
+        self._unfilled: dict[int, _FamilyMissing] = {}
         for number, family in enumerate(entries.families, 1):
             if family.weights is not None:
                 self._family[family.rows] = number
-                self._shares[number] = _FamilyMissing.zeros(n_samples, len(family.members))
+                for shares in (self._shares, self._unfilled):
+                    shares[number] = _FamilyMissing.zeros(n_samples, len(family.members))
         self._slope = table["slope"].cast(float).fill_null(np.nan).to_numpy()
         self._weight = table["effect_weight"].cast(float).fill_null(np.nan).to_numpy()
         self._dosage_weights = np.stack(
@@ -125,13 +132,23 @@ class ScoreSums:
         )
 
     def add(
-        self, batch: VariantBatch, line: np.ndarray, canonical: np.ndarray, found: RowMatches
+        self,
+        batch: VariantBatch,
+        line: np.ndarray,
+        canonical: np.ndarray,
+        found: RowMatches,
+        *,
+        few_known: bool = False,
     ) -> None:
         """Add what was found in a batch.
 
         line      : int64 (variants,), equal for the rows of one record, which are neighbours
         canonical : str (variants,), contig name of each row
+        few_known : the batch has calls of some chosen samples only: they tell no frequency and
+                    stand for nobody else, who stays without, as if there were no record
         """
+        self._few_known = few_known
+        self.has_unfilled |= few_known
         if not len(found.entry):
             return
         calls = Calls(batch, line, canonical)
@@ -157,19 +174,29 @@ class ScoreSums:
             at = np.flatnonzero(self._family[entry] == number)
             if number:
                 self._add_family_terms(calls, number, entry[at], f[at], frequency[at])
-                self._add_family_missing(calls, number, entry[at], f[at])
+                for unfilled, mine in self._by_fill(entry[at]):
+                    self._is_unfilled = unfilled
+                    self._add_family_missing(calls, number, entry[at[mine]], f[at[mine]])
             else:
                 self._add_terms(calls, entry[at], f[at], frequency[at])
-                self._add_missing(calls, entry[at], f[at])
+                for unfilled, mine in self._by_fill(entry[at]):
+                    self._is_unfilled = unfilled
+                    self._add_missing(calls, entry[at[mine]], f[at[mine]])
 
     def finish(self) -> None:
         """Hand what families share out to their members; call it once, after the last batch."""
         for number, shared in self._shares.items():
-            members = self.entries.families[number - 1].members
-            self.n_missing[members] = shared.n_missing
+            members, rest = self.entries.families[number - 1].members, self._unfilled[number]
+            self.n_missing[members] = shared.n_missing + rest.n_missing
             self.missing_share[members] = shared.share.T
             self.missing_alleles[members] = shared.alleles
-        self._shares = {}
+            if self.has_unfilled:
+                self.unfilled_share[members] = rest.share.T
+                self.unfilled_alleles[members] = rest.alleles
+        self._shares = self._unfilled = {}
+        if self.has_unfilled:
+            self.missing_share += self.unfilled_share
+            self.missing_alleles += self.unfilled_alleles
 
     def add_constant(self, entry: np.ndarray, effect_copies: np.ndarray, scale: np.ndarray) -> None:
         """Add the same dosage to every sample: proved or assumed elsewhere, or imputed.
@@ -197,13 +224,25 @@ class ScoreSums:
         self.frequency[entry], self.n_called[entry] = frequency, n_called
         self.alleles[entry] = alleles
         self.spread[entry] = 2 * p * (1 - p)
+        if self._few_known:
+            self._take_usual_spread(entry[np.isnan(known)])
+
+    def _take_usual_spread(self, entry: np.ndarray) -> None:
+        """Give entries whose frequency is not known the mean 2p(1-p) of their model so far."""
+        self.spread[entry] = np.nan
+        for family in self.entries.families:
+            mine = entry[(entry >= family.rows.start) & (entry < family.rows.stop)]
+            if len(mine):
+                here = self.spread[family.rows]
+                usual = np.nanmean(here) if not np.isnan(here).all() else 0.5
+                self.spread[mine] = usual
 
     def _settle_strand(
         self, calls: Calls, f: Features, entry: np.ndarray, fit: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(keep, count) of A/T and C/G entries: frequencies tell whether to keep, flip or drop."""
         known = self.reference_frequency[entry]
-        if self.ambiguous == "drop":
+        if self.ambiguous == "drop" or self._few_known:
             known = np.full(len(entry), np.nan)
         observed, _, _ = self._summarise(calls, f)
         with np.errstate(invalid="ignore"):
@@ -351,6 +390,8 @@ class ScoreSums:
             mean = f.scale * frequency
         else:
             _, mean, _ = self._summarise(calls, f)
+        if self._few_known:
+            mean = np.zeros(len(entry))
         if self.missing == "mean":
             return mean
         known = self.reference_frequency[entry]
@@ -365,19 +406,33 @@ class ScoreSums:
         entry, f = entry[some], f[some]
         variance = self._slope[entry] ** 2 * self.spread[entry]
         model, needed = self._model[entry], f.needed()
+        share, alleles = (
+            (self.unfilled_share, self.unfilled_alleles)
+            if self._is_unfilled
+            else (self.missing_share, self.missing_alleles)
+        )
         self._each_stripe(
             lambda sample, stop: kernel.add_missing(
                 calls.alt_count, calls.call_dosage, calls.has_dosage, f.row, *needed, model,
-                variance, f.scale, sample, stop, self.n_missing, self.missing_share,
-                self.missing_alleles,
+                variance, f.scale, sample, stop, self.n_missing, share, alleles,
             )
         )  # fmt: skip
+
+    def _by_fill(self, entry: np.ndarray) -> list[tuple[bool, np.ndarray | slice]]:
+        """Whether nothing stands for a missing call, and which entries that is so for."""
+        if not self._few_known:
+            return [(False, slice(None))]
+        if self.missing != "reference-mean":
+            return [(True, slice(None))]
+        known = ~np.isnan(self.reference_frequency[entry])
+        return [(False, known), (True, ~known)]
 
     def _add_family_missing(
         self, calls: Calls, number: int, entry: np.ndarray, f: Features
     ) -> None:
         """The same for the members of a family at once; see kernel.add_family_missing."""
-        family, shared = self.entries.families[number - 1], self._shares[number]
+        shared = (self._unfilled if self._is_unfilled else self._shares)[number]
+        family = self.entries.families[number - 1]
         some = self.n_called[entry] < self.sums.shape[1]
         entry, f = entry[some], f[some]
         variance = family.weights_of(entry) ** 2 * self.spread[entry][:, None]

@@ -56,8 +56,8 @@ def variance_shares(entries: Entries, sums: ScoreSums, n_models: int) -> ModelSh
     without any variance (all weights 0, or everybody alike) each variant counts the same.
     """
     slope = np.nan_to_num(entries.table["slope"].cast(float).fill_null(0.0).to_numpy())
-    p = np.where(np.isnan(sums.reference_frequency), sums.frequency, sums.reference_frequency)
-    spread = 2 * p * (1 - p)
+    p = sums.reference_frequency
+    spread = np.where(np.isnan(sums.spread), 2 * p * (1 - p), sums.spread)
     used = np.isin(entries.reason.astype(str), USED)
     imputed = entries.reason == "imputed_reference"
     repeated = entries.reason == "duplicate_in_model"
@@ -107,10 +107,15 @@ def risk_table(
     alleles = np.repeat(shares.alleles[:, None], n, axis=1)
     if sums.missing == "drop":
         alleles -= sums.missing_alleles
+    elif sums.has_unfilled:
+        alleles -= sums.unfilled_alleles
     enough = (coverage >= min_weighted_coverage) & (shares.n_used > 0)[:, None]
     score = np.where(enough, sums.sums, np.nan)
     average = np.divide(score, alleles, out=np.full((n_models, n), np.nan), where=alleles > 0)
-    filled = 0.0 if sums.missing in ("drop", "zero-dosage") else lost
+    filled = np.zeros((n_models, n)) if sums.missing in ("drop", "zero-dosage") else lost
+    if sums.has_unfilled and sums.missing not in ("drop", "zero-dosage"):
+        rest = sums.unfilled_share
+        filled = filled - np.divide(rest, total, out=np.zeros_like(rest), where=total > 0)
     of_model = np.repeat(np.arange(n_models), n)
     flags = [[f for f in said if f != "low_coverage"] for said in model_flags]
     words = [";".join(f) for f in flags] + [";".join(["low_coverage", *f]) for f in flags]
@@ -127,7 +132,7 @@ def risk_table(
         "n_matched": np.repeat(shares.n_used[:, None], n, axis=1),
         "n_missing_calls": sums.n_missing,
         "weighted_coverage": coverage,
-        "imputed_share": shares.imputed[:, None] + filled + np.zeros((n_models, n)),
+        "imputed_share": shares.imputed[:, None] + filled,
     }
     return pl.DataFrame(
         texts
@@ -187,7 +192,10 @@ def models_table(
                 "n_exact": n["exact"],
                 "n_swapped": n["swapped"],
                 "n_flipped": n["flipped"] + n["flipped_swapped"],
-                "n_hom_ref": n["hom_ref_called"] + n["hom_ref_block"] + n["hom_ref_assumed"],
+                "n_hom_ref": n["hom_ref_called"]
+                + n["hom_ref_block"]
+                + n["hom_ref_assumed"]
+                + n["reads_hom_ref"],
                 "n_dropped": model.variants.height - matched,
                 "weighted_coverage": float(shares.matched[m]),
                 "score_mean": score.mean(),

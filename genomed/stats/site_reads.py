@@ -76,6 +76,14 @@ class SiteReads:
         """Sites, with and without observations."""
         return len(self.offset) - 1
 
+    def part(self, first: int, stop: int) -> SiteReads:
+        """Those of the sites first .. stop - 1, which become 0 and so on."""
+        some = slice(int(self.offset[first]), int(self.offset[stop]))
+        return SiteReads(
+            self.offset[first : stop + 1] - self.offset[first],
+            self.site[some] - np.int32(first), self.code[some], self.quality[some],
+        )  # fmt: skip
+
     def counts(self, min_quality: int = 0) -> np.ndarray:
         """Reads by base and strand: int32 (sites, 6, 2), of A C G T, other, deleted, each forward
         and reverse."""

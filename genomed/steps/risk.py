@@ -21,9 +21,9 @@ from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints
 from genomed.regions import Region, canonical_contig
 from genomed.report.content import RiskPage
-from genomed.schema import Reader, ScoreModel, VariantBatch
+from genomed.schema import MISSING, Reader, ScoreModel, VariantBatch
 from genomed.scores.batching import whole_positions
-from genomed.scores.matching import Entries
+from genomed.scores.matching import Entries, RowMatches
 from genomed.scores.polygenic import ScoreSums
 from genomed.scores.results import (
     FEW_SAMPLES,
@@ -57,6 +57,7 @@ from genomed.steps.risk_outputs import (
 if TYPE_CHECKING:
     from genomed.io.bundle import ReferenceBundle
     from genomed.steps.risk_bundles import BundleResult, RiskBundles
+    from genomed.steps.risk_reads import RiskReads
     from genomed.steps.risk_reference import ReferenceResult, RiskReference
 
 __all__ = ["RiskInputs", "RiskSummary", "run_risk"]
@@ -124,10 +125,15 @@ def run_risk(
             with closing(run):
                 run.stream(progress)
                 clock.lap("stream")
+                if run.reads is not None:
+                    run.look_into_reads()
+                    clock.lap("reads")
                 page, tables = run.finish(command, f"{started:%Y-%m-%d %H:%M:%S} UTC")
         clock.lap("finish")
         explained = run.explainer.sentences()
         read = input_fingerprints(inputs, reader, candidates.models, fingerprints)
+        if run.reads is not None:
+            read |= run.reads.fingerprints()
         if bundle is not None:
             from genomed.steps.risk_reference import bundle_digest  # noqa: PLC0415 - few runs need it
 
@@ -159,6 +165,8 @@ def _check_options(
             "--assume-hom-ref needs --fasta FILE: only the reference says which of a model's "
             "two alleles an absent record stands for"
         )
+    if inputs.reads and inputs.fasta is None:
+        raise UsageError("--reads needs --fasta FILE, the reference that the reads were aligned to")
     given = {
         "covariates": inputs.covariates, "codes": inputs.codes, "groups": inputs.groups,
         "incidence": inputs.incidence, "prevalence": settings.prevalence,
@@ -251,6 +259,14 @@ class _Run:
         if inputs.fasta is not None or known is not None:
             self._bases = ReferenceBases(inputs.fasta, self.entries, known)
         self._records: list[pl.DataFrame] = []
+        self.reads: RiskReads | None = None
+        if inputs.reads:
+            from genomed.steps.risk_reads import RiskReads  # noqa: PLC0415 - few runs need it
+
+            assert inputs.fasta is not None  # run_risk has seen to it
+            self.reads = RiskReads(
+                inputs.reads, n_models, reader.samples, inputs.fasta, settings, threads
+            )
 
     def _map(self, work: Callable[[int], None], items: Iterable[int]) -> Iterator[None]:
         jobs = list(items)
@@ -274,31 +290,54 @@ class _Run:
         """Let the threads go."""
         self._pool.shutdown()
 
-    def _add(self, batch: VariantBatch) -> None:
+    def look_into_reads(self) -> None:
+        """Look up in reads what the cohort has no record of; what they prove is added as records
+        would be."""
+        assert self.reads is not None
+        outcome = self.candidates.decide(self.entries, self.settings.ambiguous)
+        kept = np.zeros(self.entries.table.height, bool)
+        for family in self.entries.families:
+            kept[family.rows] = any(m in outcome.kept for m in family.members.tolist())
+        absent = self._absent()
+        fill = 0 if self.settings.assume_hom_ref else MISSING
+        told = self.bundles.known_reference if self.bundles else np.zeros(len(kept), bool)
+        for batch in self.reads.look(self.entries, absent[kept[absent]], fill, told):
+            self.reads.take(self.entries, self._add(batch, from_reads=True), batch)
+
+    def _add(self, batch: VariantBatch, *, from_reads: bool = False) -> RowMatches:
         contigs = batch.variants["contig"].unique().to_list()
         names = {c: canonical_contig(c) for c in contigs}
         canonical = pl.col("contig").replace_strict(names, return_dtype=pl.Utf8)
         rows = batch.variants.with_columns(
             canonical.alias("canonical"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row")
         )
-        self.explainer.look(rows, batch)
+        if not from_reads:
+            self.explainer.look(rows, batch)
+            if self.reads is not None:
+                self.reads.note(rows, batch)
         found = self.entries.match(rows, self._bases.table if self._bases else None)
         if self.bundles is not None:
             found = self.bundles.certain(found)
-        self.sums.add(batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found)
+        self.sums.add(
+            batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found,
+            few_known=from_reads and not self.settings.assume_hom_ref,
+        )  # fmt: skip
         if self.reference is not None:
             self.reference.add(batch, rows, found)
         if self.bundles is not None:
             self.bundles.add(batch, rows, found)
-        if not len(found.entry):
-            return
-        self._records.append(
-            rows[found.row].select(
-                pl.Series("entry", found.entry),
-                pl.concat_str("contig", "position", "ref", "alt", separator=":").alias("record"),
-                pl.col("line").alias("record_line"),
+        if len(found.entry):
+            line = pl.lit(None, pl.Int64) if from_reads else pl.col("line")
+            self._records.append(
+                rows[found.row].select(
+                    pl.Series("entry", found.entry),
+                    pl.concat_str("contig", "position", "ref", "alt", separator=":").alias(
+                        "record"
+                    ),
+                    line.alias("record_line"),
+                )
             )
-        )
+        return found
 
     def finish(self, command: str, started: str) -> tuple[RiskPage, dict[str, pl.DataFrame]]:
         """Settle what was not found, choose the build, and make the page and the other tables: the
@@ -320,6 +359,9 @@ class _Run:
             if more is not None:
                 said = pl.concat_str(risk["flags"], more.flags, separator=";").str.strip_chars(";")
                 risk = risk.with_columns(flags=said).hstack(more.columns)
+        if self.reads is not None:
+            said = pl.concat_str(risk["flags"], self.reads.flags(), separator=";")
+            risk = risk.with_columns(flags=said.str.strip_chars(";"))
         whole = ledger_table(entries, sums, shares, pl.concat([_NO_RECORDS, *self._records]))
         counts = reason_counts(candidates.models, entries, shares, outcome.kept)
         top = top_variants(candidates.models, entries, whole, shares, outcome.kept)
@@ -354,6 +396,7 @@ class _Run:
             warnings=[
                 *outcome.warnings, *warnings, *(predicted.warnings if predicted else ()),
                 *(placed.warnings if placed else ()),
+                *(self.reads.sentences() if self.reads else ()),
             ],
             ancestry=placed.part if placed else None,
             bundles=predicted.part if predicted else None,
@@ -363,6 +406,9 @@ class _Run:
             written["ancestry"] = placed.ancestry
         if predicted is not None and predicted.absolute is not None:
             written["absolute_risk"] = predicted.absolute
+        if self.reads is not None:
+            written["reads"] = self.reads.table
+            self.explainer.hear(self.reads.table)
         return page, written
 
     def _predict(self, placed: ReferenceResult | None, outcome: Outcome) -> BundleResult | None:
@@ -403,13 +449,15 @@ class _Run:
         reason, seen, in_block = self.entries.reason, self.entries.seen, self.entries.in_block
         undecided = ~reason.astype(bool)  # None
         refused = self._refused()
+        absent = self._absent()
         reason[undecided & refused] = "ploidy"
         undecided &= ~refused
         reason[undecided & in_block] = "reference_unknown"
         reason[undecided & seen & ~in_block] = "alleles_differ"
-        absent = np.flatnonzero(undecided & ~seen)
+        reason[undecided & ~seen & ~in_block] = "outside_region"
         reason[absent] = "absent"
-        absent = self._settle_outside(absent)
+        if self.reads is not None:
+            reason[self.reads.unproved(self.entries, absent)] = "reads_no_coverage"
         one_copy = np.isin(self.entries.table["contig"].to_numpy()[absent], ["Y", "MT"])
         scale = np.where(one_copy, 1.0, 2.0)
         if self.settings.assume_hom_ref:
@@ -437,18 +485,20 @@ class _Run:
         loci = self.entries.table.select("contig", "position").iter_rows()
         return np.array([locus in places for locus in loci])
 
-    def _settle_outside(self, absent: np.ndarray) -> np.ndarray:
-        """The absent entries that --region did not leave out."""
+    def _absent(self) -> np.ndarray:
+        """Entries without a record, where records were looked for: int64."""
+        entries = self.entries
+        absent = np.flatnonzero(
+            ~entries.reason.astype(bool) & ~self._refused() & ~entries.seen & ~entries.in_block
+        )
         if self.region is None:
             return absent
-        contig = self.entries.table["contig"].to_numpy()[absent]
-        position = self.entries.table["position"].cast(float).to_numpy()[absent]
+        contig = entries.table["contig"].to_numpy()[absent]
+        position = entries.table["position"].cast(float).to_numpy()[absent]
         outside = (contig != canonical_contig(self.region.contig)) | (
             (position <= self.region.start) | (position > self.region.end)
         )
-        outside &= ~np.isnan(position)
-        self.entries.reason[absent[outside]] = "outside_region"
-        return absent[~outside]
+        return absent[~(outside & ~np.isnan(position))]
 
     def _assume_hom_ref(self, absent: np.ndarray, scale: np.ndarray) -> None:
         """Score absent entries as two copies of the reference base, where their strand is sure."""

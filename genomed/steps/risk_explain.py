@@ -73,6 +73,19 @@ class Explainer:
                     f"{int((calls < 0).sum())} not called"
                 )
 
+    def hear(self, reads: pl.DataFrame) -> None:
+        """Note what reads show at a place asked for: the columns of TABLES["risk_reads"]."""
+        for locus in self._loci:
+            here = reads.filter(
+                (pl.col("contig") == locus.contig) & (pl.col("position") == locus.position)
+            )
+            for row in here.iter_rows(named=True):
+                self._seen[locus].append(
+                    f"reads of {row['sample']}: {row['ref']}>{row['alt']}, {row['n_ref']} show the "
+                    f"first, {row['n_alt']} the second, {row['n_other']} neither: "
+                    f"{row['genotype']} of quality {row['quality']:.0f}, {row['verdict']}"
+                )
+
     def sentences(self) -> list[str]:
         """One paragraph per variant: the records seen, and its fate in each model."""
         return [self._paragraph(locus) for locus in self._loci]

@@ -31,6 +31,7 @@ class RiskInputs:
     covariates : table of covariates, for models that were trained with them
     codes   : table of dated codes, for models that were trained with them
     incidence : rates by age, for absolute risks
+    reads   : (sample, file of its alignments)
     groups  : FILE or FILE:COLUMN, ancestry of people as the models were trained with
     """
 
@@ -48,6 +49,7 @@ class RiskInputs:
     codes: Path | None = None
     groups: str | None = None
     incidence: Path | None = None
+    reads: Sequence[tuple[str, Path]] = ()
 
     @property
     def cohort_name(self) -> str:

@@ -120,7 +120,8 @@ def write_results(
 ) -> None:
     """Write every file of a run; run.json alone holds what differs between equal runs.
 
-    tables : "ledger"; "ancestry" with a reference; "absolute_risk" with rates by age
+    tables : "ledger"; "ancestry" with a reference; "absolute_risk" with rates by age; "reads" with
+             --reads
     """
     facts = record("risk", settings, fingerprints)
     footer = {"genomed": json.dumps(facts, sort_keys=True)}
@@ -128,7 +129,7 @@ def write_results(
         html = pool.submit(render_risk_page, replace(page, started="", seconds=0.0))
         directory.write_tsv("risk.tsv", page.risk)
         directory.write_parquet("risk.parquet", page.risk, footer)
-        for name in ("ancestry", "absolute_risk"):
+        for name in ("ancestry", "absolute_risk", "reads"):
             if name in tables:
                 directory.write_tsv(f"{name}.tsv", tables[name])
                 directory.write_parquet(f"{name}.parquet", tables[name], footer)

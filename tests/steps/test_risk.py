@@ -350,6 +350,8 @@ def test_absent_variants_are_filled_in_from_reference_frequencies(tmp_path):
 
 # The bookkeeping of readers: a record they refuse reaches no model variant.
 OF_READERS = {"ploidy"}
+# What --reads say: see test_risk_reads.py.
+OF_READS = {"reads_hom_ref", "reads_alternative", "reads_no_coverage"}
 
 
 def test_every_reason_has_a_variant_that_meets_it_and_no_variant_is_lost(fasta, tmp_path):
@@ -399,7 +401,7 @@ def test_every_reason_has_a_variant_that_meets_it_and_no_variant_is_lost(fasta, 
     assert found.reasons == expected
     assert found.ledger["source_line"].to_list() == list(range(3, 3 + len(rows)))
     elsewhere = {"hom_ref_assumed", "reference_unknown"}
-    assert set(expected) | elsewhere | OF_READERS == set(REASONS)
+    assert set(expected) | elsewhere | OF_READERS | OF_READS == set(REASONS)
     m = found.models.row(0, named=True)
     assert m["n_matched"] == sum(reason in USED for reason in expected)
     assert m["n_matched"] + m["n_dropped"] == m["n_variants"] == len(rows)
