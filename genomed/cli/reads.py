@@ -2,6 +2,7 @@
 
 import typer
 
+from genomed.cli.reads_call import reads_call
 from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
 
@@ -16,3 +17,4 @@ reads_app = typer.Typer(
 )
 reads_app.command("qc")(reads_qc)
 reads_app.command("features")(reads_features)
+reads_app.command("call")(reads_call)

@@ -7,11 +7,14 @@ from the reads themselves.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from genomed.features.call_tiles import Tile
+from genomed.features.given_alleles import GivenAllele
 from genomed.kernels import call_candidates as kernels
 from genomed.kernels import pileup
 from genomed.settings import CallSettings
@@ -32,6 +35,7 @@ class Candidates(NamedTuple):
     reads    : int64, that show it
     letters  : uint8 codes; candidate c has letters[offset[c]:offset[c + 1]], the new base or the
                inserted ones
+    given    : bool, to be judged whatever the reads show
     event    : int64 (events, 2), candidate and read of every indel, by candidate
     best     : int32 (positions, 2), reads of the most frequent insertion and deletion behind each
     """
@@ -43,6 +47,7 @@ class Candidates(NamedTuple):
     reads: np.ndarray
     letters: np.ndarray
     offset: np.ndarray
+    given: np.ndarray
     event: np.ndarray
     best: np.ndarray
 
@@ -79,8 +84,13 @@ def count_bases(tile: Tile, settings: CallSettings) -> np.ndarray:
     return counts
 
 
-def find_candidates(tile: Tile, counts: np.ndarray, settings: CallSettings) -> Candidates:
-    """Bases and indels that enough reads of a tile, or of its margin, show."""
+def find_candidates(
+    tile: Tile,
+    counts: np.ndarray,
+    settings: CallSettings,
+    given: Sequence[GivenAllele] = (),
+) -> Candidates:
+    """Bases and indels that enough reads of a tile, or of its margin, show, and those given."""
     limits = settings.min_snp_fraction, settings.min_reads
     n_snps = kernels.list_snps(counts, tile.ref, 0, len(tile.ref), *limits, None)
     snps = np.empty((n_snps, 4), np.int64)
@@ -92,6 +102,11 @@ def find_candidates(tile: Tile, counts: np.ndarray, settings: CallSettings) -> C
     sizes = np.concatenate([np.ones(n_snps, np.int64), np.maximum(indels[:, 1], 0)])
     offset = np.concatenate([[0], np.cumsum(sizes)])
     letters = np.concatenate([snps[:, 1].astype(np.uint8), letters])
+    is_given = np.zeros(len(position), bool)
+    if given:
+        position, length, reads, letters, offset, is_given = _with_given(
+            tile, given, position, length, reads, letters, offset
+        )
     reach = np.zeros(len(position), np.int64)
     kernels.indel_reach(tile.ref, position - tile.first, length, letters, offset, reach)
     end = position + 1 + np.maximum(-length, 0)
@@ -103,8 +118,44 @@ def find_candidates(tile: Tile, counts: np.ndarray, settings: CallSettings) -> C
     letters, offset = _reordered(letters, offset, order)
     return Candidates(
         position[order], length[order], end[order], reach[order], reads[order], letters, offset,
-        event, best,
+        is_given[order], event, best,
     )  # fmt: skip
+
+
+def _with_given(
+    tile: Tile,
+    given: Sequence[GivenAllele],
+    position: np.ndarray,
+    length: np.ndarray,
+    reads: np.ndarray,
+    letters: np.ndarray,
+    offset: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Add the alleles given that are not there yet; and which of all are given.
+
+    Those that the reference has anyway, or that reach beyond it, are left out.
+    """
+    texts = [letters[a:b].tobytes() for a, b in itertools.pairwise(offset.tolist())]
+    found = zip(position.tolist(), length.tolist(), texts, strict=True)
+    at = {GivenAllele(*one): i for i, one in enumerate(found)}
+    new = []
+    is_given = np.zeros(len(position), bool)
+    for allele in given:
+        place = allele.position - tile.first
+        fits = place >= 0 and place + 1 + max(-allele.length, 0) <= len(tile.ref)
+        if allele in at:
+            is_given[at[allele]] = True
+        elif fits and (allele.length or tile.ref[place] != allele.letters[0]):
+            new.append(allele)
+    sizes = [len(allele.letters) for allele in new]
+    return (
+        np.concatenate([position, np.array([a.position for a in new], np.int64)]),
+        np.concatenate([length, np.array([a.length for a in new], np.int64)]),
+        np.concatenate([reads, np.zeros(len(new), np.int64)]),
+        np.concatenate([letters, np.frombuffer(b"".join(a.letters for a in new), np.uint8)]),
+        np.concatenate([offset, offset[-1] + np.cumsum(np.array(sizes, np.int64))]),
+        np.concatenate([is_given, np.ones(len(new), bool)]),
+    )
 
 
 def _reordered(
@@ -207,10 +258,13 @@ def _cluster(
     first = [0]
     members: list[int] = []
 
+    def rank(c: int) -> tuple[bool, int, int]:
+        return not candidates.given[c], -int(candidates.reads[c]), c
+
     def close() -> None:
         inside = any(tile.start <= positions[c] < tile.end for c in members)
         if inside:
-            best = sorted(members, key=lambda c: (-int(candidates.reads[c]), c))
+            best = sorted(members, key=rank)
             order.extend(sorted(best[: settings.max_candidates]))
             first.append(len(order))
 

@@ -22,6 +22,7 @@ from genomed.features.call_candidates import (
     make_clusters,
 )
 from genomed.features.call_tiles import Tile, iter_tiles
+from genomed.features.given_alleles import GivenAlleles
 from genomed.features.read_matrix import SiteReads, draw_read_matrices, no_reads, reads_of_sites
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
@@ -133,12 +134,16 @@ class CalledTile(NamedTuple):
     tile    : its place and its reads
     counts  : int32 (positions, N_COUNTS) of kernels.pileup, from tile.first on
     support : which reads each site has
+    given   : bool (sites,), those that were asked for
+    n_thinned : clusters of sites that were judged by a sample of their reads
     """
 
     tile: Tile
     counts: np.ndarray
     sites: CallSites
     support: SiteReads
+    given: np.ndarray
+    n_thinned: int
 
     def read_matrices(self, rows: np.ndarray) -> np.ndarray:
         """The reads around some of the sites: uint8 (n, 64, 65, 8), see kernels.read_matrix."""
@@ -150,6 +155,7 @@ class _Places(NamedTuple):
 
     position, is_indel : of each site, 0-based; cluster, bits : its cluster and candidates there
     allele_first, allele_of, n_alts : as in kernels.diplotypes
+    n_given    : alts that were asked for, which come first
     candidates : of each site, the candidate of each alt
     """
 
@@ -160,6 +166,7 @@ class _Places(NamedTuple):
     allele_first: np.ndarray
     allele_of: np.ndarray
     n_alts: np.ndarray
+    n_given: np.ndarray
     candidates: list[list[int]]
 
 
@@ -186,6 +193,7 @@ def iter_called_tiles(
     regions: Sequence[Region] | None,
     settings: CallSettings,
     *,
+    given: GivenAlleles | None = None,
     threads: int = 1,
 ) -> Iterator[CalledTile]:
     """Yield tile after tile with its sites and its counts, as iter_call_sites does."""
@@ -193,7 +201,7 @@ def iter_called_tiles(
     with ThreadPoolExecutor(threads, thread_name_prefix="genomed-call") as pool:
         try:
             for tile in iter_tiles(reader, fasta, regions, settings):
-                ahead.append(pool.submit(call_tile, tile, settings))
+                ahead.append(pool.submit(call_tile, tile, settings, given))
                 while len(ahead) > threads + 1:
                     yield ahead.popleft().result()
             while ahead:
@@ -203,27 +211,29 @@ def iter_called_tiles(
                 future.cancel()
 
 
-def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
-    """Find the candidate sites of a tile and compare the reads with their alleles."""
-    if not len(tile.reads.place):
-        return CalledTile(tile, count_bases(tile, settings), _no_sites(), no_reads())
+def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = None) -> CalledTile:
+    """Find the candidate sites of a tile and compare the reads with their alleles.
+
+    given : alleles that are judged whatever the reads show
+    """
     counts = count_bases(tile, settings)
-    candidates = find_candidates(tile, counts, settings)
+    asked = given.within(tile.contig, tile.start, tile.end) if given else []
+    candidates = find_candidates(tile, counts, settings, asked)
     clusters = make_clusters(tile, candidates, settings)
     if not len(clusters.start):
-        return CalledTile(tile, counts, _no_sites(), no_reads())
+        return CalledTile(tile, counts, _no_sites(), no_reads(), np.empty(0, bool), 0)
     places = _places(tile, candidates, clusters)
     evidence = _compare(tile, clusters, settings)
     prior = np.log(
         np.where(candidates.length[clusters.order] == 0, settings.snp_rate, settings.indel_rate)
     )
-    given = (
+    haplotypes = (
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of,
     )  # fmt: skip
     chosen, genotypes = _judge(clusters, places, evidence, prior, settings)
     facts = np.empty((len(places.position), N_EVIDENCE), np.float32)
     kernels.sum_up_reads(
-        evidence.loglik, evidence.counts, evidence.first, *given, chosen, evidence.strand,
+        evidence.loglik, evidence.counts, evidence.first, *haplotypes, chosen, evidence.strand,
         evidence.mapq, evidence.base_quality, evidence.from_start, evidence.from_end,
         evidence.mismatches, evidence.gaps, evidence.clipped, facts,
     )  # fmt: skip
@@ -236,10 +246,12 @@ def call_tile(tile: Tile, settings: CallSettings) -> CalledTile:
     best = genotypes.max(axis=1, keepdims=True)
     loglik = np.maximum(genotypes - best, np.float32(IMPOSSIBLE))
     sites = CallSites(table.filter(keep), windows[keep], facts[keep], loglik[keep])
-    support = reads_of_sites(evidence.loglik, evidence.read, evidence.first, *given, chosen).only(
-        np.flatnonzero(keep)
-    )
-    return CalledTile(tile, counts, sites, support)
+    support = reads_of_sites(
+        evidence.loglik, evidence.read, evidence.first, *haplotypes, chosen
+    )  # fmt: skip
+    support = support.only(np.flatnonzero(keep))
+    n_thinned = int((evidence.depth > settings.max_reads).sum())
+    return CalledTile(tile, counts, sites, support, places.n_given[keep] > 0, n_thinned)
 
 
 def _no_sites() -> CallSites:
@@ -252,10 +264,11 @@ def _no_sites() -> CallSites:
 
 def _places(tile: Tile, candidates: Candidates, clusters: Clusters) -> _Places:
     """Sites of the clusters that lie in the tile, and which allele each haplotype has there."""
-    position, is_indel, of_cluster, bits, n_alts = [], [], [], [], []
+    position, is_indel, of_cluster, bits, n_alts, n_given = [], [], [], [], [], []
     allele_first, allele_of = [0], []
     members_of = []
     all_positions, all_lengths = candidates.position.tolist(), candidates.length.tolist()
+    is_given = candidates.given.tolist()
     order, firsts = clusters.order.tolist(), clusters.candidate_first.tolist()
     masks, haplotypes = clusters.mask.tolist(), clusters.haplotype_first.tolist()
     for c in range(len(firsts) - 1):
@@ -271,7 +284,9 @@ def _places(tile: Tile, candidates: Candidates, clusters: Clusters) -> _Places:
             is_indel.append(indel)
             of_cluster.append(c)
             bits.append(sum(1 << b for b in some))
+            some.sort(key=lambda b: not is_given[members[b]])
             n_alts.append(len(some))
+            n_given.append(sum(is_given[members[b]] for b in some))
             members_of.append([members[b] for b in some])
             for mask in masks[haplotypes[c] : haplotypes[c + 1]]:
                 allele_of.append(next((k for k, b in enumerate(some, 1) if mask >> b & 1), 0))
@@ -279,7 +294,7 @@ def _places(tile: Tile, candidates: Candidates, clusters: Clusters) -> _Places:
     return _Places(
         np.array(position, np.int64), np.array(is_indel, bool), np.array(of_cluster, np.int64),
         np.array(bits, np.int64), np.array(allele_first, np.int64), np.array(allele_of, np.int64),
-        np.array(n_alts, np.int64), members_of,
+        np.array(n_alts, np.int64), np.array(n_given, np.int64), members_of,
     )  # fmt: skip
 
 
@@ -307,7 +322,7 @@ def _judge(
     kernels.judge_sites(
         evidence.loglik, evidence.counts, evidence.first, clusters.haplotype_first, clusters.mask,
         prior, clusters.candidate_first, places.cluster, places.bits, places.allele_first,
-        places.allele_of, places.n_alts, np.empty(most * (most + 1) // 2),
+        places.allele_of, places.n_alts, places.n_given, np.empty(most * (most + 1) // 2),
         np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, genotypes,
     )  # fmt: skip
     kernels.allow_artefacts(

@@ -17,7 +17,6 @@ __all__ = ["CallVcf", "block_lines", "call_header", "call_lines", "trimmed"]
 
 _HEADER = (
     '##FILTER=<ID=PASS,Description="All filters passed">',
-    '##FILTER=<ID=LowQual,Description="QUAL is below the limit">',
     '##INFO=<ID=END,Number=1,Type=Integer,Description="Last position of the block">',
     '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
     '##FORMAT=<ID=GQ,Number=1,Type=Integer,Description="Phred-scaled probability that the '
@@ -109,15 +108,13 @@ def call_lines(
     pl_values: np.ndarray,
     depth: np.ndarray,
     allele_depth: np.ndarray,
-    min_qual: float,
 ) -> list[str]:
     """Records of sites; alternative alleles that the genotype lacks are left out.
 
     table        : contig, position, ref, alt1, alt2 ("" for none)
     genotype     : int8 (sites, 2); gq : int (sites,); qual : float (sites,)
     pl_values    : int (sites, 6), of 00 01 11 02 12 22; depth : int (sites,)
-    allele_depth : int (sites, 3)
-    min_qual     : records of a lower QUAL have FILTER LowQual
+    allele_depth : int (sites, 3). A site without reads has no genotype
     """
     lines = []
     columns = [table[name].to_list() for name in ("contig", "position", "ref", "alt1", "alt2")]
@@ -129,14 +126,13 @@ def call_lines(
         ref_text, alt_texts = trimmed(ref, [alts[k - 1] for k in kept])
         order = [0, *kept]
         of = {allele: k for k, allele in enumerate(order)}
-        likelihoods = [
-            pls[_genotype_index(order[i], order[j])] for j in range(len(order)) for i in range(j + 1)
-        ]
+        pairs = [(low, high) for k, high in enumerate(order) for low in order[: k + 1]]
+        likelihoods = [pls[high * (high + 1) // 2 + low] for low, high in pairs]
         least = min(likelihoods)
+        called = f"{of[a]}/{of[b]}" if dp else "./."
         lines.append(
             f"{contig}\t{position}\t.\t{ref_text}\t{','.join(alt_texts)}\t{quality:.2f}\t"
-            f"{'PASS' if quality >= min_qual else 'LowQual'}\t.\tGT:GQ:DP:AD:PL\t"
-            f"{of[a]}/{of[b]}:{q}:{dp}:{','.join(str(ad[k]) for k in order)}:"
+            f"PASS\t.\tGT:GQ:DP:AD:PL\t{called}:{q}:{dp}:{','.join(str(ad[k]) for k in order)}:"
             f"{','.join(str(x - least) for x in likelihoods)}"
         )
     return lines
@@ -178,9 +174,3 @@ def block_lines(
                 f"GT:GQ:MIN_DP\t{genotype}:{q}:{dp}"
             )
     return lines
-
-
-def _genotype_index(a: int, b: int) -> int:
-    """Place of a genotype in the order of PL."""
-    low, high = min(a, b), max(a, b)
-    return high * (high + 1) // 2 + low

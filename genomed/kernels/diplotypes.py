@@ -15,6 +15,7 @@ LEAST_ODDS = 2.0  # natural log; a read that fits an allele so much better suppo
 MOST_ODDS = 20.0
 LEAST_SURE = 20  # mapping quality
 NEVER = -1e30
+GIVEN = 1e9  # what an allele that was asked for is ahead of the others
 
 
 @inner
@@ -54,7 +55,7 @@ def _prior(mask, prior, first):
 @kernel
 def judge_sites(
     loglik, counts, pair_first, haplotype_first, mask, prior, candidate_first, site_cluster,
-    site_bits, allele_first, allele_of, n_alts, total, score, chosen, genotypes,
+    site_bits, allele_first, allele_of, n_alts, n_given, total, score, chosen, genotypes,
 ):  # fmt: skip
     """Find the two likeliest alternative alleles of each site, and the genotypes' likelihoods.
 
@@ -65,7 +66,8 @@ def judge_sites(
     site_cluster    : int64 (sites,), sorted; site_bits : int64 (sites,), its candidates as a mask
     allele_first    : int64 (sites + 1,); allele_of : int64, per site and haplotype of its cluster
                       the allele, 0 the reference's
-    n_alts          : int64 (sites,)
+    n_alts          : int64 (sites,); n_given : int64 (sites,), of these so many, the first, are
+                      chosen before others
     total           : float64 (most pairs of haplotypes,), score : float64 (most alts + 1,), scratch
     chosen          : int64 (sites, 2), filled: the likeliest alts, 0 for none
     genotypes       : float32 (sites, 6), filled: log-likelihoods of 00 01 11 02 12 22 of the chosen
@@ -90,6 +92,9 @@ def judge_sites(
                 score[a] = max(score[a], value)
                 score[b] = max(score[b], value)
                 d += 1
+        for a in range(1, n_given[s] + 1):
+            if score[a] > NEVER:
+                score[a] += GIVEN
         best, second = 0, 0
         for a in range(1, n_alts[s] + 1):
             if score[a] > NEVER and (best == 0 or score[a] > score[best]):

@@ -1,0 +1,222 @@
+"""`genomed reads call`: one pass over the alignments; candidate sites judged, calls written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genomed import __version__
+from genomed.errors import InputError, UsageError
+from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, CallSites, iter_called_tiles
+from genomed.features.given_alleles import GivenAlleles
+from genomed.io.alignments import AlignmentReader
+from genomed.io.call_vcf import CallVcf, call_header, call_lines
+from genomed.io.fasta import Fasta
+from genomed.io.outputs import OutputDirectory
+from genomed.io.site_alleles import read_site_alleles
+from genomed.provenance import file_fingerprint, record
+from genomed.regions import Region
+from genomed.settings import CallSettings
+from genomed.stats.call_quality import GenotypeCalls, call_genotypes
+from genomed.steps.clock import Clock
+from genomed.steps.reads_call_blocks import ReferenceBlocks
+from genomed.steps.reads_call_model import Judge, open_judge
+from genomed.steps.reads_call_sites import asked_alleles, regions_around
+
+__all__ = ["ReadsCallInputs", "ReadsCallSummary", "run_reads_call"]
+
+SAMPLE = "SAMPLE"  # of reads without read groups
+_AT = {name: column for column, name in enumerate(EVIDENCE_NAMES)}
+
+
+@dataclass(frozen=True)
+class ReadsCallInputs:
+    """What a run reads.
+
+    reference : FASTA that the reads are aligned to
+    sample    : whose reads to take; None where the file holds one sample
+    regions   : where to look; None for everywhere
+    model     : directory of a trained caller, or "none": likelihoods and what is usual alone
+    gvcf      : write blocks that are like the reference, too
+    """
+
+    alignments: Path
+    reference: Path
+    sample: str | None = None
+    regions: tuple[Region, ...] | None = None
+    sites: Path | None = None
+    model: str = "none"
+    gvcf: bool = False
+
+
+@dataclass
+class ReadsCallSummary:
+    """What a run found, for the terminal.
+
+    counts : sites looked at, calls written by kind and genotype, and so on
+    """
+
+    sample: str
+    counts: dict[str, int]
+    warnings: list[str]
+    outputs: dict[str, Path]
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def run_reads_call(
+    inputs: ReadsCallInputs,
+    out: Path,
+    settings: CallSettings,
+    *,
+    threads: int = 1,
+    command: str = "genomed reads call",
+) -> ReadsCallSummary:
+    """Call the variants of one sample and write calls.vcf.gz (or .g.vcf.gz) and run.json.
+
+    Raises InputError, UsageError and OutputError; nothing is left in `out` then.
+    """
+    clock, started = Clock(), datetime.now(UTC)
+    reader, fasta = _open(inputs, threads)
+    sample = inputs.sample or next(iter(reader.samples), SAMPLE)
+    judge = open_judge(inputs.model, settings)
+    counts: Counter[str] = Counter()
+    regions, given = _where(inputs, reader, fasta, counts)
+    name = "calls.g.vcf.gz" if inputs.gvcf else "calls.vcf.gz"
+    lengths = [int(length) for length in reader.lengths]
+    facts = [f"source=genomed-{__version__}", f"reference={inputs.reference.name}"]
+    header = call_header(reader.contigs, lengths, sample, facts, inputs.gvcf)
+    with OutputDirectory(out) as directory:
+        with CallVcf(directory.place(name), header, max(lengths, default=0)) as vcf:
+            directory.place(vcf.index().name)
+            blocks = ReferenceBlocks() if inputs.gvcf else None
+            for called in _tiles(reader, fasta, regions, settings, given, threads):
+                lines = _lines(called, judge, settings, counts, only_given=given is not None)
+                vcf.add(blocks.merge(called, lines) if blocks else lines)
+        clock.lap("call")
+        warnings = _warnings(reader, counts)
+        about = record("reads call", settings, _fingerprints(inputs))
+        about |= {
+            "sample": sample, "model": judge.facts(), "counts": dict(sorted(counts.items())),
+            "warnings": warnings,
+            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+        }  # fmt: skip
+        text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
+        directory.write_text("run.json", text + "\n")
+        clock.lap("write")
+    return ReadsCallSummary(sample, dict(counts), warnings, directory.files(), clock.phases)
+
+
+def _open(inputs: ReadsCallInputs, threads: int) -> tuple[AlignmentReader, Fasta]:
+    reader = AlignmentReader(
+        inputs.alignments, reference=inputs.reference, threads=threads, sample=inputs.sample
+    )
+    if inputs.sample is None and len(reader.samples) > 1:
+        raise UsageError(
+            f"{inputs.alignments}: holds {len(reader.samples)} samples "
+            f"({', '.join(reader.samples[:5])}); choose one with --sample"
+        )
+    return reader, Fasta(inputs.reference)
+
+
+def _where(
+    inputs: ReadsCallInputs, reader: AlignmentReader, fasta: Fasta, counts: Counter[str]
+) -> tuple[list[Region] | None, GivenAlleles | None]:
+    """Where to look, and for which alleles whatever the reads show."""
+    regions = None if inputs.regions is None else list(inputs.regions)
+    if inputs.sites is None:
+        return regions, None
+    table = read_site_alleles(inputs.sites)
+    asked, refused = asked_alleles(table, reader, fasta)
+    counts["sites_asked"] = len(table)
+    counts.update({f"refused_{reason}": n for reason, n in refused.items()})
+    if regions is None:
+        regions = list(regions_around(asked, reader.contigs))
+    return regions, GivenAlleles(asked)
+
+
+def _tiles(
+    reader: AlignmentReader,
+    fasta: Fasta,
+    regions: list[Region] | None,
+    settings: CallSettings,
+    given: GivenAlleles | None,
+    threads: int,
+) -> Iterator[CalledTile]:
+    try:
+        yield from iter_called_tiles(reader, fasta, regions, settings, given=given, threads=threads)
+    except ValueError as error:
+        raise InputError(
+            f"{fasta.path}: {error}; give the FASTA that {reader.path} is aligned to"
+        ) from None
+
+
+def _lines(
+    called: CalledTile,
+    judge: Judge,
+    settings: CallSettings,
+    counts: Counter[str],
+    *,
+    only_given: bool,
+) -> list[str]:
+    """Records of a tile: variants that are sure enough, or what was asked for."""
+    sites = called.sites
+    posterior = judge.posterior(called)
+    calls = call_genotypes(posterior, sites.loglik)
+    is_variant = (calls.genotype[:, 1] > 0) & (calls.qual >= settings.min_qual)
+    keep = called.given if only_given else is_variant
+    _count(sites, calls, is_variant, counts, called)
+    rows = np.flatnonzero(keep)
+    evidence = sites.evidence[rows]
+    reads = evidence[:, [_AT["reads_0"], _AT["reads_1"], _AT["reads_2"]]].astype(np.int64)
+    return call_lines(
+        sites.table[rows], calls.genotype[rows], calls.gq[rows], calls.qual[rows], calls.pl[rows],
+        evidence[:, _AT["depth"]].astype(np.int64), reads,
+    )  # fmt: skip
+
+
+def _count(
+    sites: CallSites,
+    calls: GenotypeCalls,
+    is_variant: np.ndarray,
+    counts: Counter[str],
+    called: CalledTile,
+) -> None:
+    """Add to what run.json says."""
+    is_snp = sites.evidence[:, _AT["is_snp"]] > 0
+    is_het = calls.genotype[:, 0] != calls.genotype[:, 1]
+    counts["candidate_sites"] += len(is_variant)
+    counts["below_min_qual"] += int((~is_variant).sum())
+    counts["snps"] += int((is_variant & is_snp).sum())
+    counts["indels"] += int((is_variant & ~is_snp).sum())
+    counts["heterozygous"] += int((is_variant & is_het).sum())
+    counts["homozygous"] += int((is_variant & ~is_het).sum())
+    counts["thinned_sites"] += called.n_thinned
+
+
+def _warnings(reader: AlignmentReader, counts: Counter[str]) -> list[str]:
+    said = []
+    if not reader.samples:
+        said.append(f"{reader.path} names no sample (no read groups): it is called {SAMPLE}.")
+    if not counts["candidate_sites"]:
+        said.append("No read differs from the reference: there is nothing to call, or no coverage.")
+    if counts["thinned_sites"]:
+        said.append(
+            f"{counts['thinned_sites']:,} sites have so many reads that they were judged by an "
+            "even sample of them; none was passed over."
+        )
+    refused = {k: n for k, n in counts.items() if k.startswith("refused_")}
+    for reason, n in refused.items():
+        said.append(f"{n:,} alleles of --sites cannot be looked for ({reason[8:]}).")
+    return said
+
+
+def _fingerprints(inputs: ReadsCallInputs) -> dict[str, dict[str, Any]]:
+    files = [inputs.alignments, inputs.reference, *([inputs.sites] if inputs.sites else [])]
+    return {str(path): file_fingerprint(path) for path in files}

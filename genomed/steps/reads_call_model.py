@@ -1,0 +1,74 @@
+"""Who judges sites in `genomed reads call`: likelihoods with a prior, or a trained net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile
+from genomed.settings import CallSettings
+from genomed.stats.genotype_likelihood import genotype_log_prior, genotype_posterior
+
+__all__ = ["Judge", "open_judge"]
+
+_AT = {name: column for column, name in enumerate(EVIDENCE_NAMES)}
+
+
+class Judge(Protocol):
+    """Gives every site of a tile the probabilities of its genotypes."""
+
+    def posterior(self, called: CalledTile) -> np.ndarray:
+        """Probabilities of the diplotypes 00 01 11 02 12 22: float64 (sites, 6)."""
+
+    def facts(self) -> dict[str, Any]:
+        """What it is, for run.json."""
+
+
+def open_judge(model: str, settings: CallSettings) -> Judge:
+    """The judge by name: none, shipped, or the path of a bundle.
+
+    Raises InputError for a bundle that is damaged or does not fit.
+    """
+    if model == "none":
+        return _Likelihoods(settings)
+    return _Net(None if model == "shipped" else Path(model))
+
+
+class _Likelihoods:
+    """Bayes' rule, with what is usual in genomes."""
+
+    def __init__(self, settings: CallSettings) -> None:
+        self._settings = settings
+
+    def posterior(self, called: CalledTile) -> np.ndarray:
+        evidence = called.sites.evidence
+        prior = genotype_log_prior(
+            evidence[:, [_AT["length_1"], _AT["length_2"]]], evidence[:, _AT["repeat_length"]],
+            evidence[:, _AT["transition"]] > 0, self._settings,
+        )  # fmt: skip
+        return genotype_posterior(called.sites.loglik, prior)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "none"}
+
+
+class _Net:
+    """A trained caller: genomed.models.call_model."""
+
+    def __init__(self, path: Path | None) -> None:
+        from genomed.steps.reads_model import load_call_model  # noqa: PLC0415 - loads torch
+
+        self._path = path
+        self._model = load_call_model(path)
+
+    def posterior(self, called: CalledTile) -> np.ndarray:
+        if not len(called.sites.table):
+            return np.empty((0, 6))
+        said = self._model.genotype_log_probability(called.sites, called.read_matrices)
+        share = np.exp(said.astype(np.float64))
+        return share / share.sum(axis=1, keepdims=True)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kind": "net", "bundle": "shipped" if self._path is None else str(self._path)}
