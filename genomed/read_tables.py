@@ -1,6 +1,6 @@
 """Columns of the tables that `genomed reads` writes; see genomed.tables."""
 
-__all__ = ["READS_FEATURES"]
+__all__ = ["READS_FEATURES", "READS_SCORES"]
 
 # A row for each alternative allele of each call.
 READS_FEATURES: dict[str, str] = {
@@ -41,4 +41,85 @@ READS_FEATURES: dict[str, str] = {
     "repeat_period": "bases of the unit of the tandem repeat there, 0 for none",
     "repeat_length": "bases that the repeat takes",
     "gc": "share of G and C in the 101 bases around",
+}
+
+# A row for each alternative allele of each call.
+READS_SCORES: dict[str, str] = {
+    "contig": "sequence name as the VCF spells it",
+    "position": "1-based position as in VCF",
+    "ref": "reference allele, upper case",
+    "alt": "alternative allele",
+    "kind": "SNP (as many bases as REF) or INDEL; null for alleles that cannot be looked up",
+    "log_odds": "natural log odds that the sample has this allele, the least of its changes'; null "
+    "where there are no reads",
+    "known": "whether all its changes are among the variants known to be true; false without them",
+    "tranche": "FILTER of the record: PASS, CNN_KIND_FROM_TO in percent of the true ones, or "
+    "empty where nothing was scored",
+}
+
+READS_QC: dict[str, str] = {
+    "file": "file of alignments",
+    "prefix": "how the files of its depth begin",
+    "sample": "sample that its read groups name; several with a comma between; null for none",
+    "n_alignments": "records of the file",
+    "n_secondary": "secondary alignments (flag 256)",
+    "n_supplementary": "supplementary alignments (flag 2048)",
+    "n_reads": "the other records: one for each read; what follows is of these",
+    "n_mapped": "mapped reads",
+    "n_paired": "reads of pairs",
+    "n_duplicates": "reads marked as duplicates",
+    "n_failed": "reads marked as failing quality checks",
+    "mapped_share": "mapped reads among all",
+    "proper_share": "reads of pairs marked proper, among reads of pairs",
+    "mate_elsewhere_share": "reads whose mate is on another contig, among reads of pairs",
+    "duplicate_share": "duplicates among all reads",
+    "mapq0_share": "reads of mapping quality 0 among mapped ones",
+    "mean_mapq": "mean mapping quality of mapped reads; 255, not available, left out",
+    "forward_share": "reads on the forward strand among mapped ones",
+    "mean_read_length": "bases of a read",
+    "mean_base_quality": "mean quality of bases, phred",
+    "q20_share": "bases of quality 20 and more",
+    "q30_share": "bases of quality 30 and more",
+    "gc_share": "G and C among the bases A, C, G and T",
+    "mismatch_rate": "sum of the tag NM over mapped bases; 0 where the file has no NM",
+    "soft_clipped_share": "soft-clipped bases among all",
+    "insert_median": "median size of inserts (TLEN) in the most frequent orientation, bases",
+    "insert_mad": "median absolute deviation of these",
+    "insert_mean": "mean of those up to the median plus 10 deviations",
+    "insert_sd": "standard deviation of the same",
+    "orientation": "most frequent orientation of mates: inward, outward or same",
+    "mean_depth": "mean depth of the contigs that have alignments, or of --targets",
+    "median_depth": "median of the same",
+    "covered_share": "bases of these with a depth above 0",
+    "callable_share": "bases whose depth is in the third class of --quantize; null with fewer",
+    "at_dropout": "share of the depth missing from windows of 100 bases with up to 50 % GC; null "
+    "without --reference",
+    "gc_dropout": "the same of windows with more",
+    "x_ratio": "mean depth of X over that of chromosomes 1 to 22; null where either has none",
+    "y_ratio": "the same of Y",
+    "mt_ratio": "the same of the mitochondrion",
+    "sex": "male or female by these ratios, ambiguous, or null where nothing tells",
+}
+READS_QC_CONTIGS: dict[str, str] = {
+    "file": "file of alignments",
+    "contig": "sequence name as the file spells it",
+    "length": "bases",
+    "n_alignments": "alignments that count as depth",
+    "mean_depth": "mean depth",
+    "median_depth": "median depth",
+    "min_depth": "least depth",
+    "max_depth": "greatest depth",
+    "covered_share": "bases with a depth above 0",
+    "callable_share": "bases whose depth is in the third class of --quantize; null with fewer",
+}
+READS_QC_DISTRIBUTIONS: dict[str, str] = {
+    "file": "file of alignments",
+    "measure": "mapq, base_quality, read_length, insert_size, cycle_quality, depth, gc_windows or "
+    "gc_depth",
+    "group": "orientation of mates (insert_size), 1 or 2 for the read of a pair (cycle_quality), "
+    "else null",
+    "key": "what is counted by: a quality, a length in bases, a cycle from 1, a depth, a percentage",
+    "value": "reads (mapq, read_length), reads of pairs (insert_size), bases (base_quality, depth), "
+    "mean quality (cycle_quality), windows of 100 bases (gc_windows), their mean depth over the "
+    "mean of all (gc_depth)",
 }

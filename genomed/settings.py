@@ -14,6 +14,7 @@ __all__ = [
     "QcSettings",
     "ReadsFeaturesSettings",
     "ReadsQcSettings",
+    "ReadsScoreSettings",
     "RiskSettings",
     "RohSettings",
     "SplitSettings",
@@ -329,7 +330,7 @@ class CallTrainSettings:
     # A site is for the read-matrix net where its best diplotype is less likely than this.
     sure: float = 0.99
     # Most sites whose matrices are kept to learn from; one takes 33 kB.
-    max_matrices: int = 20_000
+    max_matrices: int = 12_000
     seed: int = 1
 
 
@@ -529,4 +530,19 @@ class ReadsFeaturesSettings:
     # Longer alleles have no features.
     max_allele_bp: int = 500
     # Sample whose read groups are read; None reads everything.
+    sample: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadsScoreSettings:
+    """How calls are scored by their reads, and filtered."""
+
+    call: CallSettings = field(default_factory=CallSettings)
+    # Percent of the true calls that each tranche and those above it hold, rising; PASS is the first
+    # (the defaults of GATK's FilterVariantTranches).
+    snp_tranches: tuple[float, ...] = (99.95,)
+    indel_tranches: tuple[float, ...] = (99.4,)
+    # Records with longer alleles are not scored.
+    max_allele_bp: int = 200
+    # Sample whose read groups are read; None where there is one only.
     sample: str | None = None

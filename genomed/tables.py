@@ -1,6 +1,6 @@
 """The dictionary of tables: every column of every table that a command writes."""
 
-from genomed.read_tables import READS_FEATURES
+from genomed.read_tables import READS_FEATURES, READS_SCORES
 
 __all__ = ["TABLES"]
 
@@ -329,8 +329,9 @@ TABLES: dict[str, dict[str, str]] = {
         "full_predictor": "the same of the whole model",
         "linear_prediction": "the additive model's, calibrated",
         "prediction": "probability (of the event until the last time one was seen), or value",
-        "prediction_low": "lower end of its interval; null for times to an event",
-        "prediction_high": "upper end",
+        "prediction_low": "lower end of its interval",
+        "prediction_high": "upper end; of times to an event columns risk_by_TIME follow, the "
+        "probability of the event by each time",
     },
     "train_metrics": {
         "set": "test: those set aside",
@@ -503,6 +504,7 @@ TABLES: dict[str, dict[str, str]] = {
         "largest_pair": "the same of pairs; 0 without any",
     },
     "reads_features": READS_FEATURES,
+    "reads_scores": READS_SCORES,
     "reads_identity": {
         "file": "file of alignments",
         "sample": "sample that its read groups name; null where they name none or several",

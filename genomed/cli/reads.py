@@ -5,6 +5,7 @@ import typer
 from genomed.cli.reads_call import reads_call
 from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
+from genomed.cli.reads_score import reads_score
 
 __all__ = ["reads_app"]
 
@@ -18,3 +19,4 @@ reads_app = typer.Typer(
 reads_app.command("qc")(reads_qc)
 reads_app.command("features")(reads_features)
 reads_app.command("call")(reads_call)
+reads_app.command("score")(reads_score)

@@ -189,7 +189,8 @@ def extended_header(
     facts : more header lines, without ##
     """
     names = {one.name for one in fields}
-    kept = [line for line in text[:-1] if _declared(line) not in names]
+    new = {f"##{fact}" for fact in facts}
+    kept = [line for line in text[:-1] if _declared(line) not in names and line not in new]
     added = [
         f"##INFO=<ID={one.name},Number={one.number},Type={one.kind},"
         f'Description="{one.description}">'

@@ -1,0 +1,362 @@
+"""`genomed reads score`: calls of any program, judged anew by the reads and the caller's net."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from genomed.errors import InputError, UsageError
+from genomed.features.call_sites import DIPLOTYPES, CalledTile, iter_called_tiles
+from genomed.features.call_tiles import reference_window
+from genomed.features.given_alleles import GivenAllele, GivenAlleles
+from genomed.io.alignments import AlignmentReader
+from genomed.io.call_records import (
+    CallBatch,
+    CallRecords,
+    InfoField,
+    annotated,
+    extended_header,
+    number_text,
+)
+from genomed.io.call_vcf import CallVcf
+from genomed.io.fasta import Fasta
+from genomed.io.outputs import OutputDirectory
+from genomed.provenance import Fingerprints, record
+from genomed.regions import Region, canonical_contig
+from genomed.settings import ReadsScoreSettings
+from genomed.stats.call_pieces import MAX_SHIFT, Piece, allele_pieces
+from genomed.stats.call_tranches import tranche_labels, tranche_thresholds
+from genomed.steps.clock import Clock
+from genomed.steps.reads_call_model import Judge, open_judge
+from genomed.tables import TABLES
+
+__all__ = ["ReadsScoreInputs", "ReadsScoreSummary", "run_reads_score"]
+
+VCF_NAME, TABLE_NAME = "scored.vcf.gz", "scores.parquet"
+MAX_GAP_BP = 5_000  # between calls of one region
+FIELD = InfoField(
+    "CNN_LOD", "A", "Float",
+    "Natural log odds that the sample has the ALT, by the reads and the caller's net",
+)  # fmt: skip
+KINDS = ("SNP", "INDEL")
+LogOdds = dict[Piece, float]
+_COLUMNS = {
+    "record": pl.Int64, "contig": pl.Utf8, "position": pl.Int32, "ref": pl.Utf8, "alt": pl.Utf8,
+    "kind": pl.Utf8, "log_odds": pl.Float64, "known": pl.Boolean,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReadsScoreInputs:
+    """What a run reads.
+
+    known : VCF of variants known to be true, by which tranches are told; None: by probability
+    model : directory of a trained caller, "shipped", or "none" for likelihoods alone
+    """
+
+    calls: Path
+    alignments: Path
+    reference: Path
+    known: Path | None = None
+    model: str = "shipped"
+
+
+@dataclass
+class ReadsScoreSummary:
+    """What a run found, for the terminal.
+
+    tranches : FILTER -> records, by kind
+    """
+
+    records: int = 0
+    unscored: int = 0
+    tranches: dict[str, dict[str, int]] = field(default_factory=dict)
+    thresholds: dict[str, dict[str, float]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    outputs: dict[str, Path] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+def run_reads_score(
+    inputs: ReadsScoreInputs,
+    out: Path,
+    settings: ReadsScoreSettings,
+    *,
+    threads: int = 1,
+    command: str = "genomed reads score",
+) -> ReadsScoreSummary:
+    """Score every call and tell its tranche; write a VCF, a table and run.json.
+
+    Raises InputError, UsageError and OutputError; nothing is left in `out` then.
+    """
+    clock, started = Clock(), datetime.now(UTC)
+    summary = ReadsScoreSummary()
+    with ExitStack() as opened:
+        directory = opened.enter_context(OutputDirectory(out))
+        fingerprints = opened.enter_context(Fingerprints())
+        files = [inputs.calls, inputs.alignments, inputs.reference]
+        files += [inputs.known] if inputs.known else []
+        for path in files:
+            fingerprints.begin(path)
+        judge = open_judge(inputs.model, settings.call)
+        scorer = _Scorer(inputs, settings, judge, threads)
+        clock.lap("open")
+        table = scorer.score()
+        summary.warnings += scorer.warnings
+        summary.records = scorer.records
+        scored = table.filter(pl.col("log_odds").is_not_null())["record"].n_unique()
+        summary.unscored = summary.records - scored
+        clock.lap("score")
+        table = _with_tranches(table, settings, summary, by_known=inputs.known is not None)
+        calls = opened.enter_context(closing(CallRecords(inputs.calls)))
+        facts = [f"genomed_score={json.dumps(judge.facts(), sort_keys=True)}"]
+        header = extended_header(calls.text, [FIELD], [*_filters(settings), *facts])
+        with CallVcf(directory.place(VCF_NAME), header, scorer.longest) as vcf:
+            for lines in _scored_lines(calls, table):
+                vcf.add(lines)
+        directory.place(vcf.index().name)
+        meanings = {f"column {name}": text for name, text in TABLES["reads_scores"].items()}
+        directory.write_parquet(TABLE_NAME, table.select(list(TABLES["reads_scores"])), meanings)
+        about = record("reads score", settings, {str(p): fingerprints.of(p) for p in files})
+        about |= {
+            "model": judge.facts(), "records": summary.records, "unscored": summary.unscored,
+            "tranches": summary.tranches, "thresholds": summary.thresholds,
+            "warnings": summary.warnings,
+            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+        }  # fmt: skip
+        directory.write_text("run.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
+        clock.lap("write")
+    summary.outputs, summary.timings = directory.files(), clock.phases
+    return summary
+
+
+class _Scorer:
+    """Looks up each call's alleles in the reads, contig by contig."""
+
+    def __init__(
+        self, inputs: ReadsScoreInputs, settings: ReadsScoreSettings, judge: Judge, threads: int
+    ) -> None:
+        self._inputs, self._settings = inputs, settings
+        self._judge, self._threads = judge, threads
+        self._fasta = Fasta(inputs.reference)
+        self._reader = AlignmentReader(
+            inputs.alignments, reference=inputs.reference, threads=threads, sample=settings.sample
+        )
+        if settings.sample is None and len(self._reader.samples) > 1:
+            raise UsageError(
+                f"{inputs.alignments}: holds {len(self._reader.samples)} samples "
+                f"({', '.join(self._reader.samples[:5])}); choose one with --sample"
+            )
+        self.longest = int(self._reader.lengths.max(initial=0))
+        self.warnings: list[str] = []
+        self.records = 0
+
+    def score(self) -> pl.DataFrame:
+        """One row per ALT of each record, in order: `record` counts them from 0."""
+        known = self._known()
+        rows: dict[str, list[object]] = {name: [] for name in _COLUMNS}
+        n_records = 0
+        with closing(CallRecords(self._inputs.calls)) as calls:
+            for contig, batches in groupby(calls.batches(), lambda batch: batch.contig):
+                own = list(batches)
+                pieces = [pieces for batch in own for pieces in self._pieces(batch)]
+                wanted = {p for of_alts in pieces for one in of_alts for p in one}
+                lods = self._log_odds(contig, wanted)
+                true = known.get(canonical_contig(contig), set())
+                lines = [(b, i) for b in own for i in range(len(b.lines))]
+                for (batch, i), of_alts in zip(lines, pieces, strict=True):
+                    for alt, some in zip(batch.alts[i], of_alts, strict=True):
+                        rows["record"].append(n_records)
+                        rows["contig"].append(contig)
+                        rows["position"].append(batch.start[i] + 1)
+                        rows["ref"].append(batch.ref[i])
+                        rows["alt"].append(alt)
+                        rows["kind"].append(KINDS[len(alt) != len(batch.ref[i])] if some else None)
+                        rows["log_odds"].append(_weakest(some, lods))
+                        rows["known"].append(bool(some) and all(p in true for p in some))
+                    n_records += 1
+        self.records = n_records
+        return pl.DataFrame(rows, schema=_COLUMNS)
+
+    def _known(self) -> dict[str, set[Piece]]:
+        """Contig -> changes of the variants known to be true."""
+        found: dict[str, set[Piece]] = {}
+        if self._inputs.known is None:
+            return found
+        with closing(CallRecords(self._inputs.known)) as records:
+            for batch in records.batches():
+                own = found.setdefault(canonical_contig(batch.contig), set())
+                for alts in self._pieces(batch):
+                    own.update(piece for some in alts for piece in some)
+        return found
+
+    def _pieces(self, batch: CallBatch) -> list[list[list[Piece]]]:
+        """Changes of each ALT of each record; none where it cannot be looked up."""
+        low = batch.start[0] - MAX_SHIFT - 1
+        try:
+            first, codes = reference_window(self._fasta, batch.contig, low, batch.end())
+        except ValueError:
+            raise InputError(
+                f"{self._inputs.reference}: has no contig {batch.contig!r}, which has records in "
+                f"line {batch.first_line} of the VCF; give the reference that it was made with"
+            ) from None
+        most = self._settings.max_allele_bp
+        found = []
+        for start, ref, alts, plain in zip(
+            batch.start, batch.ref, batch.alts, batch.plain, strict=True
+        ):
+            here = codes[start - first : start - first + len(ref)]
+            self._check(batch, start, ref, here)
+            found.append([
+                allele_pieces(start, ref, alt, codes, first)
+                if k in plain and max(len(ref), len(alt)) <= most else []
+                for k, alt in enumerate(alts)
+            ])  # fmt: skip
+        return found
+
+    def _check(self, batch: CallBatch, start: int, ref: str, here: np.ndarray) -> None:
+        letters = "".join("ACGTN"[code] for code in here)
+        same = len(letters) == len(ref) and all(
+            a == b or a not in "ACGT" or b not in "ACGT" for a, b in zip(ref, letters, strict=True)
+        )
+        if not same:
+            raise InputError(
+                f"{self._inputs.reference}: has {letters[:20]!r} at {batch.contig}:{start + 1}, "
+                f"where a call has REF {ref[:20]!r}; give the reference that the calls were made "
+                "with"
+            )
+
+    def _log_odds(self, contig: str, pieces: set[Piece]) -> LogOdds:
+        """Natural log odds of each change that was found."""
+        if not pieces:
+            return {}
+        try:
+            name = self._reader.contigs[self._reader.contig_index(contig)]
+        except InputError:
+            self.warnings.append(f"{self._reader.path} has no contig {contig}: not scored there.")
+            return {}
+        given = GivenAlleles({name: [GivenAllele(*piece) for piece in pieces]})
+        regions = _regions(name, sorted(piece.position for piece in pieces))
+        found: LogOdds = {}
+        for called in iter_called_tiles(
+            self._reader, self._fasta, regions, self._settings.call, given=given,
+            threads=self._threads,
+        ):  # fmt: skip
+            if len(called.sites.table):
+                found.update(_tile_log_odds(called, self._judge.posterior(called)))
+        return found
+
+
+def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
+    """Stretches that hold the positions, which are sorted."""
+    at = np.array(positions, np.int64)
+    cuts = np.flatnonzero(np.diff(at) > MAX_GAP_BP) + 1
+    first, last = np.concatenate([[0], cuts]), np.concatenate([cuts - 1, [len(at) - 1]])
+    return [Region(contig, int(at[i]), int(at[j]) + 1) for i, j in zip(first, last, strict=True)]
+
+
+def _tile_log_odds(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[Piece, float]]:
+    """Each alternative allele of a tile's sites, with the log odds that the sample has it."""
+    table = called.sites.table
+    rows = zip(*(table[c].to_list() for c in ("position", "ref", "alt1", "alt2")), strict=True)
+    has = [np.array([k in pair for pair in DIPLOTYPES]) for k in (1, 2)]
+    log_odds = [
+        np.log(np.maximum(posterior[:, one].sum(axis=1), 1e-300))
+        - np.log(np.maximum(posterior[:, ~one].sum(axis=1), 1e-300))
+        for one in has
+    ]
+    for i, (position, ref, *alts) in enumerate(rows):
+        for k, alt in enumerate(alts):
+            if not alt:
+                continue
+            change = len(alt) - len(ref)
+            new = alt if len(ref) == len(alt) == 1 else alt[1 : 1 + max(change, 0)]
+            letters = bytes("ACGT".index(base) for base in new)
+            yield Piece(position - 1, change, letters), float(log_odds[k][i])
+
+
+def _weakest(pieces: list[Piece], lods: LogOdds) -> float | None:
+    """Log odds of an allele: those of the least sure of its changes."""
+    found = [lods.get(piece) for piece in pieces]
+    sure = [one for one in found if one is not None]
+    return min(sure) if sure and len(sure) == len(found) else None
+
+
+def _with_tranches(
+    table: pl.DataFrame, settings: ReadsScoreSettings, summary: ReadsScoreSummary, *, by_known: bool
+) -> pl.DataFrame:
+    """Add the FILTER of each record, which its best ALT decides: column `tranche`."""
+    best = table.group_by("record", maintain_order=True).agg(
+        pl.col("log_odds").max(), pl.col("kind").sort_by("log_odds", nulls_last=False).last(),
+        pl.col("known").any(),
+    )  # fmt: skip
+    score = best["log_odds"].to_numpy().astype(np.float64)
+    labels = np.array([""] * len(best), dtype=object)
+    for kind, percents in zip(KINDS, (settings.snp_tranches, settings.indel_tranches), strict=True):
+        own = (best["kind"] == kind).fill_null(False).to_numpy()
+        weight = best["known"].to_numpy()[own] if by_known else 0.5 + 0.5 * np.tanh(score[own] / 2)
+        thresholds = tranche_thresholds(score[own], weight.astype(np.float64), percents)
+        labels[own] = tranche_labels(score[own], thresholds, percents, kind)
+        names, counts = np.unique(labels[own].astype(str), return_counts=True)
+        counted = zip(names.tolist(), counts.tolist(), strict=True)
+        summary.tranches[kind] = {name or "unscored": n for name, n in counted}
+        summary.thresholds[kind] = {
+            f"{p:.2f}": t for p, t in zip(percents, thresholds, strict=True) if np.isfinite(t)
+        }
+        if by_known and own.any() and not weight.any():
+            summary.warnings.append(f"No {kind} is among the known variants: none is filtered.")
+    best = best.with_columns(pl.Series("tranche", labels.tolist(), dtype=pl.Utf8))
+    best = best.select("record", "tranche")
+    return table.join(best, on="record", how="left", maintain_order="left")
+
+
+def _filters(settings: ReadsScoreSettings) -> list[str]:
+    """Header lines of the tranches."""
+    lines = []
+    for kind, percents in zip(KINDS, (settings.snp_tranches, settings.indel_tranches), strict=True):
+        bounds = [*percents, 100.0]
+        lines += [
+            f'FILTER=<ID=CNN_{kind}_{low:.2f}_{high:.2f},Description="{kind} whose CNN_LOD is '
+            f'below that of {low:.2f} percent of the true ones">'
+            for low, high in pairwise(bounds) if low < high
+        ]  # fmt: skip
+    return lines
+
+
+def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]]:
+    """Lines of each batch with CNN_LOD and FILTER."""
+    columns = zip(*(table[c].to_list() for c in ("record", "log_odds", "tranche")), strict=True)
+    by_record = {number: list(rows) for number, rows in groupby(columns, lambda row: row[0])}
+    number = 0
+    for batch in calls.batches():
+        lines = []
+        for line in batch.lines:
+            rows = by_record.get(number, [])
+            number += 1
+            texts = [number_text(row[1], 3) for row in rows]
+            scored = any(text != "." for text in texts)
+            info = {FIELD.name: ",".join(texts) if scored else ""}
+            line = annotated(line, info, replaces=True)
+            lines.append(_filtered(line, rows[0][2]) if scored else line)
+        yield lines
+
+
+def _filtered(line: str, tranche: str) -> str:
+    """A record with another FILTER; those of others stay, those of an earlier run go."""
+    parts = line.split("\t", 7)
+    others = [
+        one for one in parts[6].split(";")
+        if one not in (".", "PASS", "") and not one.startswith(("CNN_SNP_", "CNN_INDEL_"))
+    ]  # fmt: skip
+    if tranche != "PASS":
+        others.append(tranche)
+    parts[6] = ";".join(others) or "PASS"
+    return "\t".join(parts)
