@@ -20,7 +20,9 @@ WORDS = {
     "net_benefit": "Net benefit", "recall": "Recall", "specificity": "Specificity",
     "precision": "Precision", "f1": "F1", "r2": "R²", "r2_explained": "R², 1 − SSE/SST",
     "mae": "Mean absolute error", "rmse": "RMSE", "c_index": "C-index",
-    "integrated_brier": "Integrated Brier score", "coverage": "Coverage of the intervals",
+    "integrated_brier": "Integrated Brier score",
+    "integrated_calibration": "Calibration error over time",
+    "observed_expected": "Events observed over expected", "coverage": "Coverage of the intervals",
     "interval_width": "Width of the intervals", "nri": "NRI at the threshold",
     "nri_continuous": "NRI of any change", "idi": "IDI",
 }  # fmt: skip

@@ -26,7 +26,8 @@ __all__ = ["evaluate_summary"]
 N_WARNINGS = 10
 SHOWN = (
     "auroc", "auprc", "brier", "ece", "calibration_slope", "calibration_intercept",
-    "r2_liability", "r2", "r2_explained", "mae", "c_index", "integrated_brier", "coverage",
+    "r2_liability", "r2", "r2_explained", "mae", "c_index", "integrated_brier",
+    "integrated_calibration", "observed_expected", "coverage",
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import polars as pl
 
 __all__ = ["model_card", "verdict_sentence"]
 
-_SHOWN = ("r2", "auroc", "c_index", "brier", "calibration_slope", "ece", "coverage")
+_SHOWN = ("r2", "auroc", "c_index", "brier", "calibration_slope", "ece",
+          "integrated_calibration", "observed_expected", "coverage")  # fmt: skip
 
 
 def verdict_sentence(kept: Sequence[str], gain: Mapping[str, float] | None) -> str:

@@ -57,7 +57,7 @@ class RelativeRisk:
 
 def _raw(outcome: Outcome, eta: np.ndarray) -> np.ndarray:
     if outcome.kind == "survival":
-        return np.exp(np.clip(eta, -30.0, 30.0))
+        return np.exp(np.clip(outcome.log_hazard(eta), -30.0, 30.0))
     return np.asarray(outcome.apply(eta).prediction)
 
 

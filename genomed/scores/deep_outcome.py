@@ -2,7 +2,7 @@
 
 A bundle's calibration decides where it has one. Else a binary trait gets the logistic function of
 the predictor, a quantitative one the predictor itself. A time to an event gets the probability of
-the event by the last edge of the baseline.
+the event by the last edge of the baseline; the calibration has a baseline and a slope of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ import numpy as np
 
 from genomed.models.risk_model import RiskModel
 from genomed.stats.calibrated import Calibrated
-from genomed.stats.calibration import BinaryCalibration, Calibration, calibration_from_dict
+from genomed.stats.calibration import (
+    BinaryCalibration,
+    Calibration,
+    SurvivalCalibration,
+    calibration_from_dict,
+)
 
 __all__ = ["Outcome"]
 
@@ -46,11 +51,21 @@ class Outcome:
         Raises ValueError for a calibration that is none.
         """
         known = facts.get("calibration")
-        found = calibration_from_dict(known) if known and model.kind != "survival" else None
+        found = calibration_from_dict(known) if known else None
+        if found is not None and found.kind != model.kind:
+            raise ValueError(f"a calibration of a {found.kind} trait, which this is not")
+        if isinstance(found, SurvivalCalibration) and len(found.baseline) != len(model.baseline):
+            raise ValueError("a calibration of other times than the model's")
         share = (facts.get("settings") or {}).get("prevalence")
         if prevalence is None and share is not None:
             prevalence = float(share)
         return cls(model.kind, found, np.asarray(model.baseline, np.float64), prevalence)
+
+    def log_hazard(self, eta: np.ndarray) -> np.ndarray:
+        """What the predictor adds to the logit of every hazard of a time to an event."""
+        if isinstance(self.calibration, SurvivalCalibration):
+            return self.calibration.log_hazard(eta)
+        return np.asarray(eta, np.float64)
 
     def apply(self, eta: np.ndarray, group: Sequence[str | None] | None = None) -> Calibrated:
         """Predictions and intervals; NaN for an interval that is not known.

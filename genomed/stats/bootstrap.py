@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 METHODS = ("percentile", "bca", "basic")
-BIASED = frozenset({"ece", "integrated_brier"})  # larger in every draw: noise adds to them
+# Larger in every draw, because noise adds to them.
+BIASED = frozenset({"ece", "integrated_brier", "integrated_calibration"})
 MAX_LOST = 0.05  # share of draws in which a measure may be undefined
 N_LEFT_OUT = 100  # parts that are left out in turn, for the acceleration
 

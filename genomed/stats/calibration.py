@@ -1,9 +1,8 @@
 """From linear predictors, of people that they were not fitted to, to predictions that mean what
-they say: probabilities of a binary trait, values and intervals of a quantitative one.
+they say: probabilities of a binary trait, values and intervals of a quantitative one, probabilities
+of an event by a time (fit_survival).
 
-A calibration is learned from predictors out of fold, kept as JSON, and applied to anybody. Times to
-an event need none here: the slope and the baseline hazards are refitted by their family
-(genomed.models.families).
+A calibration is learned from predictors out of fold, kept as JSON, and applied to anybody.
 """
 
 from __future__ import annotations
@@ -17,17 +16,21 @@ from genomed.settings import CalibrationSettings
 from genomed.stats.binary_calibration import BinaryCalibration, fit_binary
 from genomed.stats.calibrated import Calibrated
 from genomed.stats.quantitative_calibration import QuantitativeCalibration, fit_quantitative
+from genomed.stats.survival_calibration import Observed, SurvivalCalibration, fit_survival
 
 __all__ = [
     "BinaryCalibration",
     "Calibrated",
     "Calibration",
+    "Observed",
     "QuantitativeCalibration",
+    "SurvivalCalibration",
     "calibration_from_dict",
     "fit_calibration",
+    "fit_survival",
 ]
 
-Calibration = BinaryCalibration | QuantitativeCalibration
+Calibration = BinaryCalibration | QuantitativeCalibration | SurvivalCalibration
 
 
 def fit_calibration(
@@ -62,7 +65,10 @@ def fit_calibration(
 
 def calibration_from_dict(facts: Mapping[str, Any]) -> Calibration:
     """What `to_dict` has made; a ValueError for anything else."""
-    kinds = {"binary": BinaryCalibration, "quantitative": QuantitativeCalibration}
+    kinds = {
+        "binary": BinaryCalibration, "quantitative": QuantitativeCalibration,
+        "survival": SurvivalCalibration,
+    }  # fmt: skip
     try:
         return kinds[facts["kind"]].from_dict(facts)  # type: ignore[attr-defined]
     except (AttributeError, KeyError, TypeError) as error:

@@ -56,6 +56,12 @@ MEASURES: dict[str, str] = {
     "integrated_brier": "squared difference of predicted survival and status, weighted by the "
     "inverse probability of being observed, averaged over time (Graf 1999, "
     "doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5)",
+    "integrated_calibration": "of tenths of people by predicted risk, |mean predicted risk - share "
+    "with the event| by each time, weighted by the inverse probability of being observed (Graf "
+    "1999), averaged over people and time",
+    "observed_expected": "events until the last time, over the sum of the integrated hazards that "
+    "were predicted of the time people were observed; 1 is best, below 1 is too high a risk "
+    "(Crowson 2016, doi:10.1177/0962280213497434)",
     "coverage": "share of people whose value lies in their interval",
     "interval_width": "mean width of the intervals, in the unit of the trait",
     "nri": "net reclassification improvement at the threshold: of cases moved up less down, plus "

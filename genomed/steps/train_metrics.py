@@ -16,7 +16,7 @@ from genomed.stats.binary_calibration import BinaryCalibration
 from genomed.stats.binary_metrics import BinaryJudge
 from genomed.stats.bootstrap import difference, estimates
 from genomed.stats.calibrated import Calibrated
-from genomed.stats.calibration import Calibration, fit_calibration
+from genomed.stats.calibration import Calibration, Observed, fit_calibration, fit_survival
 from genomed.stats.measures import MAIN, Judge
 from genomed.stats.quantitative_metrics import QuantitativeJudge
 from genomed.stats.survival_metrics import SurvivalJudge
@@ -38,15 +38,17 @@ class Said:
 
     eta         : float64 (n,), linear predictor; of those learned from out of fold
     calibrated  : value, or probability (of the event until the last time at which one was seen),
-                  with the interval; of times to an event the interval is empty (NaN)
-    calibration : None of times to an event
+                  with the interval
+    survival    : float64 (n, times), probability of no event until each edge of the family's
+                  intervals, of a time to an event
     """
 
     trait: Trait
     family: Family
     eta: np.ndarray
     calibrated: Calibrated
-    calibration: Calibration | None
+    calibration: Calibration
+    survival: np.ndarray | None = None
 
     def judge(self, used: np.ndarray) -> Judge | None:
         """Of the people used; None where there are too few, or nothing to tell apart."""
@@ -64,7 +66,7 @@ class Said:
         return SurvivalJudge(
             self.trait.time[used], value, self.eta[used],
             entry=None if entry is None else entry[used],
-            survival=np.cumprod(1 - self.family.hazard(self.eta[used]), axis=1),
+            survival=None if self.survival is None else self.survival[used],
             edges=self.family.edges[1:],
         )  # fmt: skip
 
@@ -93,9 +95,7 @@ def say(
     prevalence : in those to be scored; that of the cohort by default
     """
     if isinstance(family, Survival):
-        risk = 1 - np.cumprod(1 - family.hazard(eta), axis=1)[:, -1]
-        nothing = np.full(len(eta), np.nan)
-        return Said(trait, family, eta, Calibrated(risk, nothing, nothing), None)
+        return _say_times(trait, family, eta, develop, groups, CalibrationSettings(level=level))
     truth = np.where(develop, trait.value, np.nan)
     calibration = fit_calibration(
         trait.kind, eta, truth, groups, settings=CalibrationSettings(level=level), seed=seed
@@ -105,6 +105,24 @@ def say(
     else:
         calibrated = calibration.apply(eta, groups)
     return Said(trait, family, eta, calibrated, calibration)
+
+
+def _say_times(
+    trait: Trait,
+    family: Survival,
+    eta: np.ndarray,
+    develop: np.ndarray,
+    groups: Sequence[str | None],
+    settings: CalibrationSettings,
+) -> Said:
+    """The same of a time to an event."""
+    used = np.flatnonzero(develop & family.observed & np.isfinite(eta))
+    before = np.zeros_like(family.n_at_risk) if family.n_before is None else family.n_before
+    found = fit_survival(
+        eta[used], Observed(before, family.n_at_risk, family.event).of(used), len(family.baseline),
+        [groups[i] for i in used.tolist()], settings,
+    )  # fmt: skip
+    return Said(trait, family, eta, found.apply(eta, groups), found, found.survival(eta, groups))
 
 
 def measure_on_test(

@@ -20,6 +20,7 @@ from genomed.io.model_bundle import VARIANTS, write_model_bundle
 from genomed.io.outputs import OutputDirectory
 from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit
+from genomed.models.families import Survival
 from genomed.models.risk_model import RiskModel
 from genomed.models.verdicts import Verdict
 from genomed.provenance import record
@@ -49,7 +50,7 @@ class TrainedTrait:
     metrics: pl.DataFrame
     predictions: pl.DataFrame
     gain: Mapping[str, Any] | None
-    calibration: Calibration | None
+    calibration: Calibration
 
     @classmethod
     def make(
@@ -124,6 +125,10 @@ def _predictions(said: Mapping[str, Said], data: TrainData) -> pl.DataFrame:
         "prediction_low": found.low[used],
         "prediction_high": found.high[used],
     }
+    risks, family = said["full"].survival, said["full"].family
+    if risks is not None and isinstance(family, Survival):
+        for edge, stays in zip(family.edges[1:].tolist(), risks[used].T, strict=True):
+            columns[f"risk_by_{np.format_float_positional(edge, trim='-')}"] = 1 - stays
     table = pl.DataFrame(columns, nan_to_null=True)
     return table.with_columns(pl.when(pl.col("fold") >= 0).then("fold"))
 
@@ -242,7 +247,7 @@ def _write_bundle(
         else {"encoder": sequences.encoder, "times": data.codes.times if data.codes else None},
         "privacy": _privacy(one, settings),
         "parts": parts,
-        "calibration": None if one.calibration is None else one.calibration.to_dict(),
+        "calibration": one.calibration.to_dict(),
         "metrics": one.metrics.to_dicts(),
         "settings": dataclasses.asdict(settings),
         "warnings": list(warnings),

@@ -90,10 +90,61 @@ def test_the_integrated_brier_score_is_its_definition():
     assert measured(judge).values["integrated_brier"] == pytest.approx(expected)
 
 
+def test_the_calibration_error_over_time_is_its_definition():
+    time, event, risk = people(4, 95)
+    edges = np.array([1.0, 2, 4, 7])
+    survival = np.exp(-edges / 5 * np.exp(risk)[:, None])
+    order = np.argsort(-survival[:, -1], kind="stable")
+    errors = []
+    for k, edge in enumerate(edges):
+        total = 0.0
+        for part in np.split(order, np.linspace(0, 95, 11).astype(int)[1:-1]):
+            had = known = 0.0
+            for i in part:
+                if time[i] <= edge and event[i]:
+                    weight = 1 / naive_observed(time, event, time[i], strictly=True)
+                    had, known = had + weight, known + weight
+                elif time[i] > edge:
+                    known += 1 / naive_observed(time, event, edge, strictly=False)
+            mean = (1 - survival[part, k]).mean()
+            total += len(part) * abs(mean - (had / known if known else mean))
+        errors.append(total / 95)
+    expected = np.trapezoid(errors, edges) / (edges[-1] - edges[0])
+    judge = SurvivalJudge(time, event, risk, survival=survival, edges=edges)
+    assert measured(judge).values["integrated_calibration"] == pytest.approx(expected)
+
+
+def test_true_probabilities_are_calibrated_and_doubled_hazards_are_not():
+    rng = np.random.default_rng(5)
+    n, edges = 40_000, np.linspace(0.5, 4, 8)
+    risk = rng.normal(0, 0.7, n)
+    rate = 0.1 * np.exp(risk)
+    entry = np.where(rng.random(n) < 0.3, rng.uniform(0, 1, n), 0.0)
+    time, censored = rng.exponential(1 / rate), entry + rng.exponential(6, n)
+    late = time > entry  # who had the event before is never met
+    survival = np.exp(-edges * rate[:, None])
+    for people, came in ((late, entry), (np.ones(n, bool), None)):
+        watched = np.minimum(time, censored if came is not None else rng.exponential(6, n))[people]
+        event = time[people] <= watched
+        given = {"entry": None if came is None else came[people], "edges": edges}
+        judge = SurvivalJudge(watched, event, risk[people], survival=survival[people], **given)
+        right = measured(judge).values
+        assert right["observed_expected"] == pytest.approx(1, abs=0.03)
+        twice = SurvivalJudge(watched, event, risk[people], survival=survival[people] ** 2, **given)
+        wrong = measured(twice).values
+        assert wrong["observed_expected"] == pytest.approx(0.5, abs=0.02)
+        if came is None:
+            assert right["integrated_calibration"] < 0.012
+            assert wrong["integrated_calibration"] > 0.1
+        else:
+            assert math.isnan(right["integrated_calibration"])
+            assert "later than at 0" in measured(judge).why["integrated_calibration"]
+
+
 def test_nobody_with_an_event_leaves_a_reason():
     found = measured(SurvivalJudge(np.ones(4), np.zeros(4), np.arange(4.0)))
     assert math.isnan(found.values["c_index"])
-    assert set(found.why) == {"c_index", "integrated_brier"}
+    assert set(found.why) == set(SurvivalJudge.names)
     assert set(SurvivalJudge.names) <= set(MEASURES)
 
 

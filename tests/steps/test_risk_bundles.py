@@ -30,7 +30,7 @@ from genomed.models.ancestry_part import AncestryPart, GroupTrunk
 from genomed.models.risk_model import RiskModel
 from genomed.scores.deep import DeepSums
 from genomed.scores.deep_accuracy import Variances
-from genomed.stats.calibration import fit_calibration
+from genomed.stats.calibration import Observed, fit_calibration, fit_survival
 from genomed.steps import risk as step
 from genomed.steps.risk_bundles import read_bundle
 from genomed.tables import TABLES
@@ -558,6 +558,29 @@ def test_a_bundle_s_calibration_makes_the_prediction_and_its_interval(tmp_path):
         expected = calibration.apply(eta, of, prevalence=0.1)
         for name, values in zip(("", "_low", "_high"), expected, strict=True):
             np.testing.assert_allclose(run.scores(column=f"prediction{name}"), values, atol=1e-6)
+
+
+def test_the_calibration_of_a_time_to_an_event_is_applied(tmp_path):
+    made = make_setting(tmp_path / "made", ("linear",), "survival", missing=0)
+    eta = made.expected().full
+    rng = np.random.default_rng(9)
+    happened = rng.random((N, 2)) < 1 / (1 + np.exp(-(np.array([-2.0, -1]) + 0.5 * eta[:, None])))
+    last = np.where(happened[:, 0], 1, 2)
+    observed = Observed(np.zeros(N, int), last, happened.any(axis=1))
+    calibration = fit_survival(eta, observed, 2)
+    bundle = write_trained_bundle(
+        tmp_path / "b", made.model, made.design, calibration=calibration.to_dict()
+    )  # fmt: skip
+    cohort = made.vcf(tmp_path / "c.vcf")
+    run = made.run(tmp_path / "out", cohort, models=[bundle])
+    for name, values in zip(("", "_low", "_high"), calibration.apply(eta), strict=True):
+        np.testing.assert_allclose(run.scores(column=f"prediction{name}"), values, atol=1e-6)
+    for wrong in (fit_survival(eta, observed, 3), fit_calibration("quantitative", eta, eta + 1)):
+        bad = write_trained_bundle(
+            tmp_path / f"bad{wrong.kind}", made.model, made.design, calibration=wrong.to_dict()
+        )  # fmt: skip
+        with pytest.raises(InputError, match="a calibration of"):
+            read_bundle(bad)
 
 
 def test_a_prevalence_moves_probabilities_and_their_intervals(tmp_path):

@@ -23,7 +23,9 @@ from genomed.io.scorefile import read_models
 from genomed.io.traits import Trait
 from genomed.models.families import Survival
 from genomed.models.risk_model import RiskModel
-from genomed.settings import SplitSettings, TrainSettings
+from genomed.settings import EvaluateSettings, SplitSettings, TrainSettings
+from genomed.stats.calibration import SurvivalCalibration, calibration_from_dict
+from genomed.steps.evaluate import EvaluateInputs, run_evaluate
 from genomed.steps.train import TrainSummary, family_of, run_train
 
 SPLIT = SplitSettings(n_folds=3)
@@ -116,6 +118,30 @@ def test_times_to_an_event_are_learned(cohort: Cohort, tmp_path: Path) -> None:
     truth = pl.DataFrame({"sample": cohort.samples, "hazard": cohort.hazard})
     both = said.filter(pl.col("set") == "test").join(truth, on="sample")
     assert float(np.corrcoef(both["full_predictor"], both["hazard"])[0, 1]) > 0.6
+    calibration = calibration_from_dict(bundle.facts["calibration"])
+    assert isinstance(calibration, SurvivalCalibration)
+    found = calibration.apply(said["full_predictor"].to_numpy())
+    for name, values in zip(("", "_low", "_high"), found, strict=True):
+        np.testing.assert_allclose(said[f"prediction{name}"], values, rtol=1e-4)
+    by_time = [name for name in said.columns if name.startswith("risk_by_")]
+    edges = [float(name.removeprefix("risk_by_")) for name in by_time]
+    assert edges == model.edges[1:].tolist()
+    np.testing.assert_allclose(said[by_time[-1]], said["prediction"], rtol=1e-4)
+    measures = {row["measure"]: row["value"] for row in bundle.facts["metrics"]
+                if (row["group"], row["model"]) == ("all", "full")}  # fmt: skip
+    assert 0.8 < measures["observed_expected"] < 1.25
+    assert measures["integrated_calibration"] < 0.1
+    truth = cohort.folder / "traits.tsv"
+    inputs = EvaluateInputs(
+        tmp_path / "model.training" / "predictions.tsv.gz",
+        truth,
+        trait="t",
+        prediction=("prediction",),
+    )
+    again = run_evaluate(inputs, tmp_path / "evaluated", EvaluateSettings(n_draws=0)).page.metrics
+    told = dict(again.select("measure", "value").iter_rows())
+    assert told["observed_expected"] == pytest.approx(measures["observed_expected"], rel=1e-3)
+    assert told["integrated_brier"] == pytest.approx(measures["integrated_brier"], rel=1e-3)
 
 
 def test_who_came_late_is_not_at_risk_before() -> None:
