@@ -32,6 +32,7 @@ def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") ->
     raises : InputError where the file cannot be read, or has no such sample
     """
     rows = []
+    told = pysam.set_verbosity(0)  # of headers that lack fields we do not ask for
     try:
         with pysam.VariantFile(str(path)) as file:
             names = list(file.header.samples)
@@ -49,6 +50,8 @@ def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") ->
                 ))  # fmt: skip
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as VCF or BCF ({error})") from None
+    finally:
+        pysam.set_verbosity(told)
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 

@@ -37,6 +37,7 @@ class Accuracy(NamedTuple):
 
     n_truth, n_calls : alleles in the regions where the truth is known
     genotype_errors  : alleles of the truth that were called in another number
+    allele_f1        : F1 where those count as right
     """
 
     n_truth: int
@@ -47,6 +48,7 @@ class Accuracy(NamedTuple):
     precision: tuple[float, float, float]
     recall: tuple[float, float, float]
     f1: tuple[float, float, float]
+    allele_f1: float
 
 
 def accuracy(
@@ -58,21 +60,23 @@ def accuracy(
     snps : of substitutions only (True), insertions and deletions only (False), or of all
     """
     counts = window_counts(match, snps=snps, window_bp=window_bp)
-    n_windows = len(counts.found)
+    n_windows = max(len(counts.found), 1)
     rng = np.random.default_rng(seed)
-    weight = rng.multinomial(n_windows, np.full(n_windows, 1 / max(n_windows, 1)), draws)
+    weight = rng.multinomial(n_windows, np.full(n_windows, 1 / n_windows), draws)
+    weight = weight[:, : len(counts.found)]
     drawn = _rates(*(weight @ column for column in counts))
     whole = _rates(*(np.array([column.sum()]) for column in counts))
     ends = np.nanpercentile(np.where(np.isnan(drawn).all(1)[:, None], 0.0, drawn), INTERVAL, axis=1)
-    triples = [
+    precision, recall, f1 = (
         (float(value[0]), float(low), float(high))
         for value, low, high in zip(whole, *ends, strict=True)
-    ]
-    errors = _of_type(match.truth, snps)["genotype_error"].sum()
+    )
+    errors = [int(_of_type(side, snps)["genotype_error"].sum()) for side in match]
+    found, missed, right, wrong = (np.array([column.sum()]) for column in counts)
+    allele = _rates(found + errors[0], missed - errors[0], right + errors[1], wrong - errors[1])
     return Accuracy(
-        int(counts.found.sum() + counts.missed.sum()),
-        int(counts.right.sum() + counts.wrong.sum()),
-        int(counts.missed.sum()), int(counts.wrong.sum()), int(errors), *triples,
+        int(found[0] + missed[0]), int(right[0] + wrong[0]), int(missed[0]), int(wrong[0]),
+        errors[0], precision, recall, f1, float(allele[2, 0]),
     )  # fmt: skip
 
 
@@ -109,7 +113,8 @@ def _rates(
         precision = right / (right + wrong)
         recall = found / (found + missed)
         f1 = 2 * precision * recall / (precision + recall)
-    return np.stack([precision, recall, np.where(precision + recall == 0, 0.0, f1)])
+    none = (found + right == 0) & (missed + wrong > 0)
+    return np.stack([precision, recall, np.where(none, 0.0, f1)])
 
 
 def precision_recall_area(score: np.ndarray, right: np.ndarray, n_truth: int) -> float:

@@ -37,7 +37,22 @@ def test_rates_count_alleles_inside_by_type():
     assert snp.f1[0] == pytest.approx(4 / 7)
     assert snp.f1[1] <= snp.f1[0] <= snp.f1[2]
     assert accuracy(MATCH).n_truth == 4
-    assert accuracy(MATCH, snps=False).f1[0] == 0 or np.isnan(accuracy(MATCH, snps=False).f1[0])
+    assert accuracy(MATCH, snps=False).f1[0] == 0
+
+
+def test_nothing_to_find_and_nothing_called_has_no_rates():
+    none = Match(side([5], [True], inside=False), side([6], [True], inside=False))
+    made = accuracy(none)
+    assert (made.n_truth, made.n_calls) == (0, 0)
+    assert np.isnan(made.f1[0])
+
+
+def test_alleles_in_another_number_are_right_alleles():
+    wrong = side([5, 60], [True, False]).with_columns(genotype_error=pl.Series([False, True]))
+    made = accuracy(Match(wrong, wrong))
+    assert made.f1[0] == pytest.approx(0.5)
+    assert made.genotype_errors == 1
+    assert made.allele_f1 == 1
 
 
 def test_windows_hold_both_sides():
