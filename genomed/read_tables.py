@@ -1,6 +1,12 @@
 """Columns of the tables that `genomed reads` writes; see genomed.tables."""
 
-__all__ = ["READS_FEATURES", "READS_SCORES"]
+__all__ = [
+    "READS_FEATURES",
+    "READS_QC",
+    "READS_QC_CONTIGS",
+    "READS_QC_DISTRIBUTIONS",
+    "READS_SCORES",
+]
 
 # A row for each alternative allele of each call.
 READS_FEATURES: dict[str, str] = {
@@ -118,8 +124,9 @@ READS_QC_DISTRIBUTIONS: dict[str, str] = {
     "gc_depth",
     "group": "orientation of mates (insert_size), 1 or 2 for the read of a pair (cycle_quality), "
     "else null",
-    "key": "what is counted by: a quality, a length in bases, a cycle from 1, a depth, a percentage",
-    "value": "reads (mapq, read_length), reads of pairs (insert_size), bases (base_quality, depth), "
-    "mean quality (cycle_quality), windows of 100 bases (gc_windows), their mean depth over the "
-    "mean of all (gc_depth)",
+    "key": "what is counted by: a quality, a length in bases, a cycle from 1, a depth, a "
+    "percentage",
+    "value": "reads (mapq, read_length), reads of pairs (insert_size), bases (base_quality, "
+    "depth), mean quality (cycle_quality), windows of 100 bases (gc_windows), their mean depth "
+    "over the mean of all (gc_depth)",
 }

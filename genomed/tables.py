@@ -1,6 +1,12 @@
 """The dictionary of tables: every column of every table that a command writes."""
 
-from genomed.read_tables import READS_FEATURES, READS_SCORES
+from genomed.read_tables import (
+    READS_FEATURES,
+    READS_QC,
+    READS_QC_CONTIGS,
+    READS_QC_DISTRIBUTIONS,
+    READS_SCORES,
+)
 
 __all__ = ["TABLES"]
 
@@ -503,6 +509,9 @@ TABLES: dict[str, dict[str, str]] = {
         "largest_variant": "mean size of what the variant adds that moves most",
         "largest_pair": "the same of pairs; 0 without any",
     },
+    "reads_qc": READS_QC,
+    "reads_qc_contigs": READS_QC_CONTIGS,
+    "reads_qc_distributions": READS_QC_DISTRIBUTIONS,
     "reads_features": READS_FEATURES,
     "reads_scores": READS_SCORES,
     "reads_identity": {

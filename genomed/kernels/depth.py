@@ -271,20 +271,25 @@ def change_classes(depth, origin, class_of_depth, before, position, value):
 
 
 @kernel
-def gc_of_windows(text, first, length, line_bases, line_bytes, size, gc):
+def gc_of_windows(text, first, line_bases, line_bytes, size, gc):
     """Percentage of G and C in each whole window of a contig; 255 where it has another letter.
 
     text, first, ... : see io.fasta.Sequence; size : bases of a window; gc : uint8 (windows,)
     """
+    at = first
+    column = 0
     for w in range(len(gc)):
         n_gc = 0
         n_at = 0
-        for i in range(w * size, (w + 1) * size):
-            letter = text[first + i // line_bases * line_bytes + i % line_bases] & 0xDF
-            if letter == 67 or letter == 71:
-                n_gc += 1
-            elif letter == 65 or letter == 84:
-                n_at += 1
+        for _ in range(size):
+            letter = text[at] & 0xDF
+            n_gc += letter in (67, 71)
+            n_at += letter in (65, 84)
+            at += 1
+            column += 1
+            if column == line_bases:
+                column = 0
+                at += line_bytes - line_bases
         gc[w] = (200 * n_gc + size) // (2 * size) if n_gc + n_at == size else 255
 
 

@@ -280,7 +280,7 @@ def window_gc(
     The arguments are the fields of io.fasta.Sequence; returns uint8 (windows,).
     """
     gc = np.empty(length // GC_WINDOW_BP, np.uint8)
-    kernel.gc_of_windows(text, first, length, line_bases, line_bytes, GC_WINDOW_BP, gc)
+    kernel.gc_of_windows(text, first, line_bases, line_bytes, GC_WINDOW_BP, gc)
     return gc
 
 

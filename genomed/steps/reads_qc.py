@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from genomed.errors import InputError, UsageError
 from genomed.io.alignments import AlignmentReader
+from genomed.io.fasta import Fasta
+from genomed.io.intervals import Intervals, read_intervals
+from genomed.io.multiqc_reads import multiqc_reads_texts
 from genomed.io.outputs import OutputDirectory
+from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.settings import ReadsQcSettings
 from genomed.steps.clock import Clock
+from genomed.steps.reads_identity import (
+    IdentityPanel,
+    IdentityResults,
+    Person,
+    identify,
+    open_panel,
+)
+from genomed.steps.reads_qc_measure import measure_file
+from genomed.steps.reads_qc_outputs import (
+    contig_rows,
+    distribution_frame,
+    file_row,
+    frame_of,
+    write_depth_texts,
+)
 
 __all__ = ["ReadsQcInputs", "ReadsQcSummary", "run_reads_qc"]
+
+EVERYONE = "all"
+_SUFFIXES = (".bam", ".cram", ".sam", ".sam.gz")
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,7 @@ class ReadsQcSummary:
     """
 
     files: pl.DataFrame
+    identity: IdentityResults | None
     warnings: list[str]
     outputs: dict[str, Path]
     timings: dict[str, float] = field(default_factory=dict)
@@ -56,14 +84,160 @@ def run_reads_qc(
 
     Raises InputError, UsageError and OutputError; nothing is left in `out` then.
     """
-    clock = Clock()
-    rows = []
-    with OutputDirectory(out) as directory:
-        for path in inputs.alignments:
-            reader = AlignmentReader(path, reference=inputs.reference, threads=threads)
-            n_reads = sum(int(((block.flag & 0x900) == 0).sum()) for block in reader.blocks())
-            rows.append({"file": path.name, "n_reads": n_reads})
+    clock, started = Clock(), datetime.now(UTC)
+    if inputs.store is not None and inputs.sites is None:
+        raise UsageError("--store needs --sites, the places at which people are compared")
+    with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
+        readers = [_open(path, inputs.reference, settings, threads) for path in inputs.alignments]
+        for path in (inputs.reference, inputs.targets, inputs.sites):
+            if path is not None:
+                fingerprints.begin(path)
+        fasta = None if inputs.reference is None else Fasta(inputs.reference)
+        panel = None
+        if inputs.sites is not None:
+            panel = open_panel(inputs.sites, inputs.store, threads=threads)
+        run = _Run(inputs, settings, fasta, panel, directory, threads)
+        clock.lap("open")
+        for reader, prefix in zip(readers, _prefixes(inputs.alignments), strict=True):
+            run.measure(reader, prefix)
         clock.lap("stream")
-        files = pl.DataFrame(rows)
-        directory.write_tsv("files.tsv", files)
-    return ReadsQcSummary(files, [], directory.files(), clock.phases)
+        identity = None if panel is None else identify(run.people, panel)
+        summary = run.write(identity)
+        read = {
+            str(path): fingerprints.of(path)
+            for path in (inputs.reference, inputs.targets, inputs.sites)
+            if path is not None
+        }
+        read |= {
+            reader.path: file_fingerprint(Path(reader.path), reader.sha256) for reader in readers
+        }
+        about = record("reads qc", settings, read) | {
+            "warnings": summary.warnings,
+            "run": {
+                "command_line": command,
+                "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            },
+        }
+        text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
+        directory.write_text("run.json", text + "\n")
+        clock.lap("write")
+    summary.outputs = directory.files()
+    summary.timings = clock.phases
+    return summary
+
+
+class _Run:
+    """Files measured one after the other, and the tables that they make together."""
+
+    def __init__(
+        self, inputs: ReadsQcInputs, settings: ReadsQcSettings, fasta: Fasta | None,
+        panel: IdentityPanel | None, directory: OutputDirectory, threads: int,
+    ) -> None:  # fmt: skip
+        self._inputs, self._settings, self._fasta, self._panel = inputs, settings, fasta, panel
+        self._directory, self._threads = directory, threads
+        self.people: list[Person] = []
+        self.warnings: list[str] = []
+        self._files: list[dict[str, Any]] = []
+        self._contigs: list[dict[str, Any]] = []
+        self._regions: list[pl.DataFrame] = []
+        self._distributions: list[pl.DataFrame] = []
+
+    def measure(self, reader: AlignmentReader, prefix: str) -> None:
+        """Read one file."""
+        settings, name = self._settings, reader.path
+        on_targets = self._inputs.targets is not None
+        counter = None if self._panel is None else self._panel.counter(reader.contigs)
+        found = measure_file(
+            reader, prefix, self._directory, settings, targets=self._targets(reader),
+            fasta=self._fasta, also=counter, threads=self._threads,
+        )  # fmt: skip
+        if counter is not None:
+            sample = reader.samples[0] if len(reader.samples) == 1 else None
+            self.people.append(Person(name, sample, counter.finish()))
+        row = file_row(name, prefix, reader, found, settings, on_targets=on_targets)
+        self._files.append(row)
+        self._contigs += contig_rows(name, reader, found, settings)
+        told = pl.concat([part for part in found.regions if len(part)] or found.regions[:1])
+        self._regions.append(told.insert_column(0, pl.lit(name).alias("file")))
+        self._distributions.append(distribution_frame(prefix, found, on_targets=on_targets))
+        write_depth_texts(self._directory, prefix, reader, found)
+        self._warn(row, reader)
+
+    def write(self, identity: IdentityResults | None) -> ReadsQcSummary:
+        """Write the tables of all files."""
+        out = self._directory
+        files = frame_of("reads_qc", self._files)
+        distributions = pl.concat(self._distributions)
+        about: dict[str, str] = {}
+        for name, table in (
+            ("files", files),
+            ("contigs", frame_of("reads_qc_contigs", self._contigs)),
+            ("distributions", distributions),
+        ):
+            out.write_tsv(f"{name}.tsv", table)
+            out.write_parquet(f"{name}.parquet", table, about)
+        out.write_parquet("regions.parquet", pl.concat(self._regions), about)
+        for name, text in multiqc_reads_texts(files, distributions).items():
+            out.write_text(name, text)
+        if identity is not None:
+            self.warnings += identity.warnings
+            tables = {"identity": identity.files, "pairs": identity.pairs}
+            if self._inputs.store is not None:
+                tables["matches"] = identity.matches
+            for name, table in tables.items():
+                out.write_tsv(f"{name}.tsv", table)
+                out.write_parquet(f"{name}.parquet", table, about)
+        return ReadsQcSummary(files, identity, self.warnings, {})
+
+    def _targets(self, reader: AlignmentReader) -> dict[int, Intervals] | None:
+        if self._inputs.targets is None:
+            return None
+        targets, strange = read_intervals(self._inputs.targets, reader.contigs)
+        if strange:
+            self.warnings.append(
+                f"{self._inputs.targets}: {len(strange)} of its contigs are not in {reader.path} "
+                f"({', '.join(strange[:3])}); their regions were left out."
+            )
+        return targets
+
+    def _warn(self, row: dict[str, Any], reader: AlignmentReader) -> None:
+        name = row["file"]
+        if not row["n_alignments"]:
+            self.warnings.append(f"{name}: has no alignments.")
+        elif not row["n_mapped"]:
+            self.warnings.append(f"{name}: has no mapped reads, so its depth is 0 everywhere.")
+        elif not reader.read_groups:
+            self.warnings.append(f"{name}: has no read groups, so nobody says whose reads it has.")
+        if row["n_mapped"] and not row["n_duplicates"]:
+            self.warnings.append(
+                f"{name}: has no reads marked as duplicates; mark them (`samtools markdup`), or "
+                "depth counts them."
+            )
+
+
+def _open(
+    path: Path, reference: Path | None, settings: ReadsQcSettings, threads: int
+) -> AlignmentReader:
+    sample = None if settings.sample == EVERYONE else settings.sample
+    reader = AlignmentReader(path, reference=reference, threads=threads, sample=sample)
+    if settings.sample is None and len(reader.samples) > 1:
+        raise InputError(
+            f"{path}: holds reads of {len(reader.samples)} samples "
+            f"({', '.join(reader.samples[:3])}); choose one with --sample, or --sample all to "
+            "measure them together"
+        )
+    return reader
+
+
+def _prefixes(paths: tuple[Path, ...]) -> list[str]:
+    """How the files of each input begin: its name without suffix, numbered where two are alike."""
+    stems = []
+    for path in paths:
+        suffix = next((s for s in _SUFFIXES if path.name.lower().endswith(s)), "")
+        stems.append(path.name[: len(path.name) - len(suffix)])
+    seen: Counter[str] = Counter()
+    prefixes = []
+    for stem in stems:
+        seen[stem] += 1
+        prefixes.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+    return prefixes
