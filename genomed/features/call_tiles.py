@@ -47,13 +47,11 @@ def iter_tiles(
     """
     if regions is None:
         for contig, blocks in _by_contig(reader.blocks()):
-            reader.check_reference(fasta, [reader.contigs[contig]])
             whole = Region(reader.contigs[contig], 0, int(reader.lengths[contig]))
             yield from _cut(blocks, contig, whole, fasta, settings)
         return
     for region in regions:
         contig = reader.contig_index(region.contig)
-        reader.check_reference(fasta, [reader.contigs[contig]])
         end = min(region.end, int(reader.lengths[contig]))
         asked = Region(reader.contigs[contig], region.start, end)
         wide = Region(asked.contig, max(0, asked.start - MARGIN_BP), asked.end + MARGIN_BP)

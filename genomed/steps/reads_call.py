@@ -149,8 +149,15 @@ def _tiles(
     given: GivenAlleles | None,
     threads: int,
 ) -> Iterator[CalledTile]:
+    checked = ""
     try:
-        yield from iter_called_tiles(reader, fasta, regions, settings, given=given, threads=threads)
+        for called in iter_called_tiles(
+            reader, fasta, regions, settings, given=given, threads=threads
+        ):
+            if called.tile.contig != checked:
+                checked = called.tile.contig
+                reader.check_reference(fasta, [checked])
+            yield called
     except ValueError as error:
         raise InputError(
             f"{fasta.path}: {error}; give the FASTA that {reader.path} is aligned to"
