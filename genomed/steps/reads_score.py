@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError, UsageError
-from genomed.features.call_sites import DIPLOTYPES, CalledTile, iter_called_tiles
+from genomed.features.call_sites import DIPLOTYPES, EVIDENCE_NAMES, CalledTile, iter_called_tiles
 from genomed.features.call_tiles import reference_window
 from genomed.features.given_alleles import GivenAllele, GivenAlleles
 from genomed.io.alignments import AlignmentReader
@@ -42,6 +42,7 @@ __all__ = ["ReadsScoreInputs", "ReadsScoreSummary", "run_reads_score"]
 
 VCF_NAME, TABLE_NAME = "scored.vcf.gz", "scores.parquet"
 MAX_GAP_BP = 5_000  # between calls of one region
+ROUNDS = 4  # passes over places with more changes than are judged together
 FIELD = InfoField(
     "CNN_LOD", "A", "Float",
     "Natural log odds that the sample has the ALT, by the reads and the caller's net",
@@ -243,16 +244,27 @@ class _Scorer:
         except InputError:
             self.warnings.append(f"{self._reader.path} has no contig {contig}: not scored there.")
             return {}
-        given = GivenAlleles({name: [GivenAllele(*piece) for piece in pieces]})
-        regions = _regions(name, sorted(piece.position for piece in pieces))
         found: LogOdds = {}
+        for _ in range(ROUNDS):
+            missing = pieces - found.keys()
+            before = len(found)
+            if missing:
+                self._look_up(name, missing, found)
+            if len(found) == before:
+                break
+        return found
+
+    def _look_up(self, contig: str, pieces: set[Piece], found: LogOdds) -> None:
+        """Add what one pass over the reads tells; few changes are judged together at one place."""
+        given = GivenAlleles({contig: [GivenAllele(*piece) for piece in pieces]})
+        regions = _regions(contig, sorted(piece.position for piece in pieces))
         for called in iter_called_tiles(
             self._reader, self._fasta, regions, self._settings.call, given=given,
             threads=self._threads,
         ):  # fmt: skip
             if len(called.sites.table):
-                found.update(_tile_log_odds(called, self._judge.posterior(called)))
-        return found
+                for piece, log_odds in _tile_log_odds(called, self._judge.posterior(called)):
+                    found.setdefault(piece, log_odds)
 
 
 def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
@@ -264,7 +276,7 @@ def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
 
 
 def _tile_log_odds(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[Piece, float]]:
-    """Each alternative allele of a tile's sites, with the log odds that the sample has it."""
+    """Each alternative allele of sites with reads, and the log odds that the sample has it."""
     table = called.sites.table
     rows = zip(*(table[c].to_list() for c in ("position", "ref", "alt1", "alt2")), strict=True)
     has = [np.array([k in pair for pair in DIPLOTYPES]) for k in (1, 2)]
@@ -273,7 +285,10 @@ def _tile_log_odds(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[
         - np.log(np.maximum(posterior[:, ~one].sum(axis=1), 1e-300))
         for one in has
     ]
+    depth = called.sites.evidence[:, EVIDENCE_NAMES.index("depth")]
     for i, (position, ref, *alts) in enumerate(rows):
+        if not depth[i]:
+            continue
         for k, alt in enumerate(alts):
             if not alt:
                 continue
