@@ -61,6 +61,25 @@ def correlations(values, calls):
     return standardised(calls) @ standardised(values) / len(values)
 
 
+def test_what_does_not_vary_is_refused_and_never_drawn(cohort):
+    import trait_models as models
+
+    with pytest.raises(ValueError, match="1 of 2 rows do not vary"):
+        models.standardised(np.array([[0, 1, 2], [1, 1, 1]]))
+    twins = cohort.alt_count.copy()
+    twins[1] = twins[0]  # inherited together, het or not: nothing is left of their product
+    twins[:2] = np.minimum(twins[:2], 1)
+    with pytest.raises(ValueError, match="1 of 1 rows do not vary"):
+        models._products(cohort._replace(alt_count=twins), np.random.default_rng(1), [(0, 1)], "x")
+    with pytest.raises(ValueError, match="do not vary"):
+        models._component(np.zeros(500), [], np.zeros(0, np.int64))
+    few = cohort.alt_count.copy()
+    few[5:] = 0
+    some = models.additive(cohort._replace(alt_count=few), np.random.default_rng(1), 5)
+    assert sorted(some.rows) == [0, 1, 2, 3, 4]
+    assert np.isfinite(some.value).all()
+
+
 def test_products_and_dominance_have_no_marginal_effect_of_their_own_variants(cohort):
     import trait_models as models
 

@@ -34,8 +34,10 @@ def main() -> None:
         options.length_bp, options.min_maf,
     )  # fmt: skip
     options.out.mkdir(parents=True, exist_ok=True)
-    genotypes = _genotypes(shape, options)
-    write_case(genotypes, scenario, options)
+    try:
+        write_case(_genotypes(shape, options), scenario, options)
+    except ValueError as error:
+        raise SystemExit(f"error: {options.scenario}, seed {options.seed}: {error}") from None
 
 
 def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:

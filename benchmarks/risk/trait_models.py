@@ -15,6 +15,7 @@ import polars as pl
 
 LOCAL_BP = (2_000, 1_000_000)  # distances of local pairs are log-uniform between these
 N_HUBS = 8
+ROUNDING = 1e-9  # standard deviation below which a row of numbers of about 1 does not vary
 
 
 class Cohort(NamedTuple):
@@ -41,10 +42,23 @@ class Component(NamedTuple):
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    """Mean 0 and variance 1 along the last axis, float64."""
+    """Mean 0 and variance 1 along the last axis, float64.
+
+    raises : ValueError for a row that does not vary, but for rounding: one of a single call, or
+             what is left of a product of two variants that are always inherited together
+    """
     values = values.astype(np.float64)
     centred = values - values.mean(axis=-1, keepdims=True)
-    return centred / centred.std(axis=-1, keepdims=True)
+    spread = centred.std(axis=-1, keepdims=True)
+    _check_varies(values, spread)
+    return centred / spread
+
+
+def _check_varies(values: np.ndarray, spread: np.ndarray) -> None:
+    size = np.maximum(np.abs(values).max(axis=-1, keepdims=True, initial=0.0), 1.0)
+    n = int((~(spread > ROUNDING * size)).sum())
+    if n:
+        raise ValueError(f"{n} of {spread.size} rows do not vary; take more people or another seed")
 
 
 def residual(values: np.ndarray, explaining: np.ndarray) -> np.ndarray:
@@ -199,8 +213,9 @@ def _products(
 
 
 def _component(value: np.ndarray, terms: list[dict[str, Any]], rows: np.ndarray) -> Component:
-    """Scale a value to variance 1, and the effects with it."""
+    """Scale a value to variance 1, and the effects with it; ValueError where it does not vary."""
     spread = value.std()
+    _check_varies(value, np.array([spread]))
     for term in terms:
         term["effects"] = [effect / float(spread) for effect in term["effects"]]
     return Component((value - value.mean()) / spread, terms, rows)
@@ -212,8 +227,9 @@ def _maf(cohort: Cohort) -> np.ndarray:
 
 
 def _draw(cohort: Cohort, rng: np.random.Generator, n: int, min_maf: float) -> np.ndarray:
-    """`n` different rows of at least that frequency; ValueError when there are fewer."""
-    allowed = np.flatnonzero(_maf(cohort) >= min_maf)
+    """`n` different rows that vary, of at least that frequency; ValueError when there are fewer."""
+    maf = _maf(cohort)
+    allowed = np.flatnonzero((maf >= min_maf) & (maf > 0))
     if len(allowed) < n:
         raise ValueError(f"{len(allowed)} variants have MAF >= {min_maf}, {n} are needed")
     return rng.choice(allowed, n, replace=False)
