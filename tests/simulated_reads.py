@@ -107,6 +107,8 @@ def write_bam(
             read.cigartuples = [(0, length)]
             read.query_sequence = text[i].tobytes().decode()
             read.query_qualities = qualities
+            if sample is not None:
+                read.set_tag("RG", "a")
             file.write(read)
     pysam.index(str(path))
     return path

@@ -160,7 +160,7 @@ class AlignmentReader:
                 continue
             keep = (block.start < region.end) & (block.end > region.start)
             yield block.only(keep)
-            if block.start[-1] >= region.end:
+            if len(block.start) and block.start[-1] >= region.end:
                 return
 
     def _blocks(self, records: Iterator[memoryview]) -> Iterator[AlignmentBlock]:

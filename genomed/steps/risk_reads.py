@@ -79,9 +79,7 @@ class RiskReads:
         self.places = np.array([list(samples).index(name) for name in names], np.int64)
         self._n_samples = len(samples)
         self._fasta = Fasta(fasta)
-        self._readers = [
-            AlignmentReader(path, reference=fasta, threads=threads) for _, path in given
-        ]
+        self._readers = [_open_reads(name, path, fasta, threads) for name, path in given]
         self._noted: list[_Noted] = []
         self._n_noted = 0
         self.warnings = [
@@ -384,6 +382,19 @@ _TABLE = {
     name: _PLACES.get(name, pl.Int64 if name.startswith("n_") else pl.Utf8)
     for name in TABLES["risk_reads"]
 } | {"quality": pl.Float64}
+
+
+def _open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentReader:
+    """One sample's reads; of a file of several samples, those of that name."""
+    reader = AlignmentReader(path, reference=fasta, threads=threads)
+    if len(reader.samples) < 2:
+        return reader
+    if name not in reader.samples:
+        raise UsageError(
+            f"--reads {name}={path}: the file has reads of {', '.join(reader.samples[:5])}; name "
+            "one of these, or split the file with `samtools split`"
+        )
+    return AlignmentReader(path, reference=fasta, threads=threads, sample=name)
 
 
 def index_names(path: Path) -> list[Path]:

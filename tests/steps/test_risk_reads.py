@@ -257,3 +257,34 @@ def test_explain_tells_what_the_reads_show(simulated, tmp_path):
     )  # fmt: skip
     assert "reads of s0: " in found.summary.explained[0]
     assert "hom_ref" in found.summary.explained[0]
+
+
+def test_of_a_file_of_several_samples_only_the_named_one_is_read(simulated, tmp_path):
+    folder, sites, _, fasta, bam = simulated
+    other = haplotypes_of(sites, np.random.default_rng(98))
+    second = write_bam(
+        folder / "s1.bam", "s1", sites, [other], [1.0], 20, np.random.default_rng(97)
+    )
+    merged = tmp_path / "both.bam"
+    pysam.merge("-f", str(merged), str(bam), str(second))
+    pysam.index(str(merged))
+    vcf, model = cohort_of(simulated, tmp_path, np.arange(len(sites.start)) % 3 == 0)
+    options = {"fasta": fasta, "build": "GRCh38", "ambiguous": "keep"}
+    alone = score(vcf, [model], tmp_path / "alone", reads=[("s0", bam)], **options)
+    both = score(vcf, [model], tmp_path / "both", reads=[("s0", merged)], **options)
+    assert both.reasons == alone.reasons
+    assert both.scores()[0] == alone.scores()[0]
+    renamed = write_vcf(tmp_path / "c2.vcf", [Record("1", 5, "A", "C", "0/0")], samples=["x"],
+                        build=None)  # fmt: skip
+    with pytest.raises(UsageError, match="the file has reads of s0, s1"):
+        score(renamed, [model], tmp_path / "x", reads=[("x", merged)], **options)
+
+
+def test_reads_without_an_index_are_refused_in_a_sentence(simulated, tmp_path):
+    _, sites, _, fasta, bam = simulated
+    bare = tmp_path / "bare.bam"
+    bare.write_bytes(bam.read_bytes())
+    vcf, model = cohort_of(simulated, tmp_path, np.arange(len(sites.start)) < 3)
+    with pytest.raises(InputError, match="index"):
+        score(vcf, [model], tmp_path / "out", fasta=fasta, reads=[("s0", bare)], build="GRCh38")
+    assert not (tmp_path / "out").exists()
