@@ -220,8 +220,7 @@ class TraitSettings:
 
     # Number that says that a value is missing (plink's); None for none.
     missing_code: float | None = -9.0
-    # Folds of cross-validation, and the least cases and controls, events, or values in each.
-    n_folds: int = 5
+    # Least cases and controls, events, or values in each fold of cross-validation; 0 for any.
     min_per_fold: int = 4
     # Fewer cases, controls or events than this are warned of.
     few: int = 100
@@ -256,7 +255,6 @@ class SplitSettings:
     test_fraction: float = 0.2
     # People with at least this kinship are held out together (the border of the third degree).
     min_kinship: float = 0.0442
-    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -285,7 +283,7 @@ class TrainSettings:
     interval: float = 0.9
     # Prevalence of a binary trait in those who will be scored; None is that of the cohort.
     prevalence: float | None = None
-    # Epochs of the net, at most; and the seed of its first weights and of its training.
+    # Epochs of the net, at most; and the seed of the folds, and of the net's weights and training.
     net_epochs: int = 20
     seed: int = 1
     # Nets over windows of all variants, or of genes: some of local, convolution, recurrent. Most

@@ -6,6 +6,7 @@ from genomed.cli.reads_call import reads_call
 from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
 from genomed.cli.reads_score import reads_score
+from genomed.cli.reads_train import reads_train
 
 __all__ = ["reads_app"]
 
@@ -20,3 +21,4 @@ reads_app.command("qc")(reads_qc)
 reads_app.command("features")(reads_features)
 reads_app.command("call")(reads_call)
 reads_app.command("score")(reads_score)
+reads_app.command("train")(reads_train)

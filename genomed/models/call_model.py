@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from genomed.models.call_inputs import NEVER, InputNames
 from genomed.models.call_targets import site_kind
-from genomed.models.likelihood_stage import LikelihoodStage
+from genomed.models.likelihood_stage import LikelihoodStage, site_prior
 from genomed.models.pileup_net import PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
 from genomed.stats.call_calibration import CallCalibration
@@ -58,6 +58,7 @@ class Said(NamedTuple):
 class CallModel:
     """See the module.
 
+    names                  : columns of the arrays that it reads
     pileup_net, matrix_net : None where the stage was not kept; the second needs the first
     calibration            : of the last stage; first_calibration: of those before the read-matrix
                              net, for sites that it is not asked about
@@ -65,6 +66,7 @@ class CallModel:
     sure                   : probability of the best diplotype from which no reads are looked at
     """
 
+    names: InputNames
     likelihood: LikelihoodStage
     pileup_net: PileupNet | None
     matrix_net: ReadMatrixNet | None
@@ -121,7 +123,8 @@ class CallModel:
         for rows in _batches(len(kind), _BATCH):
             n = rows.stop - rows.start
             reads = _padded(loglik[rows], _BATCH)
-            logits = self.likelihood(reads, _padded(kind[rows], _BATCH).long())
+            prior = _padded(site_prior(evidence[rows], self.names.evidence), _BATCH)
+            logits = self.likelihood(reads, prior, _padded(kind[rows], _BATCH).long())
             if self.pileup_net is not None:
                 out = self.pileup_net(
                     _padded(pileup[rows], _BATCH), _padded(evidence[rows], _BATCH), reads, logits
@@ -158,8 +161,10 @@ class CallModel:
     def facts(self) -> dict[str, Any]:
         """Sizes, calibrations and names, as JSON holds them."""
         pileup, matrix = self.pileup_net, self.matrix_net
+        sizes = None if pileup is None else asdict(pileup.config)
         return {
-            "pileup_net": None if pileup is None else asdict(pileup.config),
+            "names": asdict(self.names),
+            "pileup_net": sizes and {k: v for k, v in sizes.items() if k != "names"},
             "matrix_net": None if matrix is None else asdict(matrix.config),
             "calibration": self.calibration.to_dict(),
             "first_calibration": self.first_calibration.to_dict(),
@@ -173,17 +178,17 @@ class CallModel:
         """What `tensors` and `facts` have made; a ValueError for anything else."""
         try:
             pileup = matrix = None
+            names = InputNames(
+                *(tuple(map(str, facts["names"][x])) for x in ("pileup", "evidence"))
+            )
             if facts["pileup_net"] is not None:
-                sizes = dict(facts["pileup_net"])
-                names = InputNames(*(tuple(map(str, sizes["names"][x]))
-                                     for x in ("pileup", "evidence")))  # fmt: skip
-                pileup = PileupNet(PileupNetConfig(**{**sizes, "names": names}))
+                pileup = PileupNet(PileupNetConfig(names, **facts["pileup_net"]))
             if facts["matrix_net"] is not None:
                 sizes = dict(facts["matrix_net"])
                 sizes["scale"] = tuple(sizes["scale"])
                 matrix = ReadMatrixNet(ReadMatrixConfig(**sizes))
             made = cls(
-                LikelihoodStage(), pileup, matrix,
+                names, LikelihoodStage(), pileup, matrix,
                 CallCalibration.from_dict(facts["calibration"]),
                 CallCalibration.from_dict(facts["first_calibration"]),
                 _kinds(facts["pileup_kinds"]), _kinds(facts["matrix_kinds"]), float(facts["sure"]),
@@ -202,10 +207,8 @@ class CallModel:
 
     def check_names(self, pileup: tuple[str, ...], evidence: tuple[str, ...]) -> None:
         """Raise a ValueError unless it was learned from arrays with these columns."""
-        if self.pileup_net is not None:
-            known = self.pileup_net.config.names
-            if (known.pileup, known.evidence) != (tuple(pileup), tuple(evidence)):
-                raise ValueError("it was learned from other channels than this version makes")
+        if (self.names.pileup, self.names.evidence) != (tuple(pileup), tuple(evidence)):
+            raise ValueError("it was learned from other channels than this version makes")
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

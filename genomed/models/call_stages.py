@@ -2,8 +2,8 @@
 
 Sites are divided by the piece of genome they lie in: to learn from, to stop and calibrate by, and
 to judge by. A stage is judged after calibration, for SNPs and for indels apart: its deviance must
-be lower by some standard errors (over pieces of genome), and it may not get more genotypes wrong.
-Where it fails, the stage before it speaks.
+be lower by some standard errors (over pieces of genome), and it may not get more genotypes wrong
+than chance explains. Where it fails, the stage before it speaks.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from genomed.models.call_training import (
     threads_of,
     train_net,
 )
+from genomed.models.likelihood_stage import LikelihoodStage
 from genomed.models.pileup_net import PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
 from genomed.models.verdicts import Verdict
@@ -37,6 +38,7 @@ from genomed.stats.call_calibration import CallCalibration, calibration_error, f
 __all__ = ["FittedCaller", "StageMeasure", "fit_caller"]
 
 _KINDS = ("snp", "indel")
+_MIN_BLOCKS = 6  # pieces of genome below which nothing is judged
 _MIN_MATRICES = 200  # ambiguous sites below which the second stage is not tried
 
 
@@ -95,13 +97,11 @@ def fit_caller(
     progress = progress or (lambda *_: None)
     parts = split_blocks(data.block, (settings.stop_share, settings.judge_share), settings.seed)
     with threads_of(threads):
-        likelihood = fit_likelihood(data.take(parts.learn), settings)
-        model = CallModel(
-            likelihood, None, None, CallCalibration(), CallCalibration(), sure=settings.sure
-        )
+        none = CallCalibration()
+        model = CallModel(names, LikelihoodStage(), None, None, none, none, sure=settings.sure)
         fit = _Fit(data, parts, settings, model, progress)
         fit.begin()
-        fit.try_pileup_net(names)
+        fit.try_pileup_net()
         if matrices is not None:
             fit.try_matrix_net(*matrices)
         return fit.result()
@@ -125,17 +125,30 @@ class _Fit:
         self.epochs: dict[str, list[Epoch]] = {}
 
     def begin(self) -> None:
-        """Calibrate the likelihood caller."""
+        """Fit the likelihood caller, and calibrate it; it begins as Bayes' rule."""
+        judge = self.parts.judge
+        usual = log_softmax(self._say(self.model).logits)
+        self._measure("likelihood and prior", usual, judge)
+        likelihood = fit_likelihood(self.data.take(self.parts.learn), self.settings)
+        for is_indel, better in enumerate(self._judge_likelihood(likelihood, usual)):
+            if not better:
+                likelihood.forget(bool(is_indel))
+        self.model = replace(self.model, likelihood=likelihood)
         self.said = self._say(self.model)
         calibration, self.now = self._calibrated(self.said.logits, self.parts.stop)
         self.model = replace(self.model, calibration=calibration, first_calibration=calibration)
-        self._measure("likelihood", self.now, self.parts.judge)
+        self._measure("likelihood", self.now, judge)
 
-    def try_pileup_net(self, names: InputNames) -> None:
+    def _judge_likelihood(self, likelihood: LikelihoodStage, usual: np.ndarray) -> Kinds:
+        said = self._say(replace(self.model, likelihood=likelihood))
+        _, after = self._calibrated(said.logits, self.parts.stop)
+        return self._judge("likelihood, fitted", usual, after, self.parts.judge)
+
+    def try_pileup_net(self) -> None:
         """Train the first net and judge it."""
         data, learn = self.data, self.parts.learn
         torch.manual_seed(self.settings.seed)
-        net = PileupNet(PileupNetConfig(names))
+        net = PileupNet(PileupNetConfig(self.model.names))
         net.inputs.standardise(data.evidence[learn], data.loglik[learn])
         loss = pileup_loss(net, data, self.said.logits, self.settings)
         self.epochs["pileup"] = train_net(
@@ -263,8 +276,8 @@ def judge_calls(
     block         : (sites,), pieces of genome, over which the standard error is taken
     accept_z      : standard errors that the mean gain of log-probability must reach
     """
-    if len(np.unique(block)) < 2:
-        return Verdict.untried(stage, "left out: there are no sites to judge it by")
+    if len(np.unique(block)) < _MIN_BLOCKS:
+        return Verdict.untried(stage, "left out: there are too few pieces of genome to judge it by")
     rows = np.arange(len(truth))
     old, new = (np.maximum(p[rows, truth].astype(np.float64), -50) for p in (before, after))
     difference = new - old
@@ -272,9 +285,14 @@ def judge_calls(
     _, which = np.unique(block, return_inverse=True)
     sums = np.bincount(which, difference - gain)
     n_blocks = len(sums)
-    error = float(np.sqrt((sums**2).sum() * n_blocks / (n_blocks - 1)) / len(truth))
-    wrong_before, wrong_after = (int((p.argmax(axis=1) != truth).sum()) for p in (before, after))
-    accepted = gain > 0 and gain >= accept_z * error and wrong_after <= wrong_before
+    # A mean over few pieces has the spread of Student's t, not of the normal distribution.
+    factor = n_blocks / (n_blocks - 3)
+    error = float(np.sqrt((sums**2).sum() * factor) / len(truth))
+    wrong_old, wrong_new = (p.argmax(axis=1) != truth for p in (before, after))
+    wrong_before, wrong_after = int(wrong_old.sum()), int(wrong_new.sum())
+    chance = np.sqrt((wrong_old != wrong_new).sum())  # standard deviation of the difference
+    not_worse = wrong_after <= wrong_before or wrong_after - wrong_before < chance
+    accepted = bool(gain > 0 and gain >= accept_z * error and not_worse)
     reason = (
         f"{'kept' if accepted else 'left out'}: on {len(truth):,} sites of {n_blocks} pieces of "
         f"genome that it has not seen {wrong_after:,} genotypes are wrong instead of "

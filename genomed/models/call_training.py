@@ -40,7 +40,7 @@ class CallData(NamedTuple):
     """Candidate sites with their truth.
 
     pileup   : int16 (sites, 33, channels); evidence : float32 (sites, evidence)
-    loglik   : float32 (sites, 6)
+    loglik   : float32 (sites, 6); prior : float32 (sites, 6), natural logs
     kind     : uint8 (sites,), as genomed.models.call_targets.site_kind
     truth    : int64 (sites,), the true diplotype, 0 to 5
     classes  : int64 (sites,), lengths : int64 (sites, 2), see call_targets
@@ -50,6 +50,7 @@ class CallData(NamedTuple):
     pileup: np.ndarray
     evidence: np.ndarray
     loglik: np.ndarray
+    prior: np.ndarray
     kind: np.ndarray
     truth: np.ndarray
     classes: np.ndarray
@@ -117,23 +118,21 @@ def threads_of(threads: int) -> Iterator[None]:
 
 
 def fit_likelihood(data: CallData, settings: CallTrainSettings) -> LikelihoodStage:
-    """The likelihood caller: a prior and a temperature for each kind of site (maximum likelihood).
+    """Fit a shift and a temperature for each kind of site to its candidates (maximum likelihood).
 
-    A ridge holds them to the shares seen and to 1, which matters where a kind is rare.
+    A ridge holds them to nothing, which matters where a kind is rare.
     """
     stage = LikelihoodStage()
-    stage.start(data.kind, data.truth)
-    start = stage.prior.detach().clone()
-    loglik, kind = torch.from_numpy(data.loglik), torch.from_numpy(data.kind.astype(np.int64))
-    truth = torch.from_numpy(data.truth)
+    loglik, prior = torch.from_numpy(data.loglik), torch.from_numpy(data.prior)
+    kind, truth = torch.from_numpy(data.kind.astype(np.int64)), torch.from_numpy(data.truth)
     optimiser = torch.optim.LBFGS(
         stage.parameters(), max_iter=60, history_size=20, line_search_fn="strong_wolfe"
     )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = functional.cross_entropy(stage(loglik, kind), truth, reduction="sum")
-        ridge = ((stage.prior - start) ** 2).sum() + 4 * (stage.temperature**2).sum()
+        loss = functional.cross_entropy(stage(loglik, prior, kind), truth, reduction="sum")
+        ridge = (stage.shift**2).sum() + 4 * (stage.temperature**2).sum()
         loss = (loss + ridge) / len(truth)
         loss.backward()
         return loss

@@ -15,16 +15,17 @@ _MEASURES = "| stage | kind | sites | wrong | -ln p of the truth | calibration e
 
 def caller_verdict(facts: Mapping[str, Any]) -> str:
     """Whether any net beat the likelihood of the reads, in a sentence."""
-    kept = [v["stage"] for v in facts["verdicts"] if v["accepted"]]
+    nets = [v for v in facts["verdicts"] if "net" in v["stage"].split()]
+    kept = [v["stage"] for v in nets if v["accepted"]]
     if not kept:
         return (
             "No net beat the likelihood of the reads on pieces of genome that it had not seen: "
             "this is the likelihood caller, calibrated."
         )
-    failed = [v["stage"] for v in facts["verdicts"] if not v["accepted"]]
+    failed = [v["stage"] for v in nets if not v["accepted"]]
     said = (
         "On pieces of genome that they had not seen, these told genotypes better than the "
-        f"likelihood of the reads did, and got no more of them wrong: {', '.join(kept)}."
+        f"likelihood of the reads did, and got not more of them wrong: {', '.join(kept)}."
     )
     return said + (f" Left out, as they did not: {', '.join(failed)}." if failed else "")
 
@@ -41,12 +42,12 @@ def call_card(facts: Mapping[str, Any]) -> str:
         "",
         f"A caller of genotypes for `genomed reads call` and `reads score`, made by genomed "
         f"{facts['version']} with seed {facts['settings']['seed']}. Stages: the likelihood of the "
-        "realigned reads; a net over the pileup of 33 positions and the evidence of the reads "
-        "(dilated residual convolutions, a bidirectional GRU); for ambiguous sites a net over the "
-        "reads themselves (convolutions, attention over reads); a calibration for SNPs and for "
-        f"indels. It has {facts['n_weights']:,} weights.",
+        "realigned reads, with a prior; a net over the pileup of 33 positions and the evidence of "
+        "the reads (dilated residual convolutions, a bidirectional GRU); for ambiguous sites a net "
+        "over the reads themselves (convolutions, attention over reads); a calibration for SNPs "
+        f"and for indels. It has {facts['n_weights']:,} weights.",
         "",
-        "| net | kept | gain of ln p | error | why |",
+        "| stage | kept | gain of ln p | error | why |",
         "|---|---|---|---|---|",
         *(
             f"| {v['stage']} | {'yes' if v['accepted'] else 'no'} | {v['gain']:+.5f} | "

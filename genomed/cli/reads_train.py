@@ -1,0 +1,147 @@
+"""`genomed reads train`: options in, one step called, a summary out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from genomed.cli.given import command_line, print_timings
+from genomed.cli.logs import configure_logging
+from genomed.cli.options import (
+    Json,
+    LogFile,
+    Quiet,
+    Verbose,
+    verbosity,
+)
+from genomed.cli.train_progress import told
+from genomed.settings import CallTrainSettings
+
+if TYPE_CHECKING:
+    from genomed.steps.reads_train import ReadsTrainSummary
+
+__all__ = ["reads_train"]
+
+T = TypeVar("T")
+_DEFAULTS = CallTrainSettings()
+_DEPTHS = ",".join(f"{depth:g}" for depth in _DEFAULTS.depths)
+
+
+def reads_train(
+    reads: Annotated[
+        list[Path],
+        typer.Argument(metavar="BAM...", help="Alignments of people whose genotypes are known."),
+    ],
+    reference: Annotated[
+        list[Path],
+        typer.Option(metavar="FASTA", help="Their reference; one for all, or one for each BAM."),
+    ],
+    truth: Annotated[
+        list[Path],
+        typer.Option(metavar="VCF", help="Their true genotypes; one for all, or one for each."),
+    ],
+    confident: Annotated[
+        list[Path],
+        typer.Option(metavar="BED", help="Where the truth is whole; one for all, or one for each."),
+    ],
+    enriched: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=1,
+            metavar="TIMES",
+            help="How many times as many differences as people's simulated reads have; one for "
+            "all, or one for each BAM.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="BUNDLE", help="Directory or .zip of the caller."),
+    ] = Path("genomed-caller"),
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the caller is called.")
+    ] = "short reads",
+    depths: Annotated[
+        str,
+        typer.Option(metavar="DEPTH,...|none", help="Depths that reads are thinned to as well."),
+    ] = _DEPTHS,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes of the pileup net, at most.")
+    ] = _DEFAULTS.n_epochs,
+    matrices: Annotated[
+        bool, typer.Option("--matrices/--no-matrices", help="Try the net over reads as well.")
+    ] = True,
+    accept_z: Annotated[
+        float, typer.Option(min=0, help="Standard errors by which a net must gain to be kept.")
+    ] = _DEFAULTS.accept_z,
+    seed: Annotated[int, typer.Option(help="Of the nets and of the split.")] = _DEFAULTS.seed,
+    threads: Annotated[
+        int,
+        typer.Option("--threads", "-t", min=1, help="Threads; the same bytes every time with 1."),
+    ] = 1,
+    json_output: Json = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_file: LogFile = None,
+    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+) -> None:
+    """Train a caller, and say whether its nets beat the likelihood of the reads."""
+    settings = replace(
+        _DEFAULTS, depths=_depths(depths), n_epochs=epochs, accept_z=accept_z, seed=seed,
+        max_matrices=_DEFAULTS.max_matrices if matrices else 0,
+    )  # fmt: skip
+    configure_logging(verbosity(verbose, quiet), log_file)
+    from genomed.steps.reads_train import TrainingReads, run_reads_train
+
+    references = _each("--reference", reference, len(reads))
+    truths = _each("--truth", truth, len(reads))
+    confidents = _each("--confident", confident, len(reads))
+    times = _each("--enriched", enriched or [1.0], len(reads))
+    inputs = [
+        TrainingReads(*given)
+        for given in zip(reads, references, truths, confidents, times, strict=True)
+    ]
+    with told(quiet or json_output) as progress:
+        summary = run_reads_train(
+            inputs, out, settings, name=name, threads=threads, progress=progress,
+            command=command_line(),
+        )  # fmt: skip
+    _report(summary, json_output, quiet, timings)
+
+
+def _each(option: str, given: list[T], n: int) -> list[T]:
+    """One for each BAM."""
+    if len(given) not in (1, n):
+        raise typer.BadParameter(
+            f"{len(given)} for {n} BAMs; give one for all, or one for each", param_hint=option
+        )
+    return given * n if len(given) == 1 else given
+
+
+def _depths(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(word) for word in text.split(",") if word.strip() not in ("", "none"))
+    except ValueError:
+        found = (0.0,)
+    if not all(0.5 <= depth < 10_000 for depth in found):
+        raise typer.BadParameter(
+            f"{text!r}: write depths as 5,10,20, or none", param_hint="--depths"
+        )
+    return found
+
+
+def _report(summary: ReadsTrainSummary, as_json: bool, quiet: bool, timings: bool) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"output": str(summary.out), **summary.facts}, indent=2))
+    elif not quiet:
+        from rich.console import Console
+
+        from genomed.report.call_card import caller_summary
+
+        caller_summary(Console(highlight=False), summary.facts, summary.out)
+    if timings:
+        print_timings(summary.timings)
