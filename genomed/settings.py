@@ -454,9 +454,9 @@ class EvidenceSettings:
     # Phred of the probability that sequencing puts a gap at a place; what comes off for each unit
     # of a repeat above four (after Albers 2011, doi:10.1101/gr.112326.110, table of homopolymers);
     # and the least that is left.
-    gap_open_phred: float = 45.0
-    gap_open_per_unit: float = 3.0
-    min_gap_open_phred: float = 15.0
+    gap_open_phred: float = 42.0
+    gap_open_per_unit: float = 2.0
+    min_gap_open_phred: float = 8.0
     # Least quality of a base that counts as a mismatch.
     min_mismatch_quality: int = 15
     # A site's reads are thinned evenly, by fragment, to about this many.
