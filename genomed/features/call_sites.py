@@ -13,6 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from genomed.features.call_artefacts import (
+    ALL_RATES,
+    STRAND_RATES,
+    all_log_share,
+    strand_log_share,
+)
 from genomed.features.call_candidates import (
     LETTERS,
     Candidates,
@@ -26,6 +32,7 @@ from genomed.features.given_alleles import GivenAlleles
 from genomed.features.read_matrix import SiteReads, draw_read_matrices, no_reads, reads_of_sites
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
+from genomed.kernels import call_artefacts as artefact_kernels
 from genomed.kernels import call_candidates as candidate_kernels
 from genomed.kernels import diplotypes as kernels
 from genomed.kernels.pileup import READS
@@ -97,7 +104,6 @@ N_EVIDENCE = len(EVIDENCE_NAMES)
 
 DIPLOTYPES = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))  # in the order of VCF's PL
 IMPOSSIBLE = -1e4
-ARTEFACT_RATES = np.array([0.1, 0.2, 0.35, 0.5, 0.8])  # of wrong bases on one strand
 
 SITES_SCHEMA = {
     "contig": pl.Utf8,
@@ -230,7 +236,7 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
     haplotypes = (
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of,
     )  # fmt: skip
-    chosen, genotypes = _judge(clusters, places, evidence, prior, settings)
+    chosen, genotypes = _judge(clusters, places, evidence, prior)
     facts = np.empty((len(places.position), N_EVIDENCE), np.float32)
     kernels.sum_up_reads(
         evidence.loglik, evidence.counts, evidence.first, *haplotypes, chosen, evidence.strand,
@@ -243,6 +249,7 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
     windows = np.empty((len(site), PILEUP_WIDTH, PILEUP_CHANNELS), np.int16)
     candidate_kernels.pileup_windows(counts, tile.ref, candidates.best, site, PILEUP_WIDTH, windows)
     _add_place_facts(facts, tile, counts, candidates, places, lengths, table)
+    _allow_artefacts(clusters, places, evidence, chosen, facts, genotypes, settings)
     best = genotypes.max(axis=1, keepdims=True)
     loglik = np.maximum(genotypes - best, np.float32(IMPOSSIBLE))
     sites = CallSites(table.filter(keep), windows[keep], facts[keep], loglik[keep])
@@ -313,7 +320,6 @@ def _judge(
     places: _Places,
     evidence: AlleleEvidence,
     prior: np.ndarray,
-    settings: CallSettings,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two likeliest alts of each site, and the genotypes' log-likelihoods."""
     most = int(np.diff(clusters.haplotype_first).max())
@@ -325,13 +331,26 @@ def _judge(
         places.allele_of, places.n_alts, places.n_given, np.empty(most * (most + 1) // 2),
         np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, genotypes,
     )  # fmt: skip
-    kernels.allow_artefacts(
+    return chosen, genotypes
+
+
+def _allow_artefacts(
+    clusters: Clusters,
+    places: _Places,
+    evidence: AlleleEvidence,
+    chosen: np.ndarray,
+    facts: np.ndarray,
+    genotypes: np.ndarray,
+    settings: CallSettings,
+) -> None:
+    """Change the genotypes' log-likelihoods by what errors that reads share could feign."""
+    share = all_log_share(facts[:, EVIDENCE_NAMES.index("mapping_quality_1")])
+    artefact_kernels.allow_artefacts(
         evidence.loglik, evidence.counts, evidence.strand, evidence.first,
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of, chosen,
-        ARTEFACT_RATES, np.log(settings.artefact_rate / 3), np.empty((2, 6, len(ARTEFACT_RATES))),
-        np.empty(3), genotypes,
+        STRAND_RATES, strand_log_share(settings), ALL_RATES, share,
+        np.empty((3, len(DIPLOTYPES), len(ALL_RATES))), np.empty(3), genotypes,
     )  # fmt: skip
-    return chosen, genotypes
 
 
 def _table(

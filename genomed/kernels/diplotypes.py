@@ -9,7 +9,7 @@ import numpy as np
 
 from genomed.kernels.native import inner, kernel
 
-__all__ = ["allow_artefacts", "judge_sites", "sum_up_reads"]
+__all__ = ["judge_sites", "sum_up_reads"]
 
 LEAST_ODDS = 2.0  # natural log; a read that fits an allele so much better supports it
 MOST_ODDS = 20.0
@@ -181,80 +181,3 @@ def sum_up_reads(
         row[24] = n_all
         row[25] = n_ambiguous / max(n_all, 1)
         row[26] = n_unsure / max(n_all, 1)
-
-
-@inner
-def _fits(loglik, p, alleles, n, allele_of, first, second, fits):
-    """Fill fits with the best log-likelihood of read p among the haplotypes of each allele."""
-    fits[0], fits[1], fits[2] = NEVER, NEVER, NEVER
-    for h in range(n):
-        allele = allele_of[alleles + h]
-        k = 0 if allele == 0 else (1 if allele == first else (2 if allele == second else 3))
-        if k < 3:
-            fits[k] = max(fits[k], np.float64(loglik[p, h]))
-
-
-@kernel
-def allow_artefacts(
-    loglik, counts, strand, pair_first, haplotype_first, site_cluster, allele_first, allele_of,
-    chosen, rates, log_share, sums, fits, genotypes,
-):  # fmt: skip
-    """Let errors that strike one strand at a site explain the alleles that a genotype lacks.
-
-    Such a site is one of many; at it the reads of one strand show the wrong allele with a rate that
-    is not known, so it is averaged over some rates. The likelihood of each genotype becomes the
-    mean over sites with and without, which makes an allele that one strand alone shows doubtful.
-
-    rates     : float64 (rates,), of errors; log_share : log of the share of such sites
-    sums      : float64 (2, 6, rates), fits : float64 (3,), scratch
-    genotypes : float32 (sites, 6), of judge_sites; changed
-    """
-    n_rates = len(rates)
-    for s in range(len(site_cluster)):
-        c = site_cluster[s]
-        n = haplotype_first[c + 1] - haplotype_first[c]
-        for side in range(2):
-            for g in range(6):
-                for r in range(n_rates):
-                    sums[side, g, r] = 0
-        n_alts = 2 if chosen[s, 1] else 1
-        for p in range(pair_first[c], pair_first[c + 1]):
-            if not counts[p]:
-                continue
-            _fits(
-                loglik, p, allele_first[s], n, allele_of, chosen[s, 0], chosen[s, 1], fits
-            )  # fmt: skip
-            best = max(fits[0], fits[1], fits[2])
-            if best == NEVER:
-                continue
-            side = np.int64(strand[p])
-            g = 0
-            for b in range(n_alts + 1):
-                for a in range(b + 1):
-                    usual = 0.5 * (math.exp(fits[a] - best) + math.exp(fits[b] - best))
-                    wrong = 0.0
-                    n_wrong = 0
-                    for k in range(1, n_alts + 1):
-                        if k not in (a, b):
-                            wrong += math.exp(fits[k] - best)
-                            n_wrong += 1
-                    if n_wrong:
-                        ratio = wrong / n_wrong / max(usual, 1e-300)
-                        for r in range(n_rates):
-                            sums[side, g, r] += math.log(1 - rates[r] + rates[r] * ratio)
-                    g += 1
-        g = 0
-        for b in range(n_alts + 1):
-            for a in range(b + 1):
-                most = 0.0
-                for side in range(2):
-                    for r in range(n_rates):
-                        most = max(most, sums[side, g, r] + log_share)
-                total = math.exp(-most)
-                each = log_share - math.log(2 * n_rates)
-                for side in range(2):
-                    for r in range(n_rates):
-                        total += math.exp(sums[side, g, r] + each - most)
-                if genotypes[s, g] > NEVER:
-                    genotypes[s, g] += most + math.log(total)
-                g += 1
