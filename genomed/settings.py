@@ -52,8 +52,8 @@ class RiskSettings:
     # Share of the variance of a reference's loadings, 0 to 1, that must rest on called genotypes
     # for a person to be placed; a cohort in which less was found is refused.
     min_projection_coverage: float = 0.75
-    # Prevalence among those who are scored, between 0 and 1, of the disease of a bundle of cases and
-    # controls; None is what the bundle was trained for.
+    # Prevalence among those who are scored, between 0 and 1, of the disease of a bundle of cases
+    # and controls; None is what the bundle was trained for.
     prevalence: float | None = None
     # Components of a reference that z_norm1 and z_norm2 are regressed on (pgsc_calc's default).
     n_adjustment_components: int = 4

@@ -53,7 +53,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
 def with_settings(context: typer.Context, settings: T, options: Mapping[str, str]) -> T:
     """Settings with what the file's [settings] says.
 
-    options : field (traits.n_folds) -> option that it belongs to, which is to be given instead
+    options : field (split.n_folds) -> option that it belongs to, which is to be given instead
     """
     path, table = context.meta.get(_KEY, (None, {}))
     return _changed(settings, table, path, "", options) if table else settings

@@ -11,6 +11,7 @@ from genomed.cli.given import command_line, one_of, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    GroupFile,
     Json,
     LogFile,
     Out,
@@ -62,10 +63,7 @@ def evaluate(
             metavar="NAME|FILE[:NAME]", help="Compare with this prediction, on the same people."
         ),
     ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="FILE[:COLUMN]", help="Ancestry of the samples, to group them by."),
-    ] = None,
+    groups: GroupFile = None,
     by: Annotated[
         str | None,
         typer.Option(

@@ -17,8 +17,10 @@ from genomed.cli.options import (
     LogFile,
     Out,
     Quiet,
+    Relatives,
     Samples,
     Store,
+    StoreBuild,
     Threads,
     Verbose,
     available_threads,
@@ -71,19 +73,12 @@ def explain(
     shuffle: Annotated[
         int, typer.Option(min=0, help="Trainings on permuted labels, with --traits.")
     ] = _DEFAULTS.n_shuffles,
-    relatives: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Kinship table for these trainings. Default: looked for."
-        ),
-    ] = None,
+    relatives: Relatives = None,
     steps: Annotated[
         int, typer.Option(min=2, max=1024, help="Points of the integral over the net's gradients.")
     ] = _DEFAULTS.n_steps,
     samples: Samples = None,
-    build: Annotated[
-        str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
-    ] = None,
+    build: StoreBuild = None,
     seed: Annotated[int, typer.Option(min=0, help="Of permutations.")] = _DEFAULTS.seed,
     threads: Threads = available_threads(),
     json_output: Json = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genomed.cli.options import Json, Threads, available_threads
+from genomed.cli.options import Codes, Covariates, Json, Threads, available_threads
 from genomed.errors import InputError
 
 if TYPE_CHECKING:
@@ -146,12 +146,8 @@ def audit(
         str | None,
         typer.Option("--trait", "-p", metavar="NAME", show_default="the bundle's"),
     ] = None,
-    covariates: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Covariates of the training.")
-    ] = None,
-    codes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Dated codes of the training.")
-    ] = None,
+    covariates: Covariates = None,
+    codes: Codes = None,
     n_draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of people.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 1,
     threads: Threads = available_threads(),

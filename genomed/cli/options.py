@@ -19,8 +19,10 @@ __all__ = [
     "Out",
     "Quiet",
     "RegionText",
+    "Relatives",
     "Samples",
     "Store",
+    "StoreBuild",
     "Threads",
     "Verbose",
     "available_threads",
@@ -98,6 +100,13 @@ Groups = Annotated[
 GroupFile = Annotated[
     str | None,
     typer.Option(metavar="FILE[:COLUMN]", help="Ancestry of people: a table of samples."),
+]
+Relatives = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Kinship table of `genomed structure`. Default: looked for."),
+]
+StoreBuild = Annotated[
+    str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
 ]
 Threads = Annotated[
     int, typer.Option("--threads", "-t", min=1, help="Threads; the results do not depend on it.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +18,10 @@ from genomed.cli.options import (
     Json,
     LogFile,
     Quiet,
+    Relatives,
     Samples,
     Store,
+    StoreBuild,
     Threads,
     Verbose,
     available_threads,
@@ -44,7 +45,7 @@ _OPTIONS = {  # settings that have an option
     )
 } | {
     "private_epsilon": "private", "private_delta": "private", "split.n_folds": "folds",
-    "split.test_fraction": "test-fraction", "split.seed": "seed", "traits.n_folds": "folds",
+    "split.test_fraction": "test-fraction",
 }  # fmt: skip
 
 
@@ -100,16 +101,9 @@ def train(
         typer.Option(metavar="FILE", help="Who is to `develop` and who to `test`: sample, set."),
     ] = None,
     groups: Groups = None,
-    relatives: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Kinship table of `genomed structure`. Default: looked for."
-        ),
-    ] = None,
+    relatives: Relatives = None,
     samples: Samples = None,
-    build: Annotated[
-        str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
-    ] = None,
+    build: StoreBuild = None,
     min_maf: Annotated[
         float, typer.Option(min=0, max=0.5, help="Least minor allele frequency.")
     ] = _DEFAULTS.min_maf,
@@ -218,9 +212,8 @@ def train(
         invariance=invariance,
         private_epsilon=epsilon,
         private_delta=delta,
-        split=SplitSettings(n_folds=folds, test_fraction=test_fraction, seed=seed),
+        split=SplitSettings(n_folds=folds, test_fraction=test_fraction),
     )
-    settings = replace(settings, traits=replace(settings.traits, n_folds=folds))
     settings = with_settings(context, settings, _OPTIONS)
     budget = _seconds(time_budget)
     configure_logging(verbosity(verbose, quiet), log_file)

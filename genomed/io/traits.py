@@ -104,6 +104,7 @@ def read_traits(
     kinds: Mapping[str, str] | None = None,
     survival: Mapping[str, SurvivalColumns] | None = None,
     settings: TraitSettings | None = None,
+    n_folds: int = 5,
     whole: str = "the store",
 ) -> Traits:
     """Read traits from a table, in the order of the samples of a store.
@@ -113,6 +114,7 @@ def read_traits(
     kinds    : trait -> one of KINDS, where its content should not decide
     survival : trait -> columns. Of a trait T that is no column, T_time, T_event and T_entry are
                taken where they exist
+    n_folds  : folds of cross-validation, each of which must have enough of everything
     whole    : what the samples are of, in words, where it is no store
     raises   : InputError for data that cannot be trained on, which names the file and the line;
                UnknownNameError for a trait or column that is not there
@@ -137,7 +139,7 @@ def read_traits(
         else:
             columns.add(name)
             trait = _single(table, name, kinds.get(name), settings, warnings)
-        warnings += check_trait(path, trait, table.found, settings)
+        warnings += check_trait(path, trait, table.found, settings, n_folds=n_folds)
         traits.append(trait)
     return Traits(path, tuple(traits), table.found, frozenset(columns), warnings)
 
@@ -333,12 +335,17 @@ def _check_times(
 
 
 def check_trait(
-    path: Path, trait: Trait, used: np.ndarray, settings: TraitSettings | None = None
+    path: Path,
+    trait: Trait,
+    used: np.ndarray,
+    settings: TraitSettings | None = None,
+    *,
+    n_folds: int = 5,
 ) -> list[str]:
     """Refuse what nothing can be learned from; return what is to be warned of.
 
     path   : that the trait was read from
-    used   : bool (samples,), who is to be learned from
+    used   : bool (samples,), who is to be learned from; n_folds : of cross-validation
     raises : InputError when all labels are missing or the same, or there are too few for the folds
     """
     settings = settings or TraitSettings()
@@ -355,7 +362,7 @@ def check_trait(
                 f"{where} is {known[0]:g} for all {len(known)} samples to be learned from; ask for "
                 "a trait that varies"
             )
-        _check_number(where, len(known), "known values", settings)
+        _check_number(where, len(known), "known values", settings, n_folds)
         return []
     words = ("events", "people without the event")
     words = words if trait.kind == "survival" else ("cases", "controls")
@@ -368,7 +375,7 @@ def check_trait(
                 f"{where} has one class only, no {word} among {len(known)} samples to be learned "
                 f"from; check its coding ({trait.coding})"
             )
-        _check_number(where, n, word, settings)
+        _check_number(where, n, word, settings, n_folds)
     if min(counts[: len(needed)]) < settings.few:
         return [
             f"{where} has only {counts[0]} {words[0]} and {counts[1]} {words[1]}; expect wide "
@@ -377,10 +384,10 @@ def check_trait(
     return []
 
 
-def _check_number(where: str, n: int, what: str, settings: TraitSettings) -> None:
-    least = settings.n_folds * settings.min_per_fold
+def _check_number(where: str, n: int, what: str, settings: TraitSettings, n_folds: int) -> None:
+    least = n_folds * settings.min_per_fold
     if n < least:
         raise InputError(
             f"{where} has {n} {what} to be learned from, and {least} are needed for "
-            f"{settings.n_folds} folds; add samples, or use fewer folds"
+            f"{n_folds} folds; add samples, or use fewer folds"
         )

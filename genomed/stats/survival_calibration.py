@@ -66,8 +66,8 @@ class GroupHazard(NamedTuple):
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """What _asdict has made; KeyError, TypeError or ValueError for anything else."""
-        numbers = (number(facts, name) for name in cls._fields[:5])
-        return cls(*numbers, int(facts["n"]), int(facts["n_events"]))
+        intercept, slope, v00, v01, v11 = (number(facts, name) for name in cls._fields[:5])
+        return cls(intercept, slope, v00, v01, v11, int(facts["n"]), int(facts["n_events"]))
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def _trait(inputs: EvaluateInputs, samples: Sequence[str], warnings: list[str]) 
         name = name or inputs.survival.event
         survival = {name: inputs.survival}
     kinds = {name: inputs.kind} if name and inputs.kind else None
-    few = TraitSettings(n_folds=1, min_per_fold=1, few=0)
+    few = TraitSettings(min_per_fold=0, few=0)
     table = read_store_table(inputs.traits, samples, whole=WHOLE)
     if name is None:
         name = _only_trait(inputs, table)

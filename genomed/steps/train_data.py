@@ -117,7 +117,7 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
         )
     traits = read_traits(
         inputs.traits, store.samples, inputs.names, kinds=inputs.kinds, survival=inputs.survival,
-        settings=settings.traits,
+        settings=settings.traits, n_folds=settings.split.n_folds,
     )  # fmt: skip
     covariates = None
     if inputs.covariates is not None:
@@ -146,9 +146,11 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
         )
     relatives = _relatives(inputs, store, rows, settings.split, threads, warnings)
     names = [group_names[g] if g >= 0 else None for g in group]
-    fold = _deal(inputs, store, traits.traits, names, relatives, used, settings.split, warnings)
+    fold = _deal(inputs, store, traits.traits, names, relatives, used, settings, warnings)
     for trait in traits.traits:
-        warnings += check_trait(inputs.traits, trait, fold >= 0, settings.traits)
+        warnings += check_trait(
+            inputs.traits, trait, fold >= 0, settings.traits, n_folds=settings.split.n_folds
+        )
     across = None if relatives is None else across_sets(fold, relatives)
     if across is not None and across.n_pairs:
         warnings.append(
@@ -200,7 +202,7 @@ def _deal(
     groups: list[str | None],
     relatives: np.ndarray | None,
     used: np.ndarray,
-    settings: SplitSettings,
+    settings: TrainSettings,
     warnings: list[str],
 ) -> np.ndarray:
     """Folds and the test, alike in cases and ancestry; int8 (samples,)."""
@@ -213,8 +215,9 @@ def _deal(
         warnings += given.warnings
     try:
         return folds(
-            store.samples, n_folds=settings.n_folds, test_fraction=settings.test_fraction,
-            seed=settings.seed, strata=alike, relatives=relatives, test=test, used=used,
+            store.samples, n_folds=settings.split.n_folds,
+            test_fraction=settings.split.test_fraction, seed=settings.seed, strata=alike,
+            relatives=relatives, test=test, used=used,
         )  # fmt: skip
     except ValueError as error:
         raise InputError(f"{inputs.traits}: {error}; add people or lower --folds") from None

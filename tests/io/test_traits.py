@@ -14,7 +14,7 @@ from genomed.errors import InputError, UnknownNameError
 from genomed.io.traits import SurvivalColumns, check_trait, is_missing_code, read_traits
 from genomed.settings import TraitSettings
 
-SMALL = TraitSettings(n_folds=1, min_per_fold=1, few=0)
+SMALL = TraitSettings(min_per_fold=0, few=0)
 
 
 def written(folder: Path, text: str, name: str = "traits.tsv") -> Path:
@@ -115,7 +115,7 @@ def test_a_minus_nine_that_may_be_a_measurement_is_warned_of(tmp_path):
     trait, warnings = one(tmp_path, ["-20", "-9", "10", "3"])
     assert values(trait) == [-20, None, 10, 3]
     assert "the others make it a possible value" in warnings[0]
-    settings = TraitSettings(missing_code=None, n_folds=2, min_per_fold=1)
+    settings = TraitSettings(missing_code=None, min_per_fold=0)
     path = tmp_path / "traits.tsv"
     kept = read_traits(path, ["s0", "s1", "s2", "s3"], settings=settings)
     assert kept.traits[0].value.tolist() == [-20, -9, 10, 3]
@@ -280,6 +280,6 @@ def test_numbers_come_back_as_written_in_any_order(tmp_path_factory, cells, seed
     rows = [f"s{i}\t{'NA' if cells[i] is None else repr(cells[i])}" for i in order]
     path = written(tmp_path_factory.mktemp("t"), "sample\tT\n" + "\n".join(rows))
     samples = [f"s{i}" for i in range(len(cells))]
-    settings = TraitSettings(n_folds=1, min_per_fold=1)
+    settings = TraitSettings(min_per_fold=0)
     trait = read_traits(path, samples, kinds={"T": "quantitative"}, settings=settings).traits[0]
     assert values(trait) == cells
