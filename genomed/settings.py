@@ -314,7 +314,7 @@ class CallTrainSettings:
     block_bp: int = 50_000
     # Passes of either net at most; after so many that were no better it ends.
     n_epochs: int = 30
-    n_matrix_epochs: int = 20
+    n_matrix_epochs: int = 8
     patience: int = 8
     batch_sites: int = 256
     learning_rate: float = 3e-3
@@ -452,8 +452,8 @@ class EvidenceSettings:
     # Bases that reads may be shifted beyond what the alleles and the file's alignment ask for.
     band_bp: int = 5
     # Phred of the probability that sequencing puts a gap at a place; what comes off for each unit
-    # of a repeat above four (after Albers 2011, doi:10.1101/gr.112326.110, table of homopolymers);
-    # and the least that is left.
+    # of a repeat above four (as in Albers 2011, doi:10.1101/gr.112326.110; the values make known
+    # genotypes likeliest in simulated reads of four kinds); and the least that is left.
     gap_open_phred: float = 42.0
     gap_open_per_unit: float = 2.0
     min_gap_open_phred: float = 8.0
