@@ -59,7 +59,8 @@ def mixture_log_likelihood(offset, kind, quality, error, least, prior, alpha):
     """Log likelihood that a share alpha of the reads is another person's (Jun et al. 2012,
     doi:10.1016/j.ajhg.2012.09.004, equation 1).
 
-    prior   : float64 (sites, 3), probability of 0, 1 and 2 copies of ALT
+    prior   : float64 (sites, 9), probability of the copies of ALT that the sample and the other
+              person have: 00 01 02 10 11 12 20 21 22
     returns : the sum over sites, of both people's unknown genotypes, in natural logs
     """
     total = 0.0
@@ -103,11 +104,9 @@ def mixture_log_likelihood(offset, kind, quality, error, least, prior, alpha):
                 p20 /= top
                 p21 /= top
                 p22 /= top
-        a = prior[s, 0]
-        b = prior[s, 1]
-        c = prior[s, 2]
-        whole = a * (a * p00 + b * p01 + c * p02) + b * (a * p10 + b * p11 + c * p12)
-        whole += c * (a * p20 + b * p21 + c * p22)
+        whole = prior[s, 0] * p00 + prior[s, 1] * p01 + prior[s, 2] * p02
+        whole += prior[s, 3] * p10 + prior[s, 4] * p11 + prior[s, 5] * p12
+        whole += prior[s, 6] * p20 + prior[s, 7] * p21 + prior[s, 8] * p22
         total += scale + np.log(max(whole, 1e-300))
     return total
 

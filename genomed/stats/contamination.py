@@ -1,15 +1,18 @@
 """How much of a sample's reads are another person's, by the bases at common variants.
 
 The likelihood is that of verifyBamID (Jun et al. 2012, doi:10.1016/j.ajhg.2012.09.004): the
-genotypes of both people are unknown and in Hardy-Weinberg proportions; a share alpha of the reads
-is the other person's. What is ours: the probability of an error at each base quality is learnt from
-bases that are neither of a site's alleles (two of three errors), as stated qualities tend to be too
-good.
+genotypes of both people are unknown; a share alpha of the reads is the other person's. Two things
+are ours. The probability of an error at each base quality is learnt from bases that are neither of
+a site's alleles (two of three errors), as stated qualities tend to be too good. And frequencies of
+a panel are of the world, not of the population that somebody comes from: how far that population
+has drifted, and whether the other person is of it, too, is learnt together with alpha (alleles of
+one population by Balding & Nichols 1995, doi:10.1007/BF01441146).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +20,22 @@ import numpy as np
 from genomed.kernels.read_identity import mixture_log_likelihood
 from genomed.stats.site_reads import SiteReads
 
-__all__ = ["Contamination", "contamination", "error_rates", "hardy_weinberg", "stated_error"]
+__all__ = [
+    "Contamination",
+    "contamination",
+    "error_rates",
+    "hardy_weinberg",
+    "pair_priors",
+    "stated_error",
+]
 
 MOST = 0.5  # a larger share is the other person's sample
 MIN_QUALITY = 13  # phred; bases of a lower one say little (verifyBamID's)
 LEAST_SITES = 100  # with reads, for an estimate
 LEAST_FREQUENCY = 0.001  # frequencies are kept so far from 0 and 1
 PRIOR_BASES = 1000.0  # bases that a stated quality weighs as much as
+FIRST_DRIFT = 0.05  # of human populations from the world's frequencies, before it is learnt
+ROUNDS = 2  # of learning it
 DROP = 1.92  # of the log likelihood at the ends of a 95 % interval
 GOLDEN = (np.sqrt(5) - 1) / 2
 
@@ -69,6 +81,35 @@ def hardy_weinberg(frequency: np.ndarray) -> np.ndarray:
     return np.stack([(1 - p) ** 2, 2 * p * (1 - p), p**2], axis=1)
 
 
+def pair_priors(frequency: np.ndarray, drift: float, alike: float) -> np.ndarray:
+    """Probability of the copies of ALT in two people, 00 01 02 10 11 12 20 21 22: (sites, 9).
+
+    drift : F_ST between their populations and that of the frequencies, 0 to 1
+    alike : probability that they are of one population, and not of two that drifted apart
+    """
+    p = np.clip(frequency, LEAST_FREQUENCY, 1 - LEAST_FREQUENCY)
+
+    def drawn(n_alt: int, n: int) -> list[np.ndarray]:
+        """0, 1, 2 copies among two more alleles, when n_alt of n are known."""
+
+        def alt(n_alt: int, n: int) -> np.ndarray:
+            return np.asarray((n_alt * drift + (1 - drift) * p) / (1 + (n - 1) * drift) if n else p)
+
+        first, after_alt, after_ref = alt(n_alt, n), alt(n_alt + 1, n + 1), alt(n_alt, n + 1)
+        het = (1 - first) * after_ref + first * (1 - after_alt)
+        return [(1 - first) * (1 - after_ref), het, first * after_alt]
+
+    one = drawn(0, 0)
+    return np.stack(
+        [
+            one[i] * ((1 - alike) * apart + alike * near)
+            for i in range(3)
+            for apart, near in zip(one, drawn(i, 2), strict=True)
+        ],
+        axis=1,
+    )
+
+
 def contamination(
     reads: SiteReads,
     ref: np.ndarray,
@@ -93,20 +134,25 @@ def contamination(
     if n_sites < LEAST_SITES:
         return Contamination(np.nan, np.nan, np.nan, np.nan, n_sites, mean_depth, usual)
     kind = np.where(known[reads.site], kind, 2).astype(np.uint8)
-    prior = hardy_weinberg(np.where(known, frequency, 0.5))
+    p = np.where(known, frequency, 0.5)
 
-    def likelihood(alpha: float) -> float:
+    def likelihood(alpha: float, prior: np.ndarray) -> float:
         return float(
             mixture_log_likelihood(
                 reads.offset, kind, reads.quality, error, min_quality, prior, float(alpha)
             )
         )
 
-    share, top = _highest(likelihood)
-    low = _crossing(likelihood, top - DROP, share, 0.0)
-    high = _crossing(likelihood, top - DROP, share, MOST)
-    none = likelihood(0.0)
-    return Contamination(share, low, high, top - none, n_sites, mean_depth, usual)
+    drift, alike = FIRST_DRIFT, 0.5
+    share, _ = _highest(partial(likelihood, prior=pair_priors(p, drift, alike)))
+    for _ in range(ROUNDS):
+        drift = _top(lambda d: likelihood(share, pair_priors(p, d, alike)), 0.0, 0.4, 0.01)  # noqa: B023
+        alike = _top(lambda a: likelihood(share, pair_priors(p, drift, a)), 0.0, 1.0, 0.05)  # noqa: B023
+        here = partial(likelihood, prior=pair_priors(p, drift, alike))
+        share, top = _highest(here)
+    low = _crossing(here, top - DROP, share, 0.0)
+    high = _crossing(here, top - DROP, share, MOST)
+    return Contamination(share, low, high, top - here(0.0), n_sites, mean_depth, usual)
 
 
 def _highest(function: Callable[[float], float]) -> tuple[float, float]:
@@ -115,9 +161,17 @@ def _highest(function: Callable[[float], float]) -> tuple[float, float]:
     values = np.array([function(alpha) for alpha in grid])
     best = int(values.argmax())
     a, b = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    middle = _top(function, a, b, 1e-4 * max(1.0, 100 * a))
+    found = [(function(middle), float(middle)), (float(values[best]), float(grid[best]))]
+    top, share = max(found)
+    return share, top
+
+
+def _top(function: Callable[[float], float], a: float, b: float, width: float) -> float:
+    """Where a function with one top between a and b has it, by golden sections."""
     c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
     at_c, at_d = function(c), function(d)
-    while b - a > 1e-5:
+    while b - a > width:
         if at_c > at_d:
             b, d, at_d = d, c, at_c
             c = b - GOLDEN * (b - a)
@@ -126,10 +180,7 @@ def _highest(function: Callable[[float], float]) -> tuple[float, float]:
             a, c, at_c = c, d, at_d
             d = a + GOLDEN * (b - a)
             at_d = function(d)
-    middle = (a + b) / 2
-    found = [(function(middle), float(middle)), (float(values[best]), float(grid[best]))]
-    top, share = max(found)
-    return share, top
+    return (a + b) / 2
 
 
 def _crossing(function: Callable[[float], float], level: float, inside: float, end: float) -> float:
@@ -137,7 +188,7 @@ def _crossing(function: Callable[[float], float], level: float, inside: float, e
     if function(end) >= level:
         return end
     above, below = inside, end
-    while abs(above - below) > 1e-5:
+    while abs(above - below) > 1e-4 * max(1.0, 100 * above):
         middle = (above + below) / 2
         if function(middle) >= level:
             above = middle
