@@ -226,10 +226,9 @@ def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) ->
     bases: list[np.ndarray] = []
     haplotype_first = [0]
     starts, ends = [], []
-    for c in range(len(first) - 1):
+    spans = _spans(tile, candidates, order, first)
+    for c, (start, end) in enumerate(spans.tolist()):
         members = order[first[c] : first[c + 1]]
-        start = int(candidates.position[members].min())
-        end = int(candidates.end[members].max())
         starts.append(start)
         ends.append(end)
         kept: dict[bytes, int] = {}
@@ -248,6 +247,24 @@ def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) ->
         LETTERS[np.concatenate(bases)] if bases else np.empty(0, np.uint8),
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
     )  # fmt: skip
+
+
+def _spans(tile: Tile, candidates: Candidates, order: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Stretch of each cluster; one with an indel takes in the repeats that it touches.
+
+    A read that ends within a repeat cannot tell how long the repeat is.
+
+    returns : int64 (clusters, 2)
+    """
+    if len(first) == 1:
+        return np.empty((0, 2), np.int64)
+    start = np.minimum.reduceat(candidates.position[order], first[:-1])
+    end = np.maximum.reduceat(candidates.end[order], first[:-1])
+    spans = np.stack([start, end], axis=1) - tile.first
+    has_indel = np.logical_or.reduceat(candidates.length[order] != 0, first[:-1])
+    kernels.take_in_repeats(tile.ref, has_indel, spans)
+    spans[:, 0] = np.maximum.accumulate(spans[:, 0])  # clusters stay sorted
+    return spans + tile.first
 
 
 def _cluster(
@@ -270,18 +287,18 @@ def _cluster(
 
     positions, is_indel = candidates.position.tolist(), (candidates.length != 0).tolist()
     until = (candidates.end + candidates.reach).tolist()
-    reached, indel_before = -1, False
+    gap = settings.cluster_gap_bp
+    reached, of_indels = -1, -1  # ends of the members, and of the indels among them
     for c, position in enumerate(positions):
-        gap = settings.cluster_gap_bp if is_indel[c] or indel_before else 0
-        if members and (
-            position >= reached + gap or position - positions[members[0]] > settings.max_cluster_bp
-        ):
+        border = max(reached + (gap if is_indel[c] else 0), of_indels + gap)
+        too_long = members and position - positions[members[0]] > settings.max_cluster_bp
+        if members and (position >= border or too_long):
             close()
-            members, reached, indel_before = [], -1, False
+            members, reached, of_indels = [], -1, -1
         members.append(c)
-        if until[c] >= reached or is_indel[c]:
-            indel_before = is_indel[c] or (indel_before and position < reached)
         reached = max(reached, until[c])
+        if is_indel[c]:
+            of_indels = max(of_indels, until[c])
     if members:
         close()
     return np.array(order, np.int64), np.array(first, np.int64)

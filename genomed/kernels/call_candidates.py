@@ -39,6 +39,7 @@ __all__ = [
     "pileup_windows",
     "repeat_facts",
     "snp_reads",
+    "take_in_repeats",
 ]
 
 
@@ -267,3 +268,55 @@ def inserted_letters(data, place, read, before, turned, length, offset, letters)
         for j in range(length[n]):
             at = before[n] + (j + length[n] - turned[n]) % length[n]
             letters[offset[n] + j] = base_code(base_at(data, bases, at))
+
+
+@kernel
+def take_in_repeats(ref, wanted, spans):
+    """Widen stretches by the tandem repeats that they touch.
+
+    ref    : uint8 (positions,), codes; wanted : bool (stretches,), which to widen
+    spans  : int64 (stretches, 2), start and end as places in `ref`, changed. A repeat has units of
+             1 to 6 bases, at least 3 of them and 6 bases; a stretch grows by 100 bases at most, and
+             then keeps the base before the repeat
+    """
+    n = len(ref)
+    for s in range(len(wanted)):
+        if not wanted[s]:
+            continue
+        start, end = spans[s, 0], spans[s, 1]
+        low, high = start, end
+        for period in range(1, 7):
+            q = min(end, n - 1)  # the first base behind
+            left = q
+            while (
+                left - period >= 0
+                and start - left < 100
+                and ref[left] < 4
+                and (ref[left] == ref[left - period])
+            ):
+                left -= 1
+            right = q
+            while (
+                right + period < n
+                and right - end < 100
+                and ref[right] < 4
+                and (ref[right] == ref[right + period])
+            ):
+                right += 1
+            if right - q + period >= max(3 * period, 6):
+                high = max(high, right + period)
+            if q - left + period >= max(3 * period, 6):
+                low = min(low, left - period)
+            q = max(start, 0)
+            left = q
+            while (
+                left - period >= 0
+                and start - left < 100
+                and ref[left] < 4
+                and (ref[left] == ref[left - period])
+            ):
+                left -= 1
+            if q - left + period >= max(3 * period, 6):
+                low = min(low, left - period)
+        spans[s, 0] = max(0, min(start, low - 1))
+        spans[s, 1] = min(n, max(end, high))
