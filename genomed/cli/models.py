@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genomed.cli.options import Codes, Covariates, Json, Threads, available_threads
+from genomed.cli.options import Codes, Covariates, Groups, Json, Threads, available_threads
 from genomed.errors import InputError
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def audit(
     ] = None,
     covariates: Covariates = None,
     codes: Codes = None,
+    groups: Groups = None,
     n_draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of people.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 1,
     threads: Threads = available_threads(),
@@ -157,7 +158,14 @@ def audit(
     from genomed.steps.models_audit import AuditInputs, run_audit
 
     inputs = AuditInputs(
-        name, store, traits, members, trait=trait, covariates=covariates, codes=codes
+        name,
+        store,
+        traits,
+        members,
+        trait=trait,
+        covariates=covariates,
+        codes=codes,
+        groups=groups,
     )
     found = run_audit(inputs, n_draws=n_draws, seed=seed, threads=threads)
     rows = [

@@ -29,11 +29,13 @@ class GivenSplit(NamedTuple):
 
     test  : bool (samples,)
     used  : bool (samples,), in one of the two sets
+    fold  : int64 (samples,), of those learned from, where the table says it; else -1
     """
 
     test: np.ndarray
     used: np.ndarray
     warnings: list[str]
+    fold: np.ndarray
 
 
 class Relatives(NamedTuple):
@@ -66,7 +68,11 @@ def read_split(path: Path, samples: Sequence[str]) -> GivenSplit:
     for name in ("develop", "test"):
         if not (sets == name).any():
             raise InputError(f"{path}: nobody of the store is in the set {name}; add people to it")
-    return GivenSplit(sets == "test", sets != "", table.warnings)
+    fold = np.full(len(sets), -1)
+    if "fold" in spelt and column != spelt["fold"]:
+        given = table.frame[spelt["fold"]].cast(pl.Int64, strict=False)
+        fold = np.where(sets == "develop", given.fill_null(-1).to_numpy(), -1)
+    return GivenSplit(sets == "test", sets != "", table.warnings, fold)
 
 
 def read_relatives(path: Path, samples: Sequence[str], min_kinship: float) -> Relatives:

@@ -60,11 +60,13 @@ class Predicted:
     linear : float64 (n,), of the linear part
     parts  : stage -> float64 (n,), what each other part adds
     spread : float64 (n,), standard deviation of the net's members; 0 without a net
+    members : float64 (members, n), what each member of the net adds; none without a net
     """
 
     linear: np.ndarray
     parts: dict[str, np.ndarray]
     spread: np.ndarray
+    members: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def full(self) -> np.ndarray:
@@ -184,7 +186,6 @@ class RiskModel:
             calls = _calls(words, n_samples, self.covariates.row)
             calls[calls < 0] = 3
             parts["covariates"] = self.covariates.predictor(calls, linear, covariates)
-        spread = np.zeros(n_samples)
         if self.net is not None:
             from genomed.models.training import predict_head  # noqa: PLC0415 - torch takes seconds
 
@@ -197,9 +198,10 @@ class RiskModel:
                 codes=codes, times=times, n_codes=sizes.n_codes,
             )  # fmt: skip
             each = predict_head(self.net.head, inputs, device=device, threads=threads)
-            parts["net"] = each[:, :, self.net.trait].mean(axis=0)
-            spread = each[:, :, self.net.trait].std(axis=0)
-        return Predicted(linear, parts, spread)
+            members = each[:, :, self.net.trait]
+            parts["net"] = members.mean(axis=0)
+            return Predicted(linear, parts, members.std(axis=0), members)
+        return Predicted(linear, parts, np.zeros(n_samples))
 
     @classmethod
     def of(cls, fit: AdaptiveFit, variants: pl.DataFrame, net: NetPart | None = None) -> RiskModel:

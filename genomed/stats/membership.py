@@ -4,6 +4,11 @@ Who was learned from has, under a model that remembers people, a smaller loss th
 (Yeom 2018, arXiv:1709.01604). What an attacker gains is told by the AUROC of the loss, by the
 advantage (the largest difference of the shares named among members and others), and by the share of
 members that can be named where one in a hundred others is (Carlini 2022, arXiv:2112.03570).
+
+Some people are hard to tell for any model, so the loss alone names few. Where there are models of
+which one has not seen the person and others have, the attack is by the likelihood ratio: the loss
+under those that may have, less that under the one that has not (Carlini's offline attack with one
+shadow model and one variance for all, which ranks people as Watson 2022, arXiv:2111.08440, does).
 """
 
 from __future__ import annotations
@@ -12,10 +17,29 @@ import numpy as np
 
 from genomed.stats.bootstrap import Estimate, bootstrap, estimate
 
-__all__ = ["MEASURES", "membership"]
+__all__ = ["MEASURES", "membership", "shadowed_loss"]
 
 MEASURES = ("auroc", "advantage", "recall_at_1_percent", "loss_gap")
 FALLOUT = 0.01
+
+
+def shadowed_loss(loss: np.ndarray, fold: np.ndarray, *, seed: int = 1) -> np.ndarray:
+    """How much less each person loses under models that may have seen it than under one that has
+    not: float64 (n,), negative where they know the person.
+
+    loss : float64 (models, n); model k has not seen the people of fold k, and has all others of
+           known fold
+    fold : int64 (n,), 0 to models - 1; -1 for people that no model has seen, for whom a model drawn
+           at random is the one, so that both kinds are asked alike
+    Raises ValueError for fewer than two models, or a fold without a model.
+    """
+    n_models, n = loss.shape
+    if n_models < 2 or not np.isin(fold, np.arange(-1, n_models)).all():
+        raise ValueError(f"{n_models} models do not fit folds up to {fold.max(initial=-1)}")
+    drawn = np.random.default_rng(seed).integers(0, n_models, n)
+    shadow = loss[np.where(fold >= 0, fold, drawn), np.arange(n)]
+    others = (loss.sum(axis=0) - shadow) / (n_models - 1)
+    return np.asarray(others - shadow)
 
 
 def membership(

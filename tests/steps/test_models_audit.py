@@ -7,12 +7,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from packed_cohorts import packed
 from train_cohort import Cohort
+from trained_bundles import risk_model, write_trained_bundle
 
 from genomed.cli import main
 from genomed.errors import CoverageError, InputError
+from genomed.features.design import Design
 from genomed.io.packed import open_store
+from genomed.models.risk_model import RiskModel
 from genomed.settings import SplitSettings, TrainSettings
+from genomed.stats.membership import membership, shadowed_loss
 from genomed.steps.models_audit import AuditInputs, run_audit
 from genomed.steps.train import run_train
 
@@ -55,6 +60,54 @@ def test_members_are_those_of_the_training_and_their_loss_is_smaller(cohort: Coh
 def test_without_covariates_the_audit_says_that_it_is_too_kind(cohort: Cohort) -> None:
     found = run_audit(inputs(cohort, covariates=None), n_draws=0)
     assert any("the audit is too kind" in warning for warning in found.warnings)
+
+
+def with_net(cohort: Cohort, folder: Path, parts: tuple[str, ...]) -> tuple[RiskModel, Path, Path]:
+    """A model of two net members over the cohort, its bundle, and who was in which fold."""
+    counts = cohort.made.alt_count
+    store = open_store(cohort.store)
+    frequency = pl.Series(np.full(len(counts), 0.3))
+    variants = store.variants.drop("row").with_columns(alt_allele_frequency=frequency)
+    nothing = np.zeros((400, 0))
+    design = Design(nothing.astype(np.float32), [], nothing.astype(np.int64), [], [], encoder={})
+    model = risk_model(packed(counts), 400, variants, design, parts)
+    bundle = write_trained_bundle(folder / "net", model, design, name="y")
+    develop = np.arange(400) % 5 != 0
+    table = {"sample": cohort.samples, "set": np.where(develop, "develop", "test"),
+             "fold": [i % 2 if one else None for i, one in enumerate(develop)]}  # fmt: skip
+    pl.DataFrame(table).write_csv(folder / "members.tsv", separator="\t")
+    return model, bundle, folder / "members.tsv"
+
+
+def test_a_net_is_attacked_by_its_members(cohort: Cohort, tmp_path: Path) -> None:
+    model, bundle, members = with_net(cohort, tmp_path, ("linear", "net"))
+    given = {"bundle": str(bundle), "covariates": None}
+    found = run_audit(inputs(cohort, members=members, **given), n_draws=0)
+    rows = [int(name[1:]) for name in model.variants["id"]]
+    words = packed(cohort.made.alt_count[rows])
+    said = model.predict(words, 400, np.zeros((400, 0)))
+    y = cohort.y.round(6)
+    loss = np.array([(y - said.linear - member) ** 2 for member in said.members])
+    fold = np.where(np.arange(400) % 5 != 0, np.arange(400) % 2, -1)
+    expected = membership(shadowed_loss(loss, fold), fold >= 0, n_draws=0)
+    told = {one.name: one.value for one in found.measures["net_members"]}
+    assert told == pytest.approx({one.name: one.value for one in expected}, abs=1e-6)
+    assert "by the likelihood ratio of its members (AUROC" in found.verdict
+    without = cohort.folder / "split.tsv"
+    found = run_audit(inputs(cohort, members=without, **given), n_draws=0)
+    assert "net_members" not in found.measures
+    assert any("says no folds, so the net is not attacked" in text for text in found.warnings)
+
+
+def test_the_trunks_of_groups_take_part_in_an_audit(cohort: Cohort, tmp_path: Path) -> None:
+    _, bundle, members = with_net(cohort, tmp_path, ("linear", "ancestry"))
+    given = {"bundle": str(bundle), "covariates": None, "members": members}
+    without = run_audit(inputs(cohort, **given), n_draws=0)
+    assert any("without --groups the audit is too kind" in text for text in without.warnings)
+    groups = str(cohort.folder / "groups.tsv")
+    found = run_audit(inputs(cohort, groups=groups, **given), n_draws=0)
+    assert not found.warnings
+    assert found.measures["full"] != found.measures["linear"] == without.measures["full"]
 
 
 def test_another_store_or_trait_is_refused(cohort: Cohort, tmp_path: Path) -> None:
