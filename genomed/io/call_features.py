@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from genomed.io.call_records import InfoField, number_text
+from genomed.io.call_records import InfoField, number_texts
 
 __all__ = ["FEATURE_FIELDS", "feature_info"]
 
@@ -123,7 +123,7 @@ def feature_info(
     """
     info: list[dict[str, str]] = [{} for _ in n_alts]
     for field, columns, digits in _FIELDS:
-        texts = [[number_text(v, digits) for v in table[name].to_list()] for name in columns]
+        texts = [number_texts(table[name], digits) for name in columns]
         row = 0
         for values, n, alts in zip(info, n_alts, chosen, strict=True):
             if not alts:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
+import polars as pl
 import pysam
 
 from genomed.errors import InputError
 from genomed.io.bgzf import TextStream
 from genomed.io.vcf_header import VcfHeader, parse_header
 
-__all__ = ["CallBatch", "CallRecords", "InfoField", "annotated", "extended_header", "number_text"]
+__all__ = ["CallBatch", "CallRecords", "InfoField", "annotated", "extended_header", "number_texts"]
 
 MAX_RECORDS = 2000  # of a batch
 MAX_SPAN_BP = 200_000
@@ -221,11 +221,11 @@ def _declared(line: str) -> str:
     return match[1] if match else ""
 
 
-def number_text(value: float | None, digits: int) -> str:
-    """A number for a VCF; "." for none."""
-    if value is None or np.isnan(value):
-        return "."
-    text = f"{value:.{digits}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+def number_texts(values: pl.Series, digits: int) -> list[str]:
+    """Numbers for a VCF, with so many digits behind the point at most; "." for null."""
+    if values.dtype.is_float():
+        rounded = values.fill_nan(None).round(digits).cast(pl.Utf8)
+        texts = rounded.replace("-0.0", "0.0").str.strip_suffix(".0")
+    else:
+        texts = values.cast(pl.Utf8)
+    return texts.fill_null(".").to_list()

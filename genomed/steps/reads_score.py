@@ -24,7 +24,7 @@ from genomed.io.call_records import (
     InfoField,
     annotated,
     extended_header,
-    number_text,
+    number_texts,
 )
 from genomed.io.call_vcf import CallVcf
 from genomed.io.fasta import Fasta
@@ -348,7 +348,8 @@ def _filters(settings: ReadsScoreSettings) -> list[str]:
 
 def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]]:
     """Lines of each batch with CNN_LOD and FILTER."""
-    columns = zip(*(table[c].to_list() for c in ("record", "log_odds", "tranche")), strict=True)
+    texts = number_texts(table["log_odds"], 3)
+    columns = zip(table["record"].to_list(), texts, table["tranche"].to_list(), strict=True)
     by_record = {number: list(rows) for number, rows in groupby(columns, lambda row: row[0])}
     number = 0
     for batch in calls.batches():
@@ -356,9 +357,8 @@ def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]
         for line in batch.lines:
             rows = by_record.get(number, [])
             number += 1
-            texts = [number_text(row[1], 3) for row in rows]
-            scored = any(text != "." for text in texts)
-            info = {FIELD.name: ",".join(texts) if scored else ""}
+            scored = any(text != "." for _, text, _ in rows)
+            info = {FIELD.name: ",".join(text for _, text, _ in rows) if scored else ""}
             line = annotated(line, info, replaces=True)
             lines.append(_filtered(line, rows[0][2]) if scored else line)
         yield lines
