@@ -13,8 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-
-import pysam
+from typing import Any
 
 from genomed.errors import InputError
 from genomed.io.bgzf import TextStream
@@ -33,8 +32,10 @@ pysam.samtools.view("--no-PG", "-u", "-o", "-", *sys.argv[1:], catch_stdout=Fals
 _NO_DOWNLOAD = "/dev/null/%s"
 
 
-def open_alignments(path: str, reference: Path | None) -> pysam.AlignmentFile:
+def open_alignments(path: str, reference: Path | None) -> Any:
     """Open a file with pysam; raises InputError when it cannot be read."""
+    import pysam  # noqa: PLC0415 - most files are BAM, which need it not
+
     os.environ.setdefault("REF_PATH", _NO_DOWNLOAD)
     name = None if reference is None else str(reference)
     was = pysam.set_verbosity(0)
@@ -91,7 +92,7 @@ class IndexedRegions:
 
     def __init__(self, path: str, reference: Path | None, threads: int) -> None:
         self._path, self._reference, self._threads = path, reference, threads
-        self._file: pysam.AlignmentFile | None = None
+        self._file: Any = None
 
     def streams(self, region: Region) -> Iterator[TextStream]:
         """Yield once the alignments that overlap a region, as BAM; raises OSError as `turned`."""
@@ -100,6 +101,8 @@ class IndexedRegions:
             return
         if self._file is None:
             self._file = open_alignments(self._path, self._reference)
+        import pysam  # noqa: PLC0415 - see open_alignments
+
         with tempfile.TemporaryFile() as held:
             try:
                 with pysam.AlignmentFile(held, "wbu", template=self._file) as out:

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
-import pysam
 
 from genomed.io.bgzf_writer import BgzfWriter
 from genomed.io.intervals import Intervals
@@ -104,6 +103,8 @@ class BedFile:
     ) -> None:
         self._writer.__exit__(kind, error, trace)
         if kind is None:
+            import pysam  # noqa: PLC0415 - callers may have it imported in the background
+
             pysam.tabix_index(str(self._path), preset="bed", csi=True, force=True)
 
     def write(self, frame: pl.DataFrame) -> None:

@@ -50,11 +50,13 @@ COUNTS = (
 PAIRED, PROPER, UNMAPPED, MATE_UNMAPPED, REVERSE, MATE_REVERSE = 1, 2, 4, 8, 16, 32
 READ1, READ2, SECONDARY, FAILED, DUPLICATE, SUPPLEMENTARY = 64, 128, 256, 512, 1024, 2048
 N_ORIENTATIONS = 3  # inward, outward, the same way
-# Two bases of a byte: how many are G or C, and how many A, C, G or T.
+# Two bases of a byte: how many are G or C, plus 256 for each that is A, C, G or T.
 _CODES = [1 if code in (2, 4) else 0 for code in range(16)]
 _KNOWN = [1 if code in (1, 2, 4, 8) else 0 for code in range(16)]
-GC_OF_BYTE = np.array([_CODES[b >> 4] + _CODES[b & 15] for b in range(256)], np.uint8)
-KNOWN_OF_BYTE = np.array([_KNOWN[b >> 4] + _KNOWN[b & 15] for b in range(256)], np.uint8)
+LETTERS_OF_BYTE = np.array(
+    [_CODES[b >> 4] + _CODES[b & 15] + 256 * (_KNOWN[b >> 4] + _KNOWN[b & 15]) for b in range(256)],
+    np.uint16,
+)
 
 
 @inner
@@ -80,16 +82,14 @@ def _integer_tag(data, i):
 
 @kernel
 def count_alignments(
-    data, place, flag, mapq, gc_of_byte, known_of_byte, counts, mapqs, qualities, cycle_sum,
-    cycle_n, inserts, lengths,
+    data, place, flag, mapq, letters_of_byte, counts, mapqs, qualities, inserts, lengths
 ):  # fmt: skip
     """Add alignments to the counts.
 
     place, flag, mapq : as in io.alignments.AlignmentBlock
     counts    : int64 (COUNTS,); mapqs : int64 (256,), of mapped primary reads
-    qualities : int64 (256,), bases by quality
-    cycle_sum, cycle_n : int64 (2, cycles), sum and number of qualities by cycle of read 1 (or the
-                only one) and read 2; bases beyond the last cycle are left out
+    qualities : int64 (2, cycles, 128), bases of read 1 (or the only one) and read 2, by cycle and
+                quality; the last cycle and the last quality are for all beyond
     inserts   : int64 (3, sizes), reads of pairs on one contig, or of another size than 0, by
                 orientation and |TLEN|; the last place for all beyond (samtools stats halves them)
     lengths   : int64 (sizes,), reads by length; the last place for all beyond
@@ -144,26 +144,28 @@ def count_alignments(
         counts[13] += length
         lengths[min(length, len(lengths) - 1)] += 1
         sequence = sequence_offset(data, at)
+        letters = 0
         for k in range(length // 2):
-            counts[19] += gc_of_byte[data[sequence + k]]
-            counts[20] += known_of_byte[data[sequence + k]]
+            letters += letters_of_byte[data[sequence + k]]
+            if k & 63 == 63:  # before the lower half runs over
+                counts[19] += letters & 255
+                counts[20] += letters >> 8
+                letters = 0
         if length & 1:
-            counts[19] += gc_of_byte[data[sequence + length // 2] & 0xF0]
-            counts[20] += known_of_byte[data[sequence + length // 2] & 0xF0]
+            letters += letters_of_byte[data[sequence + length // 2] & 0xF0]
+        counts[19] += letters & 255
+        counts[20] += letters >> 8
         quality = quality_offset(data, at)
         if length == 0 or data[quality] == 255:
             continue
         counts[21] += length
         side = 1 if word & READ2 else 0
-        backwards = (word & REVERSE) != 0
-        n_cycles = min(length, cycle_sum.shape[1])
+        cycle = length - 1 if word & REVERSE else 0
+        step = -1 if word & REVERSE else 1
+        last = qualities.shape[1] - 1
         for k in range(length):
-            q = np.int64(data[quality + k])
-            qualities[q] += 1
-            cycle = length - 1 - k if backwards else k
-            if cycle < n_cycles:
-                cycle_sum[side, cycle] += q
-                cycle_n[side, cycle] += 1
+            qualities[side, min(cycle, last), min(np.int64(data[quality + k]), 127)] += 1
+            cycle += step
 
 
 @inner

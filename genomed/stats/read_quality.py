@@ -14,6 +14,7 @@ __all__ = ["Inserts", "ReadCounter", "gc_dropout", "insert_sizes"]
 MAX_INSERT = 8000  # as `samtools stats`: larger ones are counted as this
 MAX_LENGTH = 1 << 16
 MAX_CYCLES = 1024
+N_QUALITIES = 128
 DEVIATIONS = 10  # of the median absolute deviation: what lies beyond is no insert (Picard)
 ORIENTATIONS = ("inward", "outward", "same")
 NO_QUALITY = 255
@@ -25,18 +26,21 @@ class ReadCounter:
     def __init__(self) -> None:
         self.counts = np.zeros(len(kernel.COUNTS), np.int64)
         self.mapqs = np.zeros(256, np.int64)
-        self.qualities = np.zeros(256, np.int64)
-        self.cycle_sum = np.zeros((2, MAX_CYCLES), np.int64)
-        self.cycle_n = np.zeros((2, MAX_CYCLES), np.int64)
+        self.by_cycle = np.zeros((2, MAX_CYCLES + 1, N_QUALITIES), np.int64)
         self.inserts = np.zeros((kernel.N_ORIENTATIONS, MAX_INSERT + 1), np.int64)
         self.lengths = np.zeros(MAX_LENGTH + 1, np.int64)
 
     def add(self, data: np.ndarray, place: np.ndarray, flag: np.ndarray, mapq: np.ndarray) -> None:
         """Add alignments; the arrays are those of an AlignmentBlock."""
         kernel.count_alignments(
-            data, place, flag, mapq, kernel.GC_OF_BYTE, kernel.KNOWN_OF_BYTE, self.counts,
-            self.mapqs, self.qualities, self.cycle_sum, self.cycle_n, self.inserts, self.lengths,
+            data, place, flag, mapq, kernel.LETTERS_OF_BYTE, self.counts, self.mapqs,
+            self.by_cycle, self.inserts, self.lengths,
         )  # fmt: skip
+
+    @property
+    def qualities(self) -> np.ndarray:
+        """Bases by quality: int64 (128,)."""
+        return self.by_cycle.sum(axis=(0, 1))
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted."""
@@ -51,7 +55,8 @@ class ReadCounter:
         """Columns of TABLES["reads_qc"] that rest on single records; None where unknown."""
         n = self.named()
         sizes = insert_sizes(self.inserts)
-        quality = self.qualities * np.arange(256)
+        qualities = self.qualities
+        n_qualities = int(qualities.sum())
         pairs = n["n_paired"]
         return {
             "n_alignments": n["n_alignments"],
@@ -70,9 +75,9 @@ class ReadCounter:
             "mean_mapq": _known(mean_of_counts(self.mapqs[:NO_QUALITY])),
             "forward_share": _share(n["n_forward"], n["n_mapped"]),
             "mean_read_length": _share(n["n_bases"], n["n_reads"]),
-            "mean_base_quality": _share(int(quality.sum()), int(self.qualities.sum())),
-            "q20_share": _share(int(self.qualities[20:].sum()), int(self.qualities.sum())),
-            "q30_share": _share(int(self.qualities[30:].sum()), int(self.qualities.sum())),
+            "mean_base_quality": _known(mean_of_counts(qualities)),
+            "q20_share": _share(int(qualities[20:].sum()), n_qualities),
+            "q30_share": _share(int(qualities[30:].sum()), n_qualities),
             "gc_share": _share(n["n_gc"], n["n_acgt"]),
             "mismatch_rate": _share(n["n_mismatches"], n["n_bases_mapped"]),
             "soft_clipped_share": _share(n["n_soft_clipped"], n["n_bases"]),
@@ -85,9 +90,11 @@ class ReadCounter:
 
     def mean_cycle_quality(self) -> np.ndarray:
         """Mean base quality by read of the pair and cycle: float64 (2, cycles); NaN for none."""
-        last = int(np.flatnonzero(self.cycle_n.any(axis=0)).max(initial=-1)) + 1
-        n = self.cycle_n[:, :last]
-        return np.where(n, self.cycle_sum[:, :last] / np.maximum(n, 1), np.nan)
+        counts = self.by_cycle[:, :MAX_CYCLES]
+        n = counts.sum(axis=2)
+        last = int(np.flatnonzero(n.any(axis=0)).max(initial=-1)) + 1
+        total = counts @ np.arange(N_QUALITIES)
+        return np.where(n, total / np.maximum(n, 1), np.nan)[:, :last]
 
 
 class Inserts(NamedTuple):

@@ -6,8 +6,9 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -20,13 +21,6 @@ from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.settings import ReadsQcSettings
 from genomed.steps.clock import Clock
-from genomed.steps.reads_identity import (
-    IdentityPanel,
-    IdentityResults,
-    Person,
-    identify,
-    open_panel,
-)
 from genomed.steps.reads_qc_measure import measure_file
 from genomed.steps.reads_qc_outputs import (
     contig_rows,
@@ -35,6 +29,9 @@ from genomed.steps.reads_qc_outputs import (
     frame_of,
     write_depth_texts,
 )
+
+if TYPE_CHECKING:
+    from genomed.steps.reads_identity import IdentityPanel, IdentityResults, Person
 
 __all__ = ["ReadsQcInputs", "ReadsQcSummary", "run_reads_qc"]
 
@@ -95,13 +92,13 @@ def run_reads_qc(
         fasta = None if inputs.reference is None else Fasta(inputs.reference)
         panel = None
         if inputs.sites is not None:
-            panel = open_panel(inputs.sites, inputs.store, threads=threads)
+            panel = _identity().open_panel(inputs.sites, inputs.store, threads=threads)
         run = _Run(inputs, settings, fasta, panel, directory, threads)
         clock.lap("open")
         for reader, prefix in zip(readers, _prefixes(inputs.alignments), strict=True):
             run.measure(reader, prefix)
         clock.lap("stream")
-        identity = None if panel is None else identify(run.people, panel)
+        identity = None if panel is None else _identity().identify(run.people, panel)
         summary = run.write(identity)
         read = {
             str(path): fingerprints.of(path)
@@ -153,7 +150,7 @@ class _Run:
         )  # fmt: skip
         if counter is not None:
             sample = reader.samples[0] if len(reader.samples) == 1 else None
-            self.people.append(Person(name, sample, counter.finish()))
+            self.people.append(_identity().Person(name, sample, counter.finish()))
         row = file_row(name, prefix, reader, found, settings, on_targets=on_targets)
         self._files.append(row)
         self._contigs += contig_rows(name, reader, found, settings)
@@ -161,6 +158,7 @@ class _Run:
         self._regions.append(told.insert_column(0, pl.lit(name).alias("file")))
         self._distributions.append(distribution_frame(prefix, found, on_targets=on_targets))
         write_depth_texts(self._directory, prefix, reader, found)
+        self.warnings += found.warnings
         self._warn(row, reader)
 
     def write(self, identity: IdentityResults | None) -> ReadsQcSummary:
@@ -213,6 +211,11 @@ class _Run:
                 f"{name}: has no reads marked as duplicates; mark them (`samtools markdup`), or "
                 "depth counts them."
             )
+
+
+def _identity() -> Any:
+    """genomed.steps.reads_identity, whose imports take longer than a small file."""
+    return import_module("genomed.steps.reads_identity")
 
 
 def _open(

@@ -7,11 +7,13 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
+from genomed.errors import InputError
 from genomed.io.alignments import AlignmentBlock, AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.io.intervals import Intervals, windows
@@ -43,6 +45,7 @@ class FileMeasures:
     known      : bases of A, C, G and T by contig, in whole windows; empty without a reference
     gc_windows, gc_total : int64 (101,), windows by percentage of GC, and sums of their depths
     regions    : a row per target or window
+    warnings   : sentences
     """
 
     reads: ReadCounter
@@ -51,6 +54,7 @@ class FileMeasures:
     gc_windows: np.ndarray = field(default_factory=lambda: np.zeros(N_GC, np.int64))
     gc_total: np.ndarray = field(default_factory=lambda: np.zeros(N_GC, np.int64))
     regions: list[pl.DataFrame] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def depth_rules(settings: ReadsQcSettings) -> DepthRules:
@@ -83,6 +87,7 @@ def measure_file(
     with ExitStack() as opened:
         files = _BedFiles(directory, prefix, reader, settings, targets, opened)
         pool = opened.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="genomed-count"))
+        pool.submit(import_module, "pysam")  # for the indexes of what is written
         run = _Run(reader, settings, targets, fasta, files)
         counters = _Counters(pool, also)
         for block in reader.blocks():
@@ -139,13 +144,23 @@ class _Run:
             self._regions = self._targets.get(contig, Intervals(none, none, None))
         self._gc = None
         if covered and self._fasta is not None:
-            reader.check_reference(self._fasta, [reader.contigs[contig]])
-            sequence = self._fasta.sequence(reader.contigs[contig])
-            assert sequence is not None
-            self._gc = window_gc(*sequence)
+            self._gc = self._window_gc(self._fasta, reader.contigs[contig])
         self._counter.begin(length, self._regions.start, self._regions.end, self._gc)
         self._files.begin(contig)
         self._at = contig
+
+    def _window_gc(self, fasta: Fasta, contig: str) -> np.ndarray | None:
+        """None, with a warning, where a CRAM's header contradicts a FASTA that has decoded it."""
+        try:
+            self._reader.check_reference(fasta, [contig])
+        except InputError as error:
+            if self._reader.kind != "cram":
+                raise
+            self.measures.warnings.append(f"GC is not measured: {error}.")
+            return None
+        sequence = fasta.sequence(contig)
+        assert sequence is not None
+        return window_gc(*sequence)
 
     def _end(self) -> None:
         contig = self._at

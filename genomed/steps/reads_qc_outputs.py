@@ -95,7 +95,10 @@ def write_depth_texts(
     reader: AlignmentReader,
     found: FileMeasures,
 ) -> None:
-    """PREFIX.mosdepth.summary.txt, .mosdepth.global.dist.txt and .mosdepth.region.dist.txt."""
+    """PREFIX.mosdepth.summary.txt, .mosdepth.global.dist.txt and .mosdepth.region.dist.txt.
+
+    The last one is of regions by their mean depth, as mosdepth writes it from version 0.3 on.
+    """
     seen = [(reader.contigs[i], one) for i, one in found.contigs.items() if one.n_alignments]
     rows = []
     for contig, one in seen:
@@ -109,9 +112,10 @@ def write_depth_texts(
         f"{prefix}.mosdepth.global.dist.txt",
         distribution_text([*((c, one.counts) for c, one in seen), ("total", whole)]),
     )
+    means = [(contig, _mean_counts(found, contig)) for contig, _ in seen]
     directory.write_text(
         f"{prefix}.mosdepth.region.dist.txt",
-        distribution_text([*((c, one.region_counts) for c, one in seen), ("total", inside)]),
+        distribution_text([*means, ("total", _sum([one for _, one in means]))]),
     )
 
 
@@ -181,6 +185,14 @@ def _summary_row(name: str, counts: np.ndarray) -> tuple[str, int, int, int, int
     least, most = (int(some[0]), int(some[-1])) if len(some) else (0, 0)
     total = int((counts * np.arange(len(counts))).sum())
     return name, int(counts.sum()), total, least, most
+
+
+def _mean_counts(found: FileMeasures, contig: str) -> np.ndarray:
+    """Regions of a contig by their mean depth, rounded."""
+    for part in found.regions:
+        if len(part) and part["contig"][0] == contig:
+            return np.bincount((part["mean_depth"].to_numpy() + 0.5).astype(np.int64))
+    return np.zeros(1, np.int64)
 
 
 def _sum(arrays: Sequence[np.ndarray]) -> np.ndarray:
