@@ -10,9 +10,12 @@ import math
 from genomed.kernels.bam_records import base_at
 from genomed.kernels.native import inner
 
-__all__ = ["ANY", "align", "fit_one_gap", "fit_without_gaps", "lay_haplotype", "open_gaps"]
+__all__ = [
+    "ANY", "SAME", "align", "fit_one_gap", "fit_without_gaps", "lay_haplotype", "open_gaps",
+]  # fmt: skip
 
 ANY = 15  # the code of N
+SAME = 0  # the code of "=", for which a read does not say its base: as good as N
 MAX_PERIOD = 4  # of the tandem repeats in which gaps are likelier
 TINY, RESCALE = 1e-150, 1e150
 LOG_QUARTER = math.log(0.25)
@@ -83,7 +86,7 @@ def _emission(data, sequence, quality, i, haplotype, n, j, log_match, log_mismat
     if j < 0 or j >= n:
         return OUTSIDE
     base, here = base_at(data, sequence, i), haplotype[j]
-    if base == ANY or here == ANY:
+    if base in (ANY, SAME) or here == ANY:
         return LOG_QUARTER
     byte = data[quality + i]
     return log_match[byte] if base == here else log_mismatch[byte]
@@ -141,6 +144,7 @@ def align(data, sequence, quality, q0, q1, haplotype, n, low, high, opening, ext
     top = 0.0
     for i in range(q0, q1):
         base = base_at(data, sequence, i)
+        is_unknown = base in (ANY, SAME)
         q = data[quality + i]
         yes, no = match[q], mismatch[q]
         first = max(0, -(low + i))
@@ -151,7 +155,9 @@ def align(data, sequence, quality, q0, q1, haplotype, n, low, high, opening, ext
         for k in range(first, stop):
             j = low + i + k
             here = haplotype[j]
-            emission = 0.25 if (base == ANY or here == ANY) else (yes if base == here else no)
+            emission = (
+                0.25 if (base in (ANY, SAME) or here == ANY) else (yes if base == here else no)
+            )
             if i == q0:
                 new_m = emission
                 new_ins = 0.0

@@ -29,6 +29,7 @@ from genomed.kernels.bam_records import (
 )
 from genomed.kernels.haplotype_align import (
     ANY,
+    SAME,
     align,
     fit_one_gap,
     fit_without_gaps,
@@ -136,7 +137,7 @@ def fit_reads(
                         here = p + i - q
                         base = base_at(data, sequence, i)
                         code = reference[here - reference_start]
-                        if base == ANY or code == ANY:
+                        if base in (ANY, SAME) or code == ANY:
                             continue
                         byte = data[quality + i]
                         is_outside = here < low_end or here >= high_end
@@ -190,7 +191,7 @@ def fit_reads(
                         code = bases[offset[a_first + a] + i - shift - site_start[v]]
                         base = base_at(data, sequence, i)
                         byte = data[quality + i]
-                        if base == ANY or code == ANY:
+                        if base in (ANY, SAME) or code == ANY:
                             total += math.log(0.25)
                         else:
                             total += log_match[byte] if base == code else log_mismatch[byte]

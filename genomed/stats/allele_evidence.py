@@ -101,8 +101,9 @@ class AlleleEvidence(NamedTuple):
     mapq         : uint8 (pairs,)
     base_quality : uint8 (pairs,), phred, least of the bases where alleles differ (at indels the
                    bases beside them); 0 when the read has none there
-    from_start   : int16 (pairs,), bases between the site and the 5' end of the read as sequenced
-    from_end     : int16 (pairs,), bases between the site and its 3' end
+    from_start   : int16 (pairs,), bases between the site and that end of the aligned part (without
+                   soft clips) which was sequenced first
+    from_end     : int16 (pairs,), the same to its other end
     mismatches   : uint8 (pairs,), bases near the site, but not at it, that differ from the
                    reference with at least EvidenceSettings.min_mismatch_quality
     gaps         : uint8 (pairs,), insertions and deletions near the site in the file's alignment

@@ -193,6 +193,15 @@ def test_duplicates_secondary_and_failed_reads_are_passed_over(tmp_path: Path) -
     assert len(evidence(tmp_path, reads, [site]).read) == 1
 
 
+@pytest.mark.parametrize("letter", ["N", "="])
+def test_a_base_that_is_not_told_says_nothing(tmp_path: Path, letter: str) -> None:
+    ref, alt = REFERENCE[300], other(REFERENCE[300])
+    bases = REFERENCE[260:300] + letter + REFERENCE[301:340]
+    reads = [Read("plain", 260, "80M", bases), Read("gap", 250, "30M10I40M", bases)]
+    found = evidence(tmp_path, reads, [(300, (ref, alt))])
+    assert found.loglik[found.read == 1].tolist() == [[0, 0]]
+
+
 @pytest.mark.parametrize("clip", [6, 12])
 def test_a_clipped_end_tells_of_an_insertion(tmp_path: Path, clip: int) -> None:
     ref = REFERENCE[300]
