@@ -155,9 +155,9 @@ def align(data, sequence, quality, q0, q1, haplotype, n, low, high, opening, ext
         for k in range(first, stop):
             j = low + i + k
             here = haplotype[j]
-            emission = (
-                0.25 if (base in (ANY, SAME) or here == ANY) else (yes if base == here else no)
-            )
+            emission = yes if base == here else no
+            if is_unknown or here == ANY:
+                emission = 0.25
             if i == q0:
                 new_m = emission
                 new_ins = 0.0
