@@ -526,6 +526,7 @@ TABLES: dict[str, dict[str, str]] = {
         "contamination_low": "lower end of its 95 % interval",
         "contamination_high": "upper end",
         "contamination_log_odds": "log likelihood of that share, less that of none",
+        "contaminant": "person of --store whose the other reads are; null where nobody's",
         "base_error": "probability that a base is wrong, by bases that are neither allele",
         "best_match": "person of --store whose reads these are; null where nobody's",
         "identity": "confirmed, swapped (another person's of the store), not_own (not the named "

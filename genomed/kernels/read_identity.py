@@ -7,13 +7,14 @@ quality below `least` are left out.
 
 import numpy as np
 
-from genomed.kernels.native import kernel
+from genomed.kernels.native import inner, kernel
 from genomed.kernels.site_counts import ALT, REF
 
 __all__ = [
     "expected_sharing",
     "genotype_log_likelihoods",
     "mixture_log_likelihood",
+    "other_log_likelihoods",
     "store_log_odds",
 ]
 
@@ -54,6 +55,51 @@ def genotype_log_likelihoods(offset, kind, quality, error, least, likelihood, de
         depth[s, 1] = n_alt
 
 
+@inner
+def _mixed(kind, quality, first, stop, error, least, alpha):
+    """Likelihoods of a site's observations when a share alpha is another person's.
+
+    returns : of the copies of ALT in both people, 00 01 02 10 11 12 20 21 22; and the log of what
+              these are to be multiplied by
+    """
+    p00 = p01 = p02 = p10 = p11 = p12 = p20 = p21 = p22 = 1.0
+    scale = 0.0
+    n = 0
+    h = alpha / 2
+    for i in range(first, stop):
+        if quality[i] < least or kind[i] > ALT:
+            continue
+        e = error[quality[i]]
+        of_ref = 1 - e
+        of_alt = e / 3
+        if kind[i] == ALT:
+            of_ref, of_alt = of_alt, of_ref
+        slope = of_alt - of_ref  # times the share of ALT in the mixture
+        p00 *= of_ref
+        p01 *= of_ref + slope * h
+        p02 *= of_ref + slope * alpha
+        p10 *= of_ref + slope * (0.5 - h)
+        p11 *= of_ref + slope * 0.5
+        p12 *= of_ref + slope * (0.5 + h)
+        p20 *= of_ref + slope * (1 - alpha)
+        p21 *= of_ref + slope * (1 - h)
+        p22 *= of_alt
+        n += 1
+        if n & 15 == 0:  # lest the products fall below what floats hold
+            top = max(p00, p01, p02, p10, p11, p12, p20, p21, p22)
+            scale += np.log(top)
+            p00 /= top
+            p01 /= top
+            p02 /= top
+            p10 /= top
+            p11 /= top
+            p12 /= top
+            p20 /= top
+            p21 /= top
+            p22 /= top
+    return p00, p01, p02, p10, p11, p12, p20, p21, p22, scale
+
+
 @kernel
 def mixture_log_likelihood(offset, kind, quality, error, least, prior, alpha):
     """Log likelihood that a share alpha of the reads is another person's (Jun et al. 2012,
@@ -67,48 +113,30 @@ def mixture_log_likelihood(offset, kind, quality, error, least, prior, alpha):
     for s in range(len(prior)):
         if offset[s] == offset[s + 1]:
             continue
-        # p<own><other>: product over reads, scaled so that it does not fall below what floats hold
-        p00 = p01 = p02 = p10 = p11 = p12 = p20 = p21 = p22 = 1.0
-        scale = 0.0
-        n = 0
-        h = alpha / 2
-        for i in range(offset[s], offset[s + 1]):
-            if quality[i] < least or kind[i] > ALT:
-                continue
-            e = error[quality[i]]
-            right = 1 - e
-            wrong = e / 3
-            if kind[i] == ALT:
-                right, wrong = wrong, right
-            # share of ALT in the mixture, for each pair of genotypes
-            slope = wrong - right
-            p00 *= right
-            p01 *= right + slope * h
-            p02 *= right + slope * alpha
-            p10 *= right + slope * (0.5 - h)
-            p11 *= right + slope * 0.5
-            p12 *= right + slope * (0.5 + h)
-            p20 *= right + slope * (1 - alpha)
-            p21 *= right + slope * (1 - h)
-            p22 *= wrong
-            n += 1
-            if n & 15 == 0:
-                top = max(p00, p01, p02, p10, p11, p12, p20, p21, p22)
-                scale += np.log(top)
-                p00 /= top
-                p01 /= top
-                p02 /= top
-                p10 /= top
-                p11 /= top
-                p12 /= top
-                p20 /= top
-                p21 /= top
-                p22 /= top
-        whole = prior[s, 0] * p00 + prior[s, 1] * p01 + prior[s, 2] * p02
-        whole += prior[s, 3] * p10 + prior[s, 4] * p11 + prior[s, 5] * p12
-        whole += prior[s, 6] * p20 + prior[s, 7] * p21 + prior[s, 8] * p22
-        total += scale + np.log(max(whole, 1e-300))
+        p = _mixed(kind, quality, offset[s], offset[s + 1], error, least, alpha)
+        whole = prior[s, 0] * p[0] + prior[s, 1] * p[1] + prior[s, 2] * p[2]
+        whole += prior[s, 3] * p[3] + prior[s, 4] * p[4] + prior[s, 5] * p[5]
+        whole += prior[s, 6] * p[6] + prior[s, 7] * p[7] + prior[s, 8] * p[8]
+        total += p[9] + np.log(max(whole, 1e-300))
     return total
+
+
+@kernel
+def other_log_likelihoods(offset, kind, quality, error, least, prior, alpha, likelihood):
+    """Natural log likelihoods of 0, 1 and 2 copies of ALT in the other person, less the largest.
+
+    prior      : float64 (sites, 3), probability of the copies of ALT in the sample itself
+    likelihood : float64 (sites, 3), filled; 0 where there are no reads
+    """
+    for s in range(len(prior)):
+        p = _mixed(kind, quality, offset[s], offset[s + 1], error, least, alpha)
+        a = prior[s, 0] * p[0] + prior[s, 1] * p[3] + prior[s, 2] * p[6]
+        b = prior[s, 0] * p[1] + prior[s, 1] * p[4] + prior[s, 2] * p[7]
+        c = prior[s, 0] * p[2] + prior[s, 1] * p[5] + prior[s, 2] * p[8]
+        top = max(a, b, c, 1e-300)
+        likelihood[s, 0] = np.log(max(a / top, 1e-300))
+        likelihood[s, 1] = np.log(max(b / top, 1e-300))
+        likelihood[s, 2] = np.log(max(c / top, 1e-300))
 
 
 @kernel

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomed.kernels.read_identity import mixture_log_likelihood
+from genomed.kernels.read_identity import mixture_log_likelihood, other_log_likelihoods
 from genomed.stats.site_reads import SiteReads
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "contamination",
     "error_rates",
     "hardy_weinberg",
+    "kinds_and_errors",
+    "other_genotypes",
     "pair_priors",
     "stated_error",
 ]
@@ -116,16 +118,17 @@ def contamination(
     alt: np.ndarray,
     frequency: np.ndarray,
     *,
+    other_frequency: np.ndarray | None = None,
     min_quality: int = MIN_QUALITY,
 ) -> Contamination:
     """The share of another person's reads that makes the bases most probable.
 
     ref, alt  : uint8 (sites,), 0 to 3; frequency : float64 (sites,), of ALT; NaN leaves a site out
+    other_frequency : of ALT in the population of the other person, where `frequency` is that of the
+                sample's own: nothing is left to learn about populations then
     """
     known = ~np.isnan(frequency)
-    kind = reads.kinds(ref, alt)
-    bases = (reads.code & 7) != 5
-    error = error_rates(kind[bases], reads.quality[bases])
+    kind, error = kinds_and_errors(reads, ref, alt)
     counts = (kind < 2) & (reads.quality >= min_quality)
     depth = np.bincount(reads.site[counts], minlength=reads.n_sites) * known
     n_sites = int((depth > 0).sum())
@@ -143,16 +146,65 @@ def contamination(
             )
         )
 
-    drift, alike = FIRST_DRIFT, 0.5
-    share, _ = _highest(partial(likelihood, prior=pair_priors(p, drift, alike)))
-    for _ in range(ROUNDS):
-        drift = _top(lambda d: likelihood(share, pair_priors(p, d, alike)), 0.0, 0.4, 0.01)  # noqa: B023
-        alike = _top(lambda a: likelihood(share, pair_priors(p, drift, a)), 0.0, 1.0, 0.05)  # noqa: B023
-        here = partial(likelihood, prior=pair_priors(p, drift, alike))
-        share, top = _highest(here)
+    if other_frequency is None:
+        here = _learnt(likelihood, p)
+    else:
+        both = hardy_weinberg(p)[:, :, None] * hardy_weinberg(other_frequency)[:, None, :]
+        here = partial(likelihood, prior=both.reshape(len(p), 9))
+    share, top = _highest(here)
     low = _crossing(here, top - DROP, share, 0.0)
     high = _crossing(here, top - DROP, share, MOST)
     return Contamination(share, low, high, top - here(0.0), n_sites, mean_depth, usual)
+
+
+def other_genotypes(
+    reads: SiteReads,
+    ref: np.ndarray,
+    alt: np.ndarray,
+    frequency: np.ndarray,
+    share: float,
+    *,
+    min_quality: int = MIN_QUALITY,
+) -> np.ndarray:
+    """What a share of the reads, as `contamination` finds it, shows of the other's genotypes.
+
+    frequency : float64 (sites,), of ALT in the sample's own population, NaN unknown
+    returns   : float64 (sites, 3), log likelihoods of 0, 1, 2 copies of ALT, less the largest
+    """
+    kind, error = kinds_and_errors(reads, ref, alt)
+    prior = hardy_weinberg(np.where(np.isnan(frequency), 0.5, frequency))
+    likelihood = np.empty((reads.n_sites, 3))
+    other_log_likelihoods(
+        reads.offset, kind, reads.quality, error, min_quality, prior, float(share), likelihood
+    )
+    return likelihood
+
+
+def kinds_and_errors(
+    reads: SiteReads, ref: np.ndarray, alt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each observation shows, see SiteReads.kinds; and `error_rates` of these."""
+    kind = reads.kinds(ref, alt)
+    bases = (reads.code & 7) != 5
+    return kind, error_rates(kind[bases], reads.quality[bases])
+
+
+def _learnt(likelihood: Callable[..., float], frequency: np.ndarray) -> Callable[[float], float]:
+    """The likelihood of a share, with the drift and alikeness of populations that it goes with."""
+    drift, alike = FIRST_DRIFT, 0.5
+    here = partial(likelihood, prior=pair_priors(frequency, drift, alike))
+    for _ in range(ROUNDS):
+        share, _ = _highest(here)
+        drift = _top(
+            lambda d: likelihood(share, pair_priors(frequency, d, alike)),  # noqa: B023 - at once
+            0.0, 0.4, 0.01,
+        )  # fmt: skip
+        alike = _top(
+            lambda a: likelihood(share, pair_priors(frequency, drift, a)),  # noqa: B023 - at once
+            0.0, 1.0, 0.05,
+        )  # fmt: skip
+        here = partial(likelihood, prior=pair_priors(frequency, drift, alike))
+    return here
 
 
 def _highest(function: Callable[[float], float]) -> tuple[float, float]:

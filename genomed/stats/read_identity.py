@@ -20,15 +20,17 @@ from genomed.kernels.read_identity import (
     store_log_odds,
 )
 from genomed.schema import MISSING
-from genomed.stats.contamination import MIN_QUALITY, error_rates, hardy_weinberg
+from genomed.stats.contamination import MIN_QUALITY, hardy_weinberg, kinds_and_errors
 from genomed.stats.site_reads import SiteReads
 
 __all__ = [
     "Genotypes",
     "Kinship",
+    "calls_of",
     "certain_genotypes",
     "kinship",
     "log_odds_of_store",
+    "nearby_frequency",
     "read_genotypes",
 ]
 
@@ -38,6 +40,7 @@ LEAST_CALLED = 200  # sites called in both, and
 LEAST_HETS = 20  # heterozygous ones in either, for a KING kinship
 LEAST_SITES = 30  # with reads of both, for any kinship
 STEPS = 200  # of expectation and maximisation, at most
+N_NEAR, PRIOR_PEOPLE = 30, 5  # people like somebody, and how many the common frequency weighs
 ERROR = 0.005  # of genotypes of a store
 
 
@@ -97,9 +100,7 @@ def read_genotypes(
 
     ref, alt : uint8 (sites,), 0 to 3; frequency : float64 (sites,), of ALT, NaN unknown
     """
-    kind = reads.kinds(ref, alt)
-    bases = (reads.code & 7) != 5
-    error = error_rates(kind[bases], reads.quality[bases])
+    kind, error = kinds_and_errors(reads, ref, alt)
     n = reads.n_sites
     likelihood, depth = np.empty((n, 3)), np.empty((n, 2), np.int32)
     genotype_log_likelihoods(
@@ -216,3 +217,25 @@ def log_odds_of_store(
         n_called,
     )  # fmt: skip
     return log_odds, n_called
+
+
+def calls_of(words: np.ndarray, sample: int) -> np.ndarray:
+    """One person's packed calls: int8 (sites,), -9 not called."""
+    call = (words[:, sample // 32] >> np.uint64(2 * (sample % 32))) & np.uint64(3)
+    return np.where(call == 3, MISSING, call.astype(np.int8)).astype(np.int8)
+
+
+def nearby_frequency(log_odds: np.ndarray, words: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """Frequency of ALT among the people of a store who are most like somebody: float64 (sites,).
+
+    log_odds  : float64 (samples,), as log_odds_of_store gives them for somebody's reads
+    words     : uint64 (sites, words); frequency : float64 (sites,), of ALT in everybody, which
+                counts as some people's calls
+    """
+    copies = 2 * PRIOR_PEOPLE * frequency
+    alleles = np.full(len(words), 2.0 * PRIOR_PEOPLE)
+    for sample in np.argsort(-log_odds, kind="stable")[:N_NEAR].tolist():
+        call = calls_of(words, sample)
+        copies = copies + np.maximum(call, 0)
+        alleles += 2.0 * (call >= 0)
+    return np.asarray(copies / alleles)

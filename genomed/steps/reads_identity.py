@@ -20,15 +20,18 @@ from genomed.io.alignments import AlignmentReader
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.site_panel import SitePanel, read_site_panel
 from genomed.regions import canonical_contig
+from genomed.schema import MISSING
 from genomed.settings import IdentitySettings
-from genomed.stats.contamination import contamination
+from genomed.stats.contamination import Contamination, contamination, other_genotypes
 from genomed.stats.kinship import DUPLICATE, relations
 from genomed.stats.read_identity import (
     Genotypes,
     Kinship,
+    calls_of,
     certain_genotypes,
     kinship,
     log_odds_of_store,
+    nearby_frequency,
     read_genotypes,
 )
 from genomed.stats.site_reads import SiteCounter, SiteReads
@@ -45,6 +48,7 @@ __all__ = [
 
 LEAST_LOG_ODDS = float(np.log(1e6))  # for reads to be a certain person's
 N_MATCHES = 3  # people of the store that are told for each file
+LEAST_PEOPLE = 100  # of a store, for those like somebody to tell frequencies
 LEAST_SHARED = 100  # sites of the panel that a store must have
 
 
@@ -181,35 +185,40 @@ def identify(
 ) -> IdentityResults:
     """Contamination of each file, kinship of all pairs, and who in the store they are."""
     settings = settings or IdentitySettings()
-    sites = panel.sites
-    alleles = sites.ref, sites.alt, sites.frequency
-    least = settings.min_base_quality
-    genotypes = [read_genotypes(p.reads, *alleles, min_quality=least) for p in people]
+    sites, least = panel.sites, settings.min_base_quality
+    known = [
+        read_genotypes(p.reads, sites.ref, sites.alt, sites.frequency, min_quality=least)
+        for p in people
+    ]
+    store = None if panel.store is None or not people else _Store.of(panel)
     files: list[dict[str, object]] = []
     warnings: list[str] = []
-    for person, known in zip(people, genotypes, strict=True):
-        mixed = contamination(person.reads, *alleles, min_quality=least)
+    for person, genotypes in zip(people, known, strict=True):
+        mixed, other = _mixture(person.reads, genotypes, sites, store, least)
         if mixed.low > settings.max_contamination:
+            of = "another person's" if other is None else f"those of {other} of the store"
             warnings.append(
                 f"{person.file}: {mixed.share:.1%} of the reads ({mixed.low:.1%} to "
-                f"{mixed.high:.1%}) are another person's."
+                f"{mixed.high:.1%}) are {of}."
             )
         files.append(
-            {"file": person.file, "sample": person.name}
-            | {
+            {
+                "file": person.file,
+                "sample": person.name,
                 "n_sites": mixed.n_sites,
                 "mean_depth": mixed.mean_depth,
-                "n_called": int((known.call >= 0).sum()),
-                "n_het": int((known.call == 1).sum()),
+                "n_called": int((genotypes.call >= 0).sum()),
+                "n_het": int((genotypes.call == 1).sum()),
                 "contamination": mixed.share,
                 "contamination_low": mixed.low,
                 "contamination_high": mixed.high,
                 "contamination_log_odds": mixed.log_odds,
+                "contaminant": other,
                 "base_error": mixed.error,
             }
         )
-    pairs = _pairs(people, genotypes, sites.frequency)
-    matches = _matches(people, genotypes, panel)
+    pairs = _pairs(people, known, sites.frequency)
+    matches = _matches(people, known, store)
     for facts, said in zip(files, _verdicts(people, matches), strict=True):
         facts |= {"best_match": said[1], "identity": said[0]}
     warnings += _sentences(files, pairs)
@@ -221,7 +230,7 @@ def identify(
 def _frame(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
     """Rows as the columns of a table; NaN is null."""
     texts = {"file", "sample", "identity", "best_match", "file1", "file2", "sample1", "sample2"}
-    texts |= {"relation", "verdict", "match"}
+    texts |= {"relation", "verdict", "match", "contaminant"}
     schema = {
         column: pl.Utf8 if column in texts
         else pl.Int64 if column.startswith(("n_", "ibs")) or column == "rank"
@@ -276,38 +285,98 @@ def _pairs(
     return _frame("reads_pairs", rows)
 
 
+@dataclass(frozen=True)
+class _Store:
+    """The cohort at the sites that it has: `shared` of the panel; words with ALT as there."""
+
+    samples: list[str]
+    shared: np.ndarray
+    words: np.ndarray
+    frequency: np.ndarray
+
+    @classmethod
+    def of(cls, panel: IdentityPanel) -> _Store:
+        assert panel.store is not None
+        shared = panel.row >= 0
+        words = panel.store.read(panel.row[shared])
+        swapped = panel.swapped[shared]
+        words[swapped] = _exchanged(words[swapped])
+        return cls(panel.store.samples, shared, words, panel.sites.frequency[shared])
+
+    def here(self, person: Genotypes) -> Genotypes:
+        """Only the sites that the cohort has."""
+        return Genotypes(*(array[self.shared] for array in person))
+
+    def log_odds(self, person: Genotypes) -> tuple[np.ndarray, np.ndarray]:
+        """See log_odds_of_store; of genotypes at the cohort's sites."""
+        return log_odds_of_store(person, self.words, self.frequency, len(self.samples))
+
+    def kinship(self, person: Genotypes, place: int) -> Kinship:
+        """Of somebody and a person of the store."""
+        certain = certain_genotypes(calls_of(self.words, place))
+        return kinship(person, certain, self.frequency)
+
+    def frequency_near(self, log_odds: np.ndarray, everywhere: np.ndarray) -> np.ndarray:
+        """Frequencies among people of that kind; as they are at sites that the cohort lacks."""
+        near = everywhere.copy()
+        near[self.shared] = nearby_frequency(log_odds, self.words, self.frequency)
+        return near
+
+
+def _mixture(
+    reads: SiteReads, person: Genotypes, sites: SitePanel, store: _Store | None, least: int
+) -> tuple[Contamination, str | None]:
+    """Contamination; with a store by frequencies of people like both, and who the other one is.
+
+    Where the store is small, frequencies are the panel's.
+    """
+    alleles = sites.ref, sites.alt
+    mixed = contamination(reads, *alleles, sites.frequency, min_quality=least)
+    if store is None or not mixed.share > 0:
+        return mixed, None
+    enough = len(store.samples) >= LEAST_PEOPLE
+    own = sites.frequency
+    if enough:
+        own = store.frequency_near(store.log_odds(store.here(person))[0], own)
+    shown = other_genotypes(reads, *alleles, own, mixed.share, min_quality=least)
+    nothing = np.full(len(shown), MISSING, np.int8)
+    other = store.here(Genotypes(shown, nothing, np.zeros((len(shown), 2), np.int32)))
+    log_odds, _ = store.log_odds(other)
+    if enough:
+        theirs = store.frequency_near(log_odds, sites.frequency)
+        theirs = np.where(np.isnan(theirs), 0.5, theirs)
+        mixed = contamination(reads, *alleles, own, other_frequency=theirs, min_quality=least)
+    best = int(log_odds.argmax())
+    found = store.kinship(other, best)
+    same = log_odds[best] > LEAST_LOG_ODDS and found.best > DUPLICATE and mixed.low > 0
+    return mixed, store.samples[best] if same else None
+
+
 def _matches(
-    people: Sequence[Person], genotypes: Sequence[Genotypes], panel: IdentityPanel
+    people: Sequence[Person], genotypes: Sequence[Genotypes], store: _Store | None
 ) -> pl.DataFrame:
     """The people of the store that each file's reads are most like, and the one of its name."""
     rows: list[dict[str, object]] = []
-    store = panel.store
-    if store is None or not people:
+    if store is None:
         return _frame("reads_matches", rows)
-    shared = panel.row >= 0
-    words = store.read(panel.row[shared])
-    swapped = panel.swapped[shared]
-    words[swapped] = _exchanged(words[swapped])
-    frequency = panel.sites.frequency[shared]
     for person, known in zip(people, genotypes, strict=True):
-        here = Genotypes(*(array[shared] for array in known))
-        log_odds, n_called = log_odds_of_store(here, words, frequency, len(store.samples))
+        here = store.here(known)
+        log_odds, n_called = store.log_odds(here)
         ranked = np.argsort(-log_odds, kind="stable")
         told = ranked[:N_MATCHES].tolist()
         own = store.samples.index(person.name) if person.name in store.samples else None
         if own is not None and own not in told:
             told.append(own)
-        for place in told:
-            found = kinship(here, certain_genotypes(_calls(words, place)), frequency)
-            rows.append(
-                {
-                    "file": person.file, "sample": person.name, "match": store.samples[place],
-                    "rank": int(np.flatnonzero(ranked == place)[0]) + 1,
-                    "log_odds": float(log_odds[place]),
-                    "n_compared": int(n_called[place]),
-                }
-                | _kinship_facts(found)
-            )  # fmt: skip
+        rows += [
+            {
+                "file": person.file, "sample": person.name, "match": store.samples[place],
+                "rank": int(np.flatnonzero(ranked == place)[0]) + 1,
+                "log_odds": float(log_odds[place]),
+                "n_compared": int(n_called[place]),
+            }
+            | _kinship_facts(store.kinship(here, place))
+            for place in told
+        ]  # fmt: skip
     return _frame("reads_matches", rows)
 
 
@@ -315,12 +384,6 @@ def _exchanged(words: np.ndarray) -> np.ndarray:
     """Packed calls with 0 and 2 copies exchanged; 1 and not called (3) stay."""
     low = words & np.uint64(0x5555555555555555)
     return np.asarray(words ^ ((low ^ np.uint64(0x5555555555555555)) << np.uint64(1)))
-
-
-def _calls(words: np.ndarray, sample: int) -> np.ndarray:
-    """One person's calls: int8 (sites,), -9 not called."""
-    call = (words[:, sample // 32] >> np.uint64(2 * (sample % 32))) & np.uint64(3)
-    return np.where(call == 3, -9, call.astype(np.int8)).astype(np.int8)
 
 
 def _is_same(row: dict[str, object]) -> bool:

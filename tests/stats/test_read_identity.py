@@ -7,12 +7,14 @@ from packed_cohorts import packed
 from real_stores import make_store
 
 from genomed.io.packed import open_store
+from genomed.stats.contamination import contamination, other_genotypes
 from genomed.stats.kinship import king_table
 from genomed.stats.read_identity import (
     Genotypes,
     certain_genotypes,
     kinship,
     log_odds_of_store,
+    nearby_frequency,
     read_genotypes,
 )
 from genomed.stats.site_reads import SiteReads
@@ -95,6 +97,47 @@ def test_one_read_at_every_fifth_site_finds_the_person_among_hundreds(real_peopl
         assert 2000 < n_called[person] < 4000
         found = kinship(known, certain_genotypes(calls[:, person]), frequency)
         assert found.kinship > 0.45
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.1])
+def test_a_real_mixture_of_any_two_populations_is_found_within_half_a_point(real_people, share):
+    """By frequencies of people like each; neither of the two is among those."""
+    samples, calls, frequency, words, _ = real_people
+    rng = np.random.default_rng(14)
+    alleles = np.full((2, len(frequency)), [[REF], [ALT]], np.uint8)
+    for own, other in rng.choice(len(samples), (3, 2), replace=False):
+        pair = calls[:, [own, other]]
+        copies = np.where((pair >= 0).all(axis=1)[:, None], pair, -9)
+        parts = [
+            simulated_reads(copies[:, i], 30 * s, rng) for i, s in enumerate((1 - share, share))
+        ]
+        reads = merged_reads(parts)
+        known = read_genotypes(reads, *alleles, frequency)
+        gone = words.copy()
+        for sample in (own, other):
+            gone[:, sample // 32] |= np.uint64(3) << np.uint64(2 * (sample % 32))
+        log_odds = log_odds_of_store(known, gone, frequency, len(samples))[0]
+        log_odds[[own, other]] = -np.inf
+        near = nearby_frequency(log_odds, gone, frequency)
+        first = contamination(reads, *alleles, frequency)
+        shown = other_genotypes(reads, *alleles, near, first.share)
+        person = Genotypes(shown, known.call, known.depth)
+        found = log_odds_of_store(person, words, frequency, len(samples))[0]
+        assert int(found.argmax()) == other
+        found[[own, other]] = -np.inf
+        theirs = nearby_frequency(found, gone, frequency)
+        mixed = contamination(reads, *alleles, near, other_frequency=theirs)
+        assert abs(mixed.share - share) < 0.005
+        assert abs(first.share - share) < 0.015
+
+
+def merged_reads(parts):
+    """The reads of several people as if they were one's."""
+    site, code, quality = (np.concatenate([getattr(p, name) for p in parts])
+                           for name in ("site", "code", "quality"))  # fmt: skip
+    order = np.argsort(site, kind="stable")
+    offset = sum(p.offset for p in parts)
+    return SiteReads(offset, site[order], code[order], quality[order])
 
 
 def test_the_likelihood_of_sharing_is_that_of_its_definition():

@@ -19,6 +19,15 @@ from genomed.steps.reads_identity import open_panel, read_identities
 FAMILY = ("father", "mother", "child", "brother", "stranger")
 
 
+def write_store(prefix, sites, counts, names):
+    """A fileset of these people at the sites."""
+    bases = np.array(list("ACGT"))
+    store = array_store(counts, positions=(sites.start + 1).tolist())
+    store.variants = store.variants.with_columns(ref=bases[sites.ref], alt=bases[sites.alt])
+    store.people = store.people.with_columns(sample=pl.Series(names))
+    return write_fileset(prefix, store)
+
+
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
     """The panel, the store's prefix, and a maker of files of reads."""
@@ -31,11 +40,7 @@ def family(tmp_path_factory):
     panel = write_panel(folder / "panel.vcf", sites)
     names = list(FAMILY)
     counts = np.stack([people[name].sum(axis=0) for name in names], axis=1).astype(np.int8)
-    bases = np.array(list("ACGT"))
-    of = array_store(counts, positions=(sites.start + 1).tolist())
-    of.variants = of.variants.with_columns(ref=bases[sites.ref], alt=bases[sites.alt])
-    of.people = of.people.with_columns(sample=pl.Series(names))
-    store = write_fileset(folder / "store", of)
+    store = write_store(folder / "store", sites, counts, names)
 
     def reads(name, of, depth=20, share=0.0, of_other="stranger"):
         path = folder / f"{name}-{of}-{depth}-{share}.bam"
@@ -107,8 +112,31 @@ def test_contamination_is_warned_of_and_leaves_the_person_known(family):
     panel, store, reads = family
     found = read_identities([reads("mother", "mother", 20, 0.1)], open_panel(panel, store))
     assert found.files["contamination"][0] == pytest.approx(0.1, abs=0.01)
-    assert "another person's" in found.warnings[0]
+    assert "are those of stranger of the store" in found.warnings[0]
+    assert found.files["contaminant"].to_list() == ["stranger"]
     assert found.files["identity"].to_list() == ["confirmed"]
+    alone = read_identities([reads("mother", "mother", 20, 0.1)], open_panel(panel))
+    assert "another person's" in alone.warnings[0]
+    assert alone.files["contaminant"].to_list() == [None]
+
+
+def test_a_store_of_many_people_names_the_other_one_among_them(family, tmp_path):
+    panel, _, _ = family
+    rng = np.random.default_rng(6)
+    sites = simulated_sites(2000, np.random.default_rng(21))
+    people = [haplotypes_of(sites, rng) for _ in range(120)]
+    counts = np.stack([p.sum(axis=0) for p in people], axis=1).astype(np.int8)
+    names = [f"p{i}" for i in range(120)]
+    store = write_store(tmp_path / "many", sites, counts, names)
+    path = write_bam(
+        tmp_path / "p3.bam", "p3", sites, [people[3], people[77]], [0.95, 0.05], 25, rng
+    )
+    found = read_identities([AlignmentReader(path)], open_panel(panel, store)).files.row(
+        0, named=True
+    )
+    assert found["identity"] == "confirmed"
+    assert found["contaminant"] == "p77"
+    assert found["contamination"] == pytest.approx(0.05, abs=0.005)
 
 
 def test_a_store_with_exchanged_alleles_gives_the_same(family, tmp_path):
