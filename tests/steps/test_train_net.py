@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from small_cohorts import score
 from train_cohort import Cohort
 
 from genomed.errors import InputError, OutputError, UsageError
@@ -20,8 +21,9 @@ from genomed.models.parallel import Workers
 from genomed.models.risk_model import Predicted, RiskModel
 from genomed.models.training import FittedHead
 from genomed.models.verdicts import Verdict, judge
-from genomed.settings import SplitSettings, TrainSettings
+from genomed.settings import ExplainSettings, SplitSettings, TrainSettings
 from genomed.steps import train
+from genomed.steps.explain import ExplainInputs, run_explain
 from genomed.steps.train import run_train
 from genomed.steps.train_checkpoints import CheckpointDirectory
 from genomed.steps.train_net import NetStart, check_net, receive_start, send_start, train_net
@@ -107,6 +109,32 @@ def test_nets_read_windows_of_all_variants_and_dated_codes(cohort: Cohort, tmp_p
     assert not np.array_equal(unknown.full, found.full)
     nobody = np.arange(380, 400)  # have no record
     np.testing.assert_allclose(unknown.full[nobody], found.full[nobody], atol=1e-6)
+
+
+@pytest.mark.usefixtures("kept")
+def test_risk_and_explain_use_what_was_trained_with_dated_codes(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    pytest.importorskip("captum")
+    out, codes = tmp_path / "model", cohort.folder / "codes.tsv"
+    settings = replace(NET, genome_net=("local",))
+    run_train(cohort.inputs(codes=codes), out, settings, threads=2)
+    run = score(f"{cohort.store}.pgen", [out], tmp_path / "risk", codes=codes, build="GRCh38")
+    test = np.arange(400) % 5 == 0
+    found = run.scores(column="full_predictor")
+    np.testing.assert_allclose(found[test], said_in_training(out), atol=1e-5)
+    inputs = ExplainInputs(
+        str(out), str(cohort.store), codes=codes, groups=str(cohort.folder / "groups.tsv"),
+        traits=cohort.folder / "traits.tsv",
+    )  # fmt: skip
+    asked = ExplainSettings(build="GRCh38", n_permuted=0, n_steps=64, shuffle_epochs=1)
+    run_explain(inputs, tmp_path / "explained", asked, threads=2)
+    people = pl.read_parquet(tmp_path / "explained" / "people.parquet")
+    np.testing.assert_allclose(people["full_predictor"], found, atol=1e-5)
+    assert people["completeness_error"].abs().max() < 1e-3
+    covariates = pl.read_parquet(tmp_path / "explained" / "covariates.parquet")
+    assert covariates["covariate"].to_list() == ["dated codes"]
+    assert len(pl.read_parquet(tmp_path / "explained" / "shuffles.parquet")) == 2
 
 
 @pytest.mark.usefixtures("kept")
