@@ -11,16 +11,22 @@ __all__ = ["ALL_RATES", "STRAND_RATES", "all_log_share", "strand_log_share"]
 STRAND_RATES = np.array([0.1, 0.2, 0.35, 0.5, 0.8])  # of wrong bases, on the strand that is struck
 _STRAND_WEIGHTS = np.array([0.3, 0.3, 0.25, 0.12, 0.03])
 ALL_RATES = np.array([0.03, 0.06, 0.1, 0.15, 0.2])  # of wrong alleles in all reads
+_COINCIDENCE = 1e-4
 _PLACE_WEIGHTS = np.full(5, 0.2)
 _MOST_MISPLACED = 0.1
 _TOGETHER = 0.05  # of misplaced reads, those that come with others from the same place
 _NEVER = 1e-12
 
 
-def strand_log_share(settings: CallSettings) -> np.ndarray:
+def strand_log_share(linked: np.ndarray, settings: CallSettings) -> np.ndarray:
     """Log of the share of sites at which errors of each of STRAND_RATES strike one given strand,
-    and feign one given base: float64 (rates,)."""
-    return np.log(settings.artefact_rate / 2 / 3 * _STRAND_WEIGHTS)
+    and feign one given base.
+
+    linked  : int (sites,), other differences that come with the base; each would be a coincidence
+    returns : float64 (sites, rates)
+    """
+    share = settings.artefact_rate / 2 / 3 * _STRAND_WEIGHTS
+    return np.log(share) + linked[:, None] * np.log(_COINCIDENCE)
 
 
 def all_log_share(alt_mapq: np.ndarray) -> np.ndarray:

@@ -39,6 +39,7 @@ from genomed.kernels.pileup import READS
 from genomed.regions import Region
 from genomed.settings import CallSettings, EvidenceSettings
 from genomed.stats.allele_evidence import AlleleEvidence, Alleles, allele_evidence
+from genomed.stats.genotype_likelihood import difference_rate
 
 __all__ = [
     "DIPLOTYPES",
@@ -230,13 +231,11 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
         return CalledTile(tile, counts, _no_sites(), no_reads(), np.empty(0, bool), 0)
     places = _places(tile, candidates, clusters)
     evidence = _compare(tile, clusters, settings)
-    prior = np.log(
-        np.where(candidates.length[clusters.order] == 0, settings.snp_rate, settings.indel_rate)
-    )
+    prior = _log_prior(tile, candidates, settings)[clusters.order]
     haplotypes = (
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of,
     )  # fmt: skip
-    chosen, genotypes = _judge(clusters, places, evidence, prior)
+    chosen, linked, genotypes = _judge(clusters, places, evidence, prior)
     facts = np.empty((len(places.position), N_EVIDENCE), np.float32)
     kernels.sum_up_reads(
         evidence.loglik, evidence.counts, evidence.first, *haplotypes, chosen, evidence.strand,
@@ -249,7 +248,7 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
     windows = np.empty((len(site), PILEUP_WIDTH, PILEUP_CHANNELS), np.int16)
     candidate_kernels.pileup_windows(counts, tile.ref, candidates.best, site, PILEUP_WIDTH, windows)
     _add_place_facts(facts, tile, counts, candidates, places, lengths, table)
-    _allow_artefacts(clusters, places, evidence, chosen, facts, genotypes, settings)
+    _allow_artefacts(clusters, places, evidence, chosen, linked, facts, genotypes, settings)
     best = genotypes.max(axis=1, keepdims=True)
     loglik = np.maximum(genotypes - best, np.float32(IMPOSSIBLE))
     sites = CallSites(table.filter(keep), windows[keep], facts[keep], loglik[keep])
@@ -305,6 +304,21 @@ def _places(tile: Tile, candidates: Candidates, clusters: Clusters) -> _Places:
     )  # fmt: skip
 
 
+def _log_prior(tile: Tile, candidates: Candidates, settings: CallSettings) -> np.ndarray:
+    """Log of how likely each candidate is before any read is seen."""
+    at = candidates.position - tile.first
+    is_snp = candidates.length == 0
+    repeats = np.empty((len(at), 5), np.float32)
+    candidate_kernels.repeat_facts(tile.ref, at, is_snp, repeats)
+    new = np.where(
+        is_snp,
+        candidates.letters[np.minimum(candidates.offset[:-1], len(candidates.letters) - 1)],
+        0,
+    )
+    is_transition = is_snp & ((tile.ref[at] ^ new) == 2)  # A and G, C and T
+    return np.log(difference_rate(is_snp, repeats[:, 2], is_transition, settings))
+
+
 def _compare(tile: Tile, clusters: Clusters, settings: CallSettings) -> AlleleEvidence:
     """Fit of every read with every haplotype of the clusters that it covers."""
     return allele_evidence(
@@ -320,18 +334,21 @@ def _judge(
     places: _Places,
     evidence: AlleleEvidence,
     prior: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The two likeliest alts of each site, and the genotypes' log-likelihoods."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two likeliest alts of each site, the differences that come with the first, and the
+    genotypes' log-likelihoods."""
     most = int(np.diff(clusters.haplotype_first).max())
     chosen = np.zeros((len(places.position), 2), np.int64)
+    linked = np.zeros(len(places.position), np.int64)
     genotypes = np.empty((len(places.position), len(DIPLOTYPES)), np.float32)
     kernels.judge_sites(
         evidence.loglik, evidence.counts, evidence.first, clusters.haplotype_first, clusters.mask,
         prior, clusters.candidate_first, places.cluster, places.bits, places.allele_first,
         places.allele_of, places.n_alts, places.n_given, np.empty(most * (most + 1) // 2),
-        np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, genotypes,
+        np.empty(int(places.n_alts.max(initial=0)) + 1), chosen, linked,
+        genotypes,
     )  # fmt: skip
-    return chosen, genotypes
+    return chosen, linked, genotypes
 
 
 def _allow_artefacts(
@@ -339,6 +356,7 @@ def _allow_artefacts(
     places: _Places,
     evidence: AlleleEvidence,
     chosen: np.ndarray,
+    linked: np.ndarray,
     facts: np.ndarray,
     genotypes: np.ndarray,
     settings: CallSettings,
@@ -348,7 +366,7 @@ def _allow_artefacts(
     artefact_kernels.allow_artefacts(
         evidence.loglik, evidence.counts, evidence.strand, evidence.first,
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of, chosen,
-        STRAND_RATES, strand_log_share(settings), ALL_RATES, share,
+        STRAND_RATES, strand_log_share(linked, settings), ALL_RATES, share,
         np.empty((3, len(DIPLOTYPES), len(ALL_RATES))), np.empty(3), genotypes,
     )  # fmt: skip
 

@@ -36,7 +36,8 @@ def allow_artefacts(
 
     loglik, ..., chosen : as in kernels.diplotypes.judge_sites; strand : uint8 (pairs,)
     strand_rates, all_rates : float64 (rates,), errors per read
-    strand_log_share : float64 (rates,), log of the share of sites with each, on one given strand
+    strand_log_share : float64 (sites, rates), log of the share of sites with each, on one given
+                       strand
     all_log_share    : float64 (sites, rates), the same of all reads
     sums             : float64 (3, 6, rates), fits : float64 (3,), scratch
     genotypes        : float32 (sites, 6), of judge_sites; changed
@@ -82,8 +83,8 @@ def allow_artefacts(
         for g in range(n_genotypes):
             most = 0.0
             for r in range(n_rates):
-                sums[0, g, r] += strand_log_share[r]
-                sums[1, g, r] += strand_log_share[r]
+                sums[0, g, r] += strand_log_share[s, r]
+                sums[1, g, r] += strand_log_share[s, r]
                 sums[2, g, r] += all_log_share[s, r]
                 most = max(most, sums[0, g, r], sums[1, g, r], sums[2, g, r])
             total = math.exp(-most)

@@ -15,6 +15,7 @@ LEAST_ODDS = 2.0  # natural log; a read that fits an allele so much better suppo
 MOST_ODDS = 20.0
 LEAST_SURE = 20  # mapping quality
 NEVER = -1e30
+ONE_MORE = -5.0  # log prior of a difference beside another, at least
 GIVEN = 1e9  # what an allele that was asked for is ahead of the others
 
 
@@ -41,21 +42,35 @@ def _cluster_loglik(loglik, counts, first, stop, n_haplotypes, total):
 
 @inner
 def _prior(mask, prior, first):
-    """Log prior of the candidates in a mask."""
+    """Log prior of the candidates in a mask: differences come in clusters, so that one more is not
+    as rare as the first."""
     total = 0.0
+    rarest = 0.0
     c = first
     while mask:
         if mask & 1:
-            total += prior[c]
+            total += max(prior[c], ONE_MORE)
+            rarest = min(rarest, prior[c] - max(prior[c], ONE_MORE))
         mask >>= 1
         c += 1
-    return total
+    return total + rarest
+
+
+@inner
+def _count(mask):
+    """Candidates in a mask."""
+    n = 0
+    while mask:
+        n += mask & 1
+        mask >>= 1
+    return n
 
 
 @kernel
 def judge_sites(
     loglik, counts, pair_first, haplotype_first, mask, prior, candidate_first, site_cluster,
-    site_bits, allele_first, allele_of, n_alts, n_given, total, score, chosen, genotypes,
+    site_bits, allele_first, allele_of, n_alts, n_given, total, score, chosen, linked,
+    genotypes,
 ):  # fmt: skip
     """Find the two likeliest alternative alleles of each site, and the genotypes' likelihoods.
 
@@ -70,6 +85,7 @@ def judge_sites(
                       chosen before others
     total           : float64 (most pairs of haplotypes,), score : float64 (most alts + 1,), scratch
     chosen          : int64 (sites, 2), filled: the likeliest alts, 0 for none
+    linked          : int64 (sites,), filled: other candidates on the haplotype of the likeliest alt
     genotypes       : float32 (sites, 6), filled: log-likelihoods of 00 01 11 02 12 22 of the chosen
                       alts, each with the best haplotypes around; NEVER where there is none
     """
@@ -106,10 +122,20 @@ def judge_sites(
         chosen[s, 1] = second
         for g in range(6):
             genotypes[s, g] = NEVER
+        linked[s] = 0
+        most = NEVER
         d = 0
         for j in range(n):
             for i in range(j + 1):
                 a, b = allele_of[alleles + i], allele_of[alleles + j]
+                if best and (a == best or b == best):
+                    value = total[d] + _prior(
+                        mask[h0 + i] | mask[h0 + j], prior, candidate_first[c]
+                    )
+                    if value > most:
+                        most = value
+                        carrier = mask[h0 + j] if b == best else mask[h0 + i]
+                        linked[s] = _count(carrier & ~site_bits[s])
                 x = 0 if a == 0 else (1 if a == best else (2 if a == second else 3))
                 y = 0 if b == 0 else (1 if b == best else (2 if b == second else 3))
                 if x < 3 and y < 3:
