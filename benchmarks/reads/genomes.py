@@ -137,6 +137,7 @@ def _variants(bases: np.ndarray, settings: Settings, rng: np.random.Generator) -
         mutations = msprime.sim_mutations(
             trees, msprime.RateMap(position=edges, rate=np.minimum(rates[edges[:-1]], MAX_RATE)),
             model=msprime.InfiniteAlleles(), random_seed=int(rng.integers(1, 2**31)),
+            record_provenance=False,
         )  # fmt: skip
         for site in mutations.variants():
             own, one, two = site.genotypes

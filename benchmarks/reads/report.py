@@ -38,6 +38,7 @@ def write_report(cells: list[Cell], options: Namespace, sets: dict[str, Any]) ->
             if caller in ("genomed", "likelihood"):
                 gq.append((cell, caller, qualities(calls, truth)))
             areas += _areas(cell, caller, calls, truth, options.work)
+    rows += _pooled(rows)
     errors = _calibration(gq)
     speed = _read(options.work / "speed.json")
     verdicts = _verdicts(_judged(rows, sets), areas, errors, speed, sets["bars"])
@@ -80,7 +81,7 @@ def _judged(rows: list[dict[str, Any]], sets: dict[str, Any]) -> list[dict[str, 
     """Rows of the regions that bars are about."""
     return [
         row for row in rows
-        if row["where"] == sets[row["kind"]][row["name"]].get("judged", "confident")
+        if row["where"] == sets[row["kind"]].get(row["name"], {}).get("judged", "confident")
     ]  # fmt: skip
 
 
@@ -116,6 +117,37 @@ def _calibration(gq: list[tuple[Cell, str, Any]]) -> list[dict[str, Any]]:
          "calls": sum(len(one) for one, _ in parts)}
         for (caller, kind, depth), parts in groups.items()
     ]  # fmt: skip
+
+
+def _pooled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of all simulated sets together, where there are several; without intervals."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["kind"] == "simulated":
+            key = (row["depth"], row["where"], row["caller"], row["kept"])
+            groups.setdefault(key, []).append(row)
+    most = max((len(group) for group in groups.values()), default=0)
+    pooled = []
+    for (depth, where, caller, kept), group in groups.items():
+        if len(group) == most > 1:
+            facts = {"name": "all_simulated", "kind": "simulated", "depth": depth, "draw": 1}
+            rates = {kind: _sum([row[kind] for row in group]) for kind in TYPES}
+            pooled.append({**facts, "caller": caller, "kept": kept, "where": where, **rates})
+    return pooled
+
+
+def _sum(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = ("n_truth", "n_calls", "missed", "wrong", "genotype_errors")
+    total = {name: sum(part[name] for part in parts) for name in counts}
+    precision = 1 - total["wrong"] / max(total["n_calls"], 1)
+    recall = 1 - total["missed"] / max(total["n_truth"], 1)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    known = {"precision": precision, "recall": recall, "f1": f1}
+    return {
+        **total,
+        **{name: (value, float("nan"), float("nan")) for name, value in known.items()},
+        "allele_f1": float("nan"),
+    }
 
 
 def _mean_f1(rows: list[dict[str, Any]], name: str, depth: int, caller: str, kind: str) -> float:
