@@ -126,7 +126,11 @@ def test_sizes_of_inserts_are_those_of_samtools_stats(name, tmp_path):
     sizes = more.filter(pl.col("measure") == "insert_size")
 
     def pairs(*orientations: str) -> dict[int, int]:
-        some = sizes.filter(pl.col("group").is_in(orientations)).group_by("key").sum()
+        some = (
+            sizes.filter(pl.col("group").is_in(orientations))
+            .group_by("key")
+            .agg(pl.col("value").sum())
+        )
         return {k: int(v) // 2 for k, v in some.select("key", "value").iter_rows() if v >= 2}
 
     def judged(*columns: int) -> dict[int, int]:
