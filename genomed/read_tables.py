@@ -58,6 +58,8 @@ READS_SCORES: dict[str, str] = {
     "kind": "SNP (as many bases as REF) or INDEL; null for alleles that cannot be looked up",
     "log_odds": "natural log odds that the sample has this allele, the least of its changes'; null "
     "where there are no reads",
+    "genotype_log_odds": "natural log odds that the record's genotype is right; null without GT or "
+    "reads",
     "known": "whether all its changes are among the variants known to be true; false without them",
     "tranche": "FILTER of the record: PASS, CNN_KIND_FROM_TO in percent of the true ones, or "
     "empty where nothing was scored",

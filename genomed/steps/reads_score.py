@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError, UsageError
-from genomed.features.call_sites import DIPLOTYPES, EVIDENCE_NAMES, CalledTile, iter_called_tiles
+from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, iter_called_tiles
 from genomed.features.call_tiles import reference_window
 from genomed.features.given_alleles import GivenAllele, GivenAlleles
 from genomed.io.alignments import AlignmentReader
@@ -32,6 +32,12 @@ from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints, record
 from genomed.regions import Region, canonical_contig
 from genomed.settings import ReadsScoreSettings
+from genomed.stats.call_odds import (
+    Copies,
+    allele_log_odds,
+    copy_probabilities,
+    genotype_log_odds,
+)
 from genomed.stats.call_pieces import MAX_SHIFT, Piece, allele_pieces
 from genomed.stats.call_tranches import tranche_labels, tranche_thresholds
 from genomed.steps.clock import Clock
@@ -47,11 +53,14 @@ FIELD = InfoField(
     "CNN_LOD", "A", "Float",
     "Natural log odds that the sample has the ALT, by the reads and the caller's net",
 )  # fmt: skip
+GENOTYPE_FIELD = InfoField(
+    "CNN_GT_LOD", "1", "Float",
+    "Natural log odds that the genotype of the sample is right, by the same",
+)  # fmt: skip
 KINDS = ("SNP", "INDEL")
-LogOdds = dict[Piece, float]
 _COLUMNS = {
     "record": pl.Int64, "contig": pl.Utf8, "position": pl.Int32, "ref": pl.Utf8, "alt": pl.Utf8,
-    "kind": pl.Utf8, "log_odds": pl.Float64, "known": pl.Boolean,
+    "kind": pl.Utf8, "log_odds": pl.Float64, "genotype_log_odds": pl.Float64, "known": pl.Boolean,
 }  # fmt: skip
 
 
@@ -119,7 +128,7 @@ def run_reads_score(
         table = _with_tranches(table, settings, summary, by_known=inputs.known is not None)
         calls = opened.enter_context(closing(CallRecords(inputs.calls)))
         facts = [f"genomed_score={json.dumps(judge.facts(), sort_keys=True)}"]
-        header = extended_header(calls.text, [FIELD], [*_filters(settings), *facts])
+        header = extended_header(calls.text, [FIELD, GENOTYPE_FIELD], [*_filters(settings), *facts])
         with CallVcf(directory.place(VCF_NAME), header, scorer.longest) as vcf:
             for lines in _scored_lines(calls, table):
                 vcf.add(lines)
@@ -170,10 +179,12 @@ class _Scorer:
                 own = list(batches)
                 pieces = [pieces for batch in own for pieces in self._pieces(batch)]
                 wanted = {p for of_alts in pieces for one in of_alts for p in one}
-                lods = self._log_odds(contig, wanted)
+                copies = self._copies(contig, wanted)
                 true = known.get(canonical_contig(contig), set())
                 lines = [(b, i) for b in own for i in range(len(b.lines))]
                 for (batch, i), of_alts in zip(lines, pieces, strict=True):
+                    genotype = _called(batch.lines[i], self._column(calls.header.samples))
+                    sure = genotype_log_odds(of_alts, genotype, copies)
                     for alt, some in zip(batch.alts[i], of_alts, strict=True):
                         rows["record"].append(n_records)
                         rows["contig"].append(contig)
@@ -181,7 +192,8 @@ class _Scorer:
                         rows["ref"].append(batch.ref[i])
                         rows["alt"].append(alt)
                         rows["kind"].append(KINDS[len(alt) != len(batch.ref[i])] if some else None)
-                        rows["log_odds"].append(_weakest(some, lods))
+                        rows["log_odds"].append(allele_log_odds(some, copies))
+                        rows["genotype_log_odds"].append(sure)
                         rows["known"].append(bool(some) and all(p in true for p in some))
                     n_records += 1
         self.records = n_records
@@ -235,8 +247,8 @@ class _Scorer:
                 "with"
             )
 
-    def _log_odds(self, contig: str, pieces: set[Piece]) -> LogOdds:
-        """Natural log odds of each change that was found."""
+    def _copies(self, contig: str, pieces: set[Piece]) -> dict[Piece, Copies]:
+        """How many copies of each change the sample has, where reads tell."""
         if not pieces:
             return {}
         try:
@@ -244,7 +256,7 @@ class _Scorer:
         except InputError:
             self.warnings.append(f"{self._reader.path} has no contig {contig}: not scored there.")
             return {}
-        found: LogOdds = {}
+        found: dict[Piece, Copies] = {}
         for _ in range(ROUNDS):
             missing = pieces - found.keys()
             before = len(found)
@@ -254,7 +266,7 @@ class _Scorer:
                 break
         return found
 
-    def _look_up(self, contig: str, pieces: set[Piece], found: LogOdds) -> None:
+    def _look_up(self, contig: str, pieces: set[Piece], found: dict[Piece, Copies]) -> None:
         """Add what one pass over the reads tells; few changes are judged together at one place."""
         given = GivenAlleles({contig: [GivenAllele(*piece) for piece in pieces]})
         regions = _regions(contig, sorted(piece.position for piece in pieces))
@@ -263,8 +275,15 @@ class _Scorer:
             threads=self._threads,
         ):  # fmt: skip
             if len(called.sites.table):
-                for piece, log_odds in _tile_log_odds(called, self._judge.posterior(called)):
-                    found.setdefault(piece, log_odds)
+                for piece, copies in _tile_copies(called, self._judge.posterior(called)):
+                    found.setdefault(piece, copies)
+
+    def _column(self, samples: Sequence[str]) -> int | None:
+        """Column of the VCF that holds the calls of the reads' sample; its only sample, else."""
+        named = self._settings.sample or next(iter(self._reader.samples), None)
+        if named in samples:
+            return 9 + samples.index(named)
+        return 9 if len(samples) == 1 else None
 
 
 def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
@@ -275,34 +294,29 @@ def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
     return [Region(contig, int(at[i]), int(at[j]) + 1) for i, j in zip(first, last, strict=True)]
 
 
-def _tile_log_odds(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[Piece, float]]:
-    """Each alternative allele of sites with reads, and the log odds that the sample has it."""
+def _tile_copies(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[Piece, Copies]]:
+    """Each alternative allele of sites with reads, and how many copies the sample has."""
     table = called.sites.table
     rows = zip(*(table[c].to_list() for c in ("position", "ref", "alt1", "alt2")), strict=True)
-    has = [np.array([k in pair for pair in DIPLOTYPES]) for k in (1, 2)]
-    log_odds = [
-        np.log(np.maximum(posterior[:, one].sum(axis=1), 1e-300))
-        - np.log(np.maximum(posterior[:, ~one].sum(axis=1), 1e-300))
-        for one in has
-    ]
-    depth = called.sites.evidence[:, EVIDENCE_NAMES.index("depth")]
-    for i, (position, ref, *alts) in enumerate(rows):
-        if not depth[i]:
-            continue
-        for k, alt in enumerate(alts):
-            if not alt:
+    copies = copy_probabilities(posterior).tolist()
+    depth = called.sites.evidence[:, EVIDENCE_NAMES.index("depth")].tolist()
+    for of_alts, n_reads, (position, ref, *alts) in zip(copies, depth, rows, strict=True):
+        for (none, one, two), alt in zip(of_alts, alts, strict=True):
+            if not n_reads or not alt:
                 continue
             change = len(alt) - len(ref)
             new = alt if len(ref) == len(alt) == 1 else alt[1 : 1 + max(change, 0)]
             letters = bytes("ACGT".index(base) for base in new)
-            yield Piece(position - 1, change, letters), float(log_odds[k][i])
+            yield Piece(position - 1, change, letters), (none, one, two)
 
 
-def _weakest(pieces: list[Piece], lods: LogOdds) -> float | None:
-    """Log odds of an allele: those of the least sure of its changes."""
-    found = [lods.get(piece) for piece in pieces]
-    sure = [one for one in found if one is not None]
-    return min(sure) if sure and len(sure) == len(found) else None
+def _called(line: str, column: int | None) -> list[int | None]:
+    """Alleles that a record's GT names for the sample in a column; none where it has no GT."""
+    parts = line.split("\t") if column is not None else []
+    if column is None or len(parts) <= column or parts[8].split(":")[0] != "GT":
+        return []
+    alleles = parts[column].split(":")[0].replace("|", "/").split("/")
+    return [int(a) if a.isascii() and a.isdigit() else None for a in alleles]
 
 
 def _with_tranches(
@@ -349,7 +363,8 @@ def _filters(settings: ReadsScoreSettings) -> list[str]:
 def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]]:
     """Lines of each batch with CNN_LOD and FILTER."""
     texts = number_texts(table["log_odds"], 3)
-    columns = zip(table["record"].to_list(), texts, table["tranche"].to_list(), strict=True)
+    sure = number_texts(table["genotype_log_odds"], 3)
+    columns = zip(table["record"].to_list(), texts, sure, table["tranche"].to_list(), strict=True)
     by_record = {number: list(rows) for number, rows in groupby(columns, lambda row: row[0])}
     number = 0
     for batch in calls.batches():
@@ -357,10 +372,13 @@ def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]
         for line in batch.lines:
             rows = by_record.get(number, [])
             number += 1
-            scored = any(text != "." for _, text, _ in rows)
-            info = {FIELD.name: ",".join(text for _, text, _ in rows) if scored else ""}
+            scored = any(text != "." for _, text, _, _ in rows)
+            info = {
+                FIELD.name: ",".join(text for _, text, _, _ in rows) if scored else "",
+                GENOTYPE_FIELD.name: rows[0][2] if rows and rows[0][2] != "." else "",
+            }
             line = annotated(line, info, replaces=True)
-            lines.append(_filtered(line, rows[0][2]) if scored else line)
+            lines.append(_filtered(line, rows[0][3]) if scored else line)
         yield lines
 
 

@@ -105,6 +105,24 @@ def test_a_complex_allele_is_as_sure_as_its_least_sure_change(tmp_path: Path) ->
     assert together == second < 0
 
 
+def test_the_genotype_that_reads_show_is_the_sure_one(tmp_path: Path) -> None:
+    snp = REFERENCE[999]
+    vcf, bam, fasta = made_up(tmp_path)
+    genotypes = ("0/1", "1|1", "./1")
+    declared = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
+    head = HEAD.replace("##FILTER", f"{declared}
+##FILTER")
+    rows = [row(1000, snp, other(snp)).strip() + f"\tGT\t{one}\n" for one in genotypes]
+    vcf.write_text(head.replace("INFO\n", "INFO\tFORMAT\tx\n") + "".join(rows))
+    summary = run((vcf, bam, fasta), tmp_path / "out")
+    het, hom, half = scores(summary)["genotype_log_odds"].to_list()
+    assert het > 5
+    assert hom < -5
+    assert half is None
+    assert [("CNN_GT_LOD" in r.info) for r in records(summary)] == [True, True, False]
+    assert scores(summary)["log_odds"].n_unique() == 1
+
+
 def test_calls_without_reads_or_bases_are_not_scored(tmp_path: Path) -> None:
     far, snp = REFERENCE[2899], REFERENCE[999]
     files = made_up(
