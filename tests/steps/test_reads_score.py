@@ -110,8 +110,7 @@ def test_the_genotype_that_reads_show_is_the_sure_one(tmp_path: Path) -> None:
     vcf, bam, fasta = made_up(tmp_path)
     genotypes = ("0/1", "1|1", "./1")
     declared = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
-    head = HEAD.replace("##FILTER", f"{declared}
-##FILTER")
+    head = HEAD.replace("##FILTER", f"{declared}\n##FILTER")
     rows = [row(1000, snp, other(snp)).strip() + f"\tGT\t{one}\n" for one in genotypes]
     vcf.write_text(head.replace("INFO\n", "INFO\tFORMAT\tx\n") + "".join(rows))
     summary = run((vcf, bam, fasta), tmp_path / "out")
