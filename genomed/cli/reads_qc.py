@@ -123,9 +123,15 @@ def reads_qc(
     )
     configure_logging(verbosity(verbose, quiet), log_file)
     with no_collection():
+        from genomed.kernels import compiled
         from genomed.steps.reads_qc import ReadsQcInputs, run_reads_qc
 
     inputs = ReadsQcInputs(tuple(alignments), reference, targets, sites, store)
+    if not (quiet or json_output or compiled("read_counts.count_alignments")):
+        typer.echo(
+            "compiling kernels for this processor; this happens once and takes some seconds",
+            err=True,
+        )
     summary = run_reads_qc(inputs, out, settings, threads=threads, command=command_line())
     _report(summary, json_output, quiet, timings)
 
@@ -138,13 +144,16 @@ def _report(summary: ReadsQcSummary, as_json: bool, quiet: bool, timings: bool) 
         facts = {
             "outputs": {name: str(path) for name, path in summary.outputs.items()},
             "files": summary.files.to_dicts(),
+            "identity": summary.identity and summary.identity.files.to_dicts(),
+            "pairs": summary.identity and summary.identity.pairs.to_dicts(),
             "warnings": summary.warnings,
         }
         typer.echo(json.dumps(facts, indent=2))
     elif not quiet:
-        for warning in summary.warnings:
-            typer.secho(f"warning: {warning}", fg="yellow", err=True)
-        for row in summary.files.iter_rows(named=True):
-            typer.echo(f"{row['file']}: {row['n_reads']:,} reads")
+        from rich.console import Console
+
+        from genomed.report.reads_qc_summary import reads_qc_summary
+
+        reads_qc_summary(Console(highlight=False), summary.files, summary.warnings, summary.outputs)
     if timings:
         print_timings(summary.timings)

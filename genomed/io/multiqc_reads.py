@@ -39,12 +39,15 @@ _PLOTS = {
 def multiqc_reads_texts(files: pl.DataFrame, distributions: pl.DataFrame) -> dict[str, str]:
     """File name -> text, from TABLES["reads_qc"] and TABLES["reads_qc_distributions"]."""
     texts = {"reads_qc_mqc.json": _dumps(_table(files))}
+    prefixes = dict(files.select("file", "prefix").iter_rows())
     for measure, (title, x, y, group) in _PLOTS.items():
         rows = distributions.filter(
             (pl.col("measure") == measure) & pl.col("group").eq_missing(pl.lit(group, pl.Utf8))
         )
         if len(rows):
-            texts[f"reads_qc_{measure}_mqc.json"] = _dumps(_plot(measure, title, x, y, rows))
+            texts[f"reads_qc_{measure}_mqc.json"] = _dumps(
+                _plot(measure, title, x, y, rows, prefixes)
+            )
     return texts
 
 
@@ -70,11 +73,13 @@ def _table(files: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _plot(measure: str, title: str, x: str, y: str, rows: pl.DataFrame) -> dict[str, Any]:
+def _plot(
+    measure: str, title: str, x: str, y: str, rows: pl.DataFrame, prefixes: dict[str, str]
+) -> dict[str, Any]:
     data: dict[str, dict[int, float]] = {}
     for file, key, value in rows.select("file", "key", "value").iter_rows():
         if value is not None:
-            data.setdefault(file, {})[key] = value
+            data.setdefault(prefixes[file], {})[key] = value
     return {
         "id": f"genomed_reads_{measure}",
         "section_name": f"genomed: {title[0].lower()}{title[1:]}",

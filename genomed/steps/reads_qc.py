@@ -156,7 +156,7 @@ class _Run:
         self._contigs += contig_rows(name, reader, found, settings)
         told = pl.concat([part for part in found.regions if len(part)] or found.regions[:1])
         self._regions.append(told.insert_column(0, pl.lit(name).alias("file")))
-        self._distributions.append(distribution_frame(prefix, found, on_targets=on_targets))
+        self._distributions.append(distribution_frame(name, found, on_targets=on_targets))
         write_depth_texts(self._directory, prefix, reader, found)
         self.warnings += found.warnings
         self._warn(row, reader)
