@@ -313,9 +313,11 @@ class CallTrainSettings:
     # Bases of the pieces that contigs are divided into; one is learned from or judged by.
     block_bp: int = 50_000
     # Passes of either net at most; after so many that were no better it ends.
-    n_epochs: int = 30
+    n_epochs: int = 8
     n_matrix_epochs: int = 8
     patience: int = 8
+    # Most sites of a pass, drawn anew for each.
+    epoch_sites: int = 60_000
     batch_sites: int = 256
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
@@ -524,7 +526,7 @@ class ReadsQcSettings:
 class ReadsFeaturesSettings:
     """What decides what `reads features` tells of calls, apart from calls and alignments."""
 
-    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    evidence: EvidenceSettings = field(default_factory=lambda: EvidenceSettings(max_reads=20_000))
     # Longer alleles have no features.
     max_allele_bp: int = 500
     # Sample whose read groups are read; None reads everything.

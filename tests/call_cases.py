@@ -59,6 +59,7 @@ def planted_sites(n_sites: int, seed: int, *, artefact: float) -> tuple[CallSite
         pileup, evidence, loglik, site_prior(evidence, EVIDENCE_NAMES),
         is_indel.astype(np.uint8), truth.astype(np.int64),
         np.zeros(n_sites, np.int64), np.full((n_sites, 2), 16), np.arange(n_sites) // 20,
+        np.ones(n_sites, np.int64),
     )  # fmt: skip
     return CallSites(table, pileup, evidence, loglik), data
 

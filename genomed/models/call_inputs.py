@@ -23,7 +23,8 @@ _SHARES = ("ref_a", "ref_c", "ref_g", "ref_t", *_QUALITY)
 _BASES = tuple(f"{base}_{strand}" for strand in ("forward", "reverse") for base in "acgt")
 _DEPTH = (*_BASES, "deleted_forward", "deleted_reverse")
 _SQUASH = 20.0  # log-likelihood at which the net sees half of the most it can see
-_MOST_SHARPER = 1.5  # of the logarithm of what logits are multiplied by, either way
+_MOST_SHIFT = 6.0  # nats by which a net moves a logit, either way
+_MOST_SHARPER = 1.0  # of the logarithm of what logits are multiplied by, either way
 _MOST = 6.0  # standard deviations beyond which evidence is all the same
 
 
@@ -35,12 +36,14 @@ def possible(loglik: torch.Tensor) -> torch.Tensor:
 def moved(logits: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
     """Logits (sites, 6) made sharper or blunter and shifted, as a net says.
 
-    correction : (sites, 7), a shift of each and then the logarithm of what they are multiplied by,
-                 which is bounded; 0 leaves them as they are. Those that cannot be stay so.
+    correction : (sites, 7), a shift of each and then the logarithm of what they are multiplied by;
+                 0 leaves them as they are. Both are bounded, so that no net can talk the reads
+                 down where they are plain. Those that cannot be stay so.
     """
     sharper = torch.exp(_MOST_SHARPER * torch.tanh(correction[:, N_DIPLOTYPES:]))  # (sites, 1)
     apart = logits - logits.amax(1, keepdim=True)
-    return torch.where(possible(logits), sharper * apart + correction[:, :N_DIPLOTYPES], NEVER)
+    shift = _MOST_SHIFT * torch.tanh(correction[:, :N_DIPLOTYPES] / _MOST_SHIFT)
+    return torch.where(possible(logits), sharper * apart + shift, NEVER)
 
 
 @dataclass(frozen=True)

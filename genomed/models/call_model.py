@@ -25,7 +25,7 @@ from genomed.stats.call_calibration import CallCalibration
 
 __all__ = ["CallModel", "Said", "Sites"]
 
-_BATCH = 512  # sites at a time
+_BATCH = 256  # sites at a time
 _MATRIX_BATCH = 64
 Kinds = tuple[bool, bool]
 Matrices = Callable[[np.ndarray], np.ndarray]

@@ -184,7 +184,7 @@ class _Fit:
         torch.manual_seed(settings.seed + 1)
         net = ReadMatrixNet(ReadMatrixConfig(self.said.hidden.shape[1]))
         logits, hidden = self.said.logits[rows], self.said.hidden[rows]
-        loss = matrix_loss(net, matrices, logits, hidden, self.data.truth[rows])
+        loss = matrix_loss(net, matrices, logits, hidden, self.data.take(rows))
         self.epochs["matrix"] = train_net(
             net, loss, parts, settings, seed=settings.seed + 1,
             n_epochs=settings.n_matrix_epochs, progress=self._telling("read-matrix net"),
@@ -224,10 +224,15 @@ class _Fit:
         self, logits: np.ndarray, sites: np.ndarray, stop: np.ndarray
     ) -> CallCalibration:
         """logits : (sites, 6); sites : rows of the data; stop : rows of `sites` to learn from."""
+        stop = np.repeat(stop, self.data.weight[sites[stop]])
         return fit_call_calibration(
             log_softmax(logits[stop]), self.data.truth[sites[stop]],
             self.data.is_indel[sites[stop]], seed=self.settings.seed,
         )  # fmt: skip
+
+    def _counted(self, rows: np.ndarray) -> np.ndarray:
+        """Rows as often as they count."""
+        return np.repeat(rows, self.data.weight[rows])
 
     def _calibrated(
         self, logits: np.ndarray, stop: np.ndarray
@@ -238,7 +243,7 @@ class _Fit:
 
     def _measure(self, stage: str, log_probability: np.ndarray, rows: np.ndarray) -> None:
         for which, kind in enumerate(_KINDS):
-            some = rows[self.data.is_indel[rows] == bool(which)]
+            some = self._counted(rows[self.data.is_indel[rows] == bool(which)])
             truth, said = self.data.truth[some], log_probability[some]
             if len(some):
                 self.measures.append(StageMeasure(
@@ -251,7 +256,7 @@ class _Fit:
         """Whether SNPs, and whether indels, are told better; the verdicts are kept."""
         found = []
         for which, kind in enumerate(_KINDS):
-            some = rows[self.data.is_indel[rows] == bool(which)]
+            some = self._counted(rows[self.data.is_indel[rows] == bool(which)])
             verdict = judge_calls(
                 f"{stage} for {kind}s", before[some], after[some], self.data.truth[some],
                 self.data.block[some], accept_z=self.settings.accept_z,

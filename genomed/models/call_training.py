@@ -45,6 +45,7 @@ class CallData(NamedTuple):
     truth    : int64 (sites,), the true diplotype, 0 to 5
     classes  : int64 (sites,), lengths : int64 (sites, 2), see call_targets
     block    : int32 (sites,), which piece of which genome; sites of one are judged together
+    weight   : int64 (sites,), how often each counts
     """
 
     pileup: np.ndarray
@@ -56,6 +57,7 @@ class CallData(NamedTuple):
     classes: np.ndarray
     lengths: np.ndarray
     block: np.ndarray
+    weight: np.ndarray
 
     @property
     def is_indel(self) -> np.ndarray:
@@ -125,13 +127,15 @@ def fit_likelihood(data: CallData, settings: CallTrainSettings) -> LikelihoodSta
     stage = LikelihoodStage()
     loglik, prior = torch.from_numpy(data.loglik), torch.from_numpy(data.prior)
     kind, truth = torch.from_numpy(data.kind.astype(np.int64)), torch.from_numpy(data.truth)
+    weight = torch.from_numpy(data.weight)
     optimiser = torch.optim.LBFGS(
         stage.parameters(), max_iter=60, history_size=20, line_search_fn="strong_wolfe"
     )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = functional.cross_entropy(stage(loglik, prior, kind), truth, reduction="sum")
+        loss = functional.cross_entropy(stage(loglik, prior, kind), truth, reduction="none")
+        loss = (weight * loss).sum()
         ridge = (stage.shift**2).sum() + 4 * (stage.temperature**2).sum()
         loss = (loss + ridge) / len(truth)
         loss.backward()
@@ -150,30 +154,33 @@ def pileup_loss(
         out = net(*(torch.from_numpy(a[rows])
                     for a in (data.pileup, data.evidence, data.loglik, logits)))  # fmt: skip
         truth = torch.from_numpy(data.truth[rows])
+        weight = torch.from_numpy(data.weight[rows])
         value = functional.cross_entropy(out.logits, truth, reduction="none")
         if not learns:
-            return value
+            return weight * value
         classes = torch.from_numpy(data.classes[rows])
         lengths = torch.from_numpy(data.lengths[rows])
         value = value + settings.class_weight * functional.cross_entropy(
             out.classes, classes, reduction="none"
         )
-        return value + settings.length_weight * functional.cross_entropy(
+        value = value + settings.length_weight * functional.cross_entropy(
             out.lengths.transpose(1, 2), lengths, reduction="none"
         ).sum(1)
+        return weight * value
 
     return loss
 
 
 def matrix_loss(
     net: ReadMatrixNet, matrices: np.ndarray, logits: np.ndarray, hidden: np.ndarray,
-    truth: np.ndarray,
+    data: CallData,
 ) -> Callable[[np.ndarray, bool], torch.Tensor]:  # fmt: skip
-    """The loss of the second stage on rows: (rows,)."""
+    """The loss of the second stage on rows: (rows,); all arrays are of the same sites."""
 
     def loss(rows: np.ndarray, learns: bool) -> torch.Tensor:
         corrected = net(*(torch.from_numpy(a[rows]) for a in (matrices, logits, hidden)))
-        return functional.cross_entropy(corrected, torch.from_numpy(truth[rows]), reduction="none")
+        truth, weight = torch.from_numpy(data.truth[rows]), torch.from_numpy(data.weight[rows])
+        return weight * functional.cross_entropy(corrected, truth, reduction="none")
 
     return loss
 
@@ -198,7 +205,8 @@ def train_net(
     groups = [{"params": decayed, "weight_decay": settings.weight_decay},
               {"params": others, "weight_decay": 0.0}]  # fmt: skip
     optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate)
-    n_steps = n_epochs * -(-len(parts.learn) // settings.batch_sites)
+    n_rows = min(len(parts.learn), settings.epoch_sites)
+    n_steps = n_epochs * -(-n_rows // settings.batch_sites)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=n_steps, pct_start=0.15
     )
@@ -208,7 +216,7 @@ def train_net(
     for epoch in range(n_epochs):
         net.train()
         total = 0.0
-        rows = parts.learn[order.permutation(len(parts.learn))]
+        rows = parts.learn[order.permutation(len(parts.learn))[:n_rows]]
         for first in range(0, len(rows), settings.batch_sites):
             some = np.sort(rows[first : first + settings.batch_sites])
             optimiser.zero_grad()

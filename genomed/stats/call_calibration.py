@@ -139,7 +139,8 @@ def fit_call_calibration(
         said = _sharpened(said, sharpness[-1])
         right = (said.argmax(axis=1) == truth[rows]).astype(np.float64)
         try:
-            curves.append(fit_binary(best_log_odds(said), right, None, settings, seed))
+            with np.errstate(invalid="ignore"):  # of a fold without wrong sites, which cannot win
+                curves.append(fit_binary(best_log_odds(said), right, None, settings, seed))
         except ValueError:
             curves.append(None)
     return CallCalibration((curves[0], curves[1]), (sharpness[0], sharpness[1]))

@@ -138,13 +138,14 @@ def _by_depth(
     for one in np.unique(depth):
         for which, kind in enumerate(("snp", "indel")):
             rows = (depth[judged] == one) & (data.is_indel[judged] == bool(which))
-            truth = data.truth[judged[rows]]
+            at = np.repeat(np.flatnonzero(rows), data.weight[judged[rows]])
+            truth = data.truth[judged[at]]
             if len(truth):
-                own = said[np.arange(len(said))[rows], truth].mean(dtype=np.float64)
+                own = said[at, truth].mean(dtype=np.float64)
                 found.append({
                     "stage": f"{one}x", "kind": kind, "n": len(truth),
-                    "n_wrong": int((said[rows].argmax(axis=1) != truth).sum()),
+                    "n_wrong": int((said[at].argmax(axis=1) != truth).sum()),
                     "deviance": float(-own),
-                    "calibration_error": calibration_error(said[rows], truth),
+                    "calibration_error": calibration_error(said[at], truth),
                 })  # fmt: skip
     return found

@@ -164,7 +164,6 @@ def _labelled(
     end = start + sites.table["ref"].str.len_bytes().to_numpy()
     inside = inside_intervals(sites.table["contig"], start, end, confident)
     keep = np.flatnonzero(inside & (genotype >= 0))
-    keep = np.repeat(keep, np.where(genotype[keep] == 0, max(round(source.enriched), 1), 1))
     table = sites.table[keep]
     alleles = [table[name].to_list() for name in ("ref", "alt1", "alt2")]
     truth = genotype[keep].astype(np.int64)
@@ -173,6 +172,7 @@ def _labelled(
         sites.pileup[keep], sites.evidence[keep], sites.loglik[keep],
         site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(*alleles), truth, classes,
         lengths, _blocks(table, settings.block_bp),
+        np.where(truth == 0, max(round(source.enriched), 1), 1),
     )  # fmt: skip
     there = np.searchsorted(keep, rows)  # `keep` ascends
     used = keep[np.minimum(there, len(keep) - 1)] == rows if len(keep) else rows < 0

@@ -16,12 +16,12 @@ from genomed.models.pileup_net import PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import MATRIX_SHAPE, ReadMatrixConfig, ReadMatrixNet
 from genomed.settings import CallTrainSettings
 
-SETTINGS = CallTrainSettings(n_epochs=8, batch_sites=64)
+SETTINGS = CallTrainSettings(n_epochs=6, batch_sites=64)
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    sites, data = planted_sites(2400, 3, artefact=0.4)
+    sites, data = planted_sites(1800, 3, artefact=0.4)
     return sites, data, fit_caller(data, NAMES, SETTINGS)
 
 
@@ -66,7 +66,7 @@ def test_a_net_that_sees_an_artefact_is_kept(fitted) -> None:
 
 
 def test_a_net_that_finds_nothing_is_left_out() -> None:
-    _, data = planted_sites(900, 5, artefact=0.0)
+    _, data = planted_sites(700, 5, artefact=0.0)
     caller = fit_caller(data, NAMES, SETTINGS)
     assert not any(v.accepted for v in caller.verdicts if "net" in v.stage)
     assert caller.model.pileup_net is None
@@ -74,10 +74,10 @@ def test_a_net_that_finds_nothing_is_left_out() -> None:
     assert wrong["kept", "snp"] == wrong["likelihood", "snp"]
 
 
-def test_the_same_seed_gives_the_same_caller(fitted) -> None:
-    _, data, caller = fitted
-    again = fit_caller(data, NAMES, SETTINGS).model.tensors()
-    tensors = caller.model.tensors()
+def test_the_same_seed_gives_the_same_caller() -> None:
+    _, data = planted_sites(600, 3, artefact=0.5)
+    settings = replace(SETTINGS, n_epochs=2, accept_z=-1e9)
+    again, tensors = (fit_caller(data, NAMES, settings).model.tensors() for _ in range(2))
     assert tensors.keys() == again.keys()
     assert all((tensors[name] == again[name]).all() for name in tensors)
 
