@@ -366,7 +366,7 @@ def _allow_artefacts(
     artefact_kernels.allow_artefacts(
         evidence.loglik, evidence.counts, evidence.strand, evidence.first,
         clusters.haplotype_first, places.cluster, places.allele_first, places.allele_of, chosen,
-        STRAND_RATES, strand_log_share(linked, settings), ALL_RATES, share,
+        STRAND_RATES, strand_log_share(places.is_indel, linked, settings), ALL_RATES, share,
         np.empty((3, len(DIPLOTYPES), len(ALL_RATES))), np.empty(3), genotypes,
     )  # fmt: skip
 
