@@ -119,7 +119,8 @@ class CallRecords:
                 break
         if not self.text:
             raise InputError(f"{self.path}: is empty; give a VCF or BCF")
-        return parse_header("".join(f"{line}\n" for line in self.text).encode(), self.path)
+        text = "".join(f"{line}\n" for line in self.text)
+        return parse_header(text.encode(errors="surrogateescape"), self.path)
 
     def _is_apart(self, batch: CallBatch, contig: str, start: int) -> bool:
         return (

@@ -42,7 +42,7 @@ class CallVcf:
         self._longest = longest
         try:
             self._file = pysam.BGZFile(str(path), "wb")
-            self._file.write(header.encode())
+            self._file.write(header.encode(errors="surrogateescape"))
         except OSError as error:
             raise self._failed(error) from None
 
@@ -74,7 +74,7 @@ class CallVcf:
         text = "\n".join(lines)
         if text:
             try:
-                self._file.write((text + "\n").encode())
+                self._file.write((text + "\n").encode(errors="surrogateescape"))
             except OSError as error:
                 raise self._failed(error) from None
 

@@ -17,6 +17,7 @@ from genomed.io.call_records import (
     extended_header,
     number_texts,
 )
+from genomed.io.call_vcf import CallVcf
 
 HEAD = (
     "##fileformat=VCFv4.2\n##contig=<ID=1,length=900000>\n##contig=<ID=2,length=900000>\n"
@@ -101,6 +102,24 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[:-200])
     with pytest.raises(InputError):
         batches_of(cut)
+
+
+def test_what_is_not_a_vcf_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.vcf").write_bytes(bytes(range(128, 255)) * 9)
+    with pytest.raises(InputError, match="not a VCF"):
+        CallRecords(tmp_path / "a.vcf")
+
+
+def test_letters_of_another_alphabet_stay_as_they_are(tmp_path: Path) -> None:
+    text = HEAD.replace("Depth", "Tiefe \xe4").encode("latin-1") + line("1", 10).encode()
+    (tmp_path / "a.vcf").write_bytes(text)
+    with closing(CallRecords(tmp_path / "a.vcf")) as calls:
+        header = extended_header(calls.text, [])
+        with CallVcf(tmp_path / "b.vcf.gz", header) as out:
+            for batch in calls.batches():
+                out.add(batch.lines)
+    with pysam.BGZFile(str(tmp_path / "b.vcf.gz")) as file:
+        assert file.read() == text
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
