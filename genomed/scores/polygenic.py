@@ -104,6 +104,7 @@ class ScoreSums:
         self.unfilled_share = np.zeros((n_models, n_samples), np.float64)
         self.unfilled_alleles = np.zeros((n_models, n_samples), np.float64)
         self.has_unfilled = self._few_known = self._is_unfilled = False
+        self._fills = True
         n = entries.table.height
         self.frequency = np.full(n, np.nan)
         self.n_called = np.full(n, -1, np.int64)
@@ -139,16 +140,19 @@ class ScoreSums:
         found: RowMatches,
         *,
         few_known: bool = False,
+        fill: bool = True,
     ) -> None:
         """Add what was found in a batch.
 
         line      : int64 (variants,), equal for the rows of one record, which are neighbours
         canonical : str (variants,), contig name of each row
-        few_known : the batch has calls of some chosen samples only: they tell no frequency and
-                    stand for nobody else, who stays without, as if there were no record
+        few_known : calls are not those of a cohort: they tell neither frequency nor strand
+        fill      : False when a missing call is nothing that the missing rule could fill: such a
+                    sample stays as if there were no record (with a reference frequency, "reference-
+                    mean" fills that, too)
         """
-        self._few_known = few_known
-        self.has_unfilled |= few_known
+        self._few_known, self._fills = few_known, fill
+        self.has_unfilled |= not fill
         if not len(found.entry):
             return
         calls = Calls(batch, line, canonical)
@@ -390,7 +394,7 @@ class ScoreSums:
             mean = f.scale * frequency
         else:
             _, mean, _ = self._summarise(calls, f)
-        if self._few_known:
+        if not self._fills:
             mean = np.zeros(len(entry))
         if self.missing == "mean":
             return mean
@@ -420,7 +424,7 @@ class ScoreSums:
 
     def _by_fill(self, entry: np.ndarray) -> list[tuple[bool, np.ndarray | slice]]:
         """Whether nothing stands for a missing call, and which entries that is so for."""
-        if not self._few_known:
+        if self._fills:
             return [(False, slice(None))]
         if self.missing != "reference-mean":
             return [(True, slice(None))]

@@ -260,6 +260,8 @@ class _Run:
             self._bases = ReferenceBases(inputs.fasta, self.entries, known)
         self._records: list[pl.DataFrame] = []
         self.reads: RiskReads | None = None
+        names = {name for name, _ in inputs.reads}
+        self.reads_of_all = settings.assume_hom_ref or len(names) == n_samples
         if inputs.reads:
             from genomed.steps.risk_reads import RiskReads  # noqa: PLC0415 - few runs need it
 
@@ -318,12 +320,13 @@ class _Run:
         found = self.entries.match(rows, self._bases.table if self._bases else None)
         if self.bundles is not None:
             found = self.bundles.certain(found)
+        fill = not from_reads or self.reads_of_all
         self.sums.add(
             batch, rows["line"].to_numpy(), rows["canonical"].to_numpy(), found,
-            few_known=from_reads and not self.settings.assume_hom_ref,
+            few_known=from_reads, fill=fill,
         )  # fmt: skip
         if self.reference is not None:
-            self.reference.add(batch, rows, found)
+            self.reference.add(batch, rows, found, few_known=from_reads, fill=fill)
         if self.bundles is not None:
             self.bundles.add(batch, rows, found)
         if len(found.entry):

@@ -111,13 +111,21 @@ class RiskReference:
         """What the models want, and the components."""
         return both_wanted(models, self.projection.entries.wanted())
 
-    def add(self, batch: VariantBatch, rows: pl.DataFrame, found: RowMatches) -> None:
-        """Add a batch; `rows` as for Entries.match, `found` what the models found in it."""
+    def add(
+        self, batch: VariantBatch, rows: pl.DataFrame, found: RowMatches, *,
+        few_known: bool = False, fill: bool = True,
+    ) -> None:  # fmt: skip
+        """Add a batch; `rows` as for Entries.match, `found` what the models found in it, the others
+        as for ScoreSums.add. What is known of some people only is not compared with the reference.
+        """
         self.projection.add(batch, rows)
+        if not fill:
+            self.people.usable[found.entry] = False
         apart = ~self.people.usable[found.entry]
         if apart.any():
             line, canonical = rows["line"].to_numpy(), rows["canonical"].to_numpy()
-            self._rest.add(batch, line, canonical, found.some(apart))
+            some = found.some(apart)
+            self._rest.add(batch, line, canonical, some, few_known=few_known, fill=fill)
 
     def add_constant(
         self, entry: np.ndarray, effect_copies: np.ndarray, scale: np.ndarray, *, imputed: bool

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pysam
 import pytest
 from packed_cohorts import array_store, packed, write_fileset
+from simulated_reads import SimulatedSites, write_bam
 from small_cohorts import Record, Scored, row, score, write_model, write_vcf
 from trained_bundles import (
     PARTS,
@@ -800,3 +802,30 @@ def test_people_of_a_group_with_a_trunk_of_its_own_are_told_by_it(linear, tmp_pa
     check_linear(run, expected)
     alone = linear.run(tmp_path / "alone", cohort, models=[bundle])
     assert any("nobody is told to be of them" in text for text in alone.summary.page.warnings)
+
+
+def test_reads_prove_what_is_absent_for_all_parts(setting, tmp_path):
+    """The bundle says which allele is REF, even of A/T variants; others are as without reads."""
+    rng = np.random.default_rng(12)
+    length = 61_000
+    base = np.array(list("ACGT"))[rng.integers(0, 4, length)]
+    places = setting.variants.with_row_index("at").filter(pl.col("contig") == "1")
+    base[places["position"].to_numpy() - 1] = places["ref"].to_numpy()
+    fasta = tmp_path / "reference.fa"
+    fasta.write_text("".join(f">{contig}\n{''.join(base)}\n" for contig in ("1", "2", "3")))
+    pysam.faidx(str(fasta))
+    number = {letter: i for i, letter in enumerate("ACGT")}
+    ref, alt = (np.array([number[x] for x in places[name]], np.uint8) for name in ("ref", "alt"))
+    start = places["position"].to_numpy() - 1
+    sites = SimulatedSites("1", start, ref, alt, np.full(len(start), 0.5), "".join(base))
+    left = (2, 3, 7, 11)
+    truth = setting.counts[: len(start), 4].clip(0)
+    person = np.stack([truth > 0, truth > 1]).astype(np.int8)
+    bam = write_bam(tmp_path / "s4.bam", "s4", sites, [person], [1.0], 30, rng)
+    cohort = setting.vcf(tmp_path / "c.vcf", leave=left)
+    run = setting.run(tmp_path / "out", cohort, fasta=fasta, reads=[("s4", bam)])
+    assert {run.reasons.count(x) for x in ("absent", "reads_no_coverage")} == {0}
+    counts = setting.counts.copy()
+    counts[list(left)] = -9
+    counts[list(left), 4] = truth[list(left)]
+    check(run, setting.expected(counts))
