@@ -492,7 +492,7 @@ class CallSettings:
     snp_rate: float = 1e-3
     indel_rate: float = 1.5e-4
     # Share of sites at which errors strike reads of one strand.
-    artefact_rate: float = 2e-4
+    artefact_rate: float = 4e-5
     # Calls of a lower QUAL are not written.
     min_qual: float = 3.0
     # Sites of more reads are judged by about so many of them.
