@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -51,10 +52,11 @@ class Input(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """Calls, and the seconds that they took."""
+    """Calls, and the seconds that they took: by the clock, and of all processors."""
 
     calls: Path
     seconds: float
+    cpu_seconds: float
 
 
 def call(caller: str, data: Input, out: Path, threads: int) -> Timed:
@@ -70,7 +72,7 @@ def call(caller: str, data: Input, out: Path, threads: int) -> Timed:
         region=_REGION[caller].format(region) if region else "",
     )  # fmt: skip
     seconds = _run(command, out / "log.txt")
-    return Timed(_the_calls(out), seconds)
+    return Timed(_the_calls(out), *seconds)
 
 
 def rescore(calls: Path, data: Input, out: Path, threads: int) -> Timed:
@@ -81,7 +83,7 @@ def rescore(calls: Path, data: Input, out: Path, threads: int) -> Timed:
         f" --out {out}"
     )
     seconds = _run(command, out / "log.txt")
-    return Timed(_the_calls(out), seconds)
+    return Timed(_the_calls(out), *seconds)
 
 
 def hard_filtered(caller: str, calls: Path, out: Path) -> Path:
@@ -103,8 +105,8 @@ def _the_calls(out: Path) -> Path:
     return found[0]
 
 
-def _run(command: str, log: Path) -> float:
-    started = time.perf_counter()
+def _run(command: str, log: Path) -> tuple[float, float]:
+    started, used = time.perf_counter(), _cpu_seconds()
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True,
         errors="backslashreplace", check=False,
@@ -113,4 +115,10 @@ def _run(command: str, log: Path) -> float:
     log.write_text(f"{command}\n{done.stdout}\n{done.stderr}")
     if done.returncode:
         raise SystemExit(f"{command}\n{done.stderr[-2000:]}")
-    return seconds
+    return seconds, _cpu_seconds() - used
+
+
+def _cpu_seconds() -> float:
+    """Of all children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peers import CALLERS, HARD_FILTERS, Input, call, hard_filtered, rescore
+from peers import CALLERS, HARD_FILTERS, Input, Timed, call, hard_filtered, rescore
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -65,7 +65,12 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rescore", action="store_true")
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--pairs", type=int, default=3, help="timed in alternation, by --speed")
+    parser.add_argument(
+        "--pairs",
+        type=int,
+        default=3,
+        help="timed in alternation, by --speed, after one that is not counted; 0: only that",
+    )
     parser.add_argument("--again", help="callers whose calls are made again, by comma")
     parser.add_argument("--report", action="store_true", help="judge what is there, run nothing")
     parser.add_argument("--check", action="store_true", help="fail where a bar is missed")
@@ -104,8 +109,7 @@ def run_cell(cell: Cell, options: argparse.Namespace, sets: dict[str, Any]) -> N
             print(
                 f"{cell.name} {cell.depth}x {cell.draw} {caller}: {made.seconds:.1f} s", flush=True
             )
-            facts = {"calls": made.calls.name, "seconds": round(made.seconds, 2)}
-            done.write_text(json.dumps(facts) + "\n")
+            done.write_text(_facts(made))
         if options.rescore and caller in HARD_FILTERS:
             rescore_cell(cell, caller, data, options)
 
@@ -118,9 +122,15 @@ def rescore_cell(cell: Cell, caller: str, data: Input, options: argparse.Namespa
     plain = folder / caller / json.loads((folder / caller / "cell.json").read_text())["calls"]
     made = rescore(plain, data, done.parent, options.threads)
     hard_filtered(caller, plain, folder / f"{caller}_hard.vcf.gz")
-    facts = {"calls": made.calls.name, "seconds": round(made.seconds, 2)}
-    done.write_text(json.dumps(facts) + "\n")
+    done.write_text(_facts(made))
     print(f"{cell.name} {cell.depth}x {caller} scored: {made.seconds:.1f} s", flush=True)
+
+
+def _facts(made: Timed) -> str:
+    return json.dumps({
+        "calls": made.calls.name, "seconds": round(made.seconds, 2),
+        "cpu_seconds": round(made.cpu_seconds, 2),
+    }) + "\n"  # fmt: skip
 
 
 def cell_input(cell: Cell, work: Path, sets: dict[str, Any]) -> Input:
@@ -190,17 +200,18 @@ def time_speed(options: argparse.Namespace, sets: dict[str, Any]) -> None:
     (name, recipe), *_ = sets["speed"].items()
     made = make_set(name, recipe, options.work, sets)
     data = Input(made / "reads.bam", made / "ref.fa")
-    seconds: dict[str, list[float]] = {
-        caller: [] for caller in ("genomed", "freebayes", "bcftools")
-    }
+    seconds: dict[str, list[float]] = {}
     for turn in range(options.pairs + 1):
-        for caller, times in seconds.items():
-            if caller not in options.callers:
-                continue
-            took = call(caller, data, options.work / name / caller, options.threads).seconds
-            print(f"{name} round {turn} {caller}: {took:.1f} s", flush=True)
-            if turn:
-                times.append(round(took, 2))
+        for caller in options.callers:
+            took = call(caller, data, options.work / name / caller, options.threads)
+            print(
+                f"{name} round {turn} {caller}: {took.seconds:.1f} s, {took.cpu_seconds:.1f} s of"
+                " processors", flush=True,
+            )  # fmt: skip
+            if turn or not options.pairs:
+                seconds.setdefault(caller, []).append(round(took.seconds, 2))
+                cpu = f"{caller}, of processors"
+                seconds.setdefault(cpu, []).append(round(took.cpu_seconds, 2))
     (options.work / "speed.json").write_text(json.dumps(seconds, indent=1) + "\n")
 
 
