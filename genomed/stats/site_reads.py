@@ -76,6 +76,22 @@ class SiteReads:
         """Sites, with and without observations."""
         return len(self.offset) - 1
 
+    @classmethod
+    def joined(cls, parts: Sequence[SiteReads], order: np.ndarray) -> SiteReads:
+        """Those of lists of sites that follow each other, as of one list.
+
+        order : int64 (sites,), place of each of the sites in the one list
+        """
+        shift = np.cumsum([0, *(p.n_sites for p in parts)])
+        pieces = [p.site + s for p, s in zip(parts, shift, strict=False)]
+        site = order[np.concatenate(pieces)] if pieces else np.empty(0, np.int64)
+        code = np.concatenate([np.empty(0, np.uint8), *(p.code for p in parts)])
+        quality = np.concatenate([np.empty(0, np.uint8), *(p.quality for p in parts)])
+        by_site = np.argsort(site, kind="stable")
+        site = site[by_site].astype(np.int32)
+        offset = np.searchsorted(site, np.arange(len(order) + 1)).astype(np.int64)
+        return cls(offset, site, code[by_site], quality[by_site])
+
     def part(self, first: int, stop: int) -> SiteReads:
         """Those of the sites first .. stop - 1, which become 0 and so on."""
         some = slice(int(self.offset[first]), int(self.offset[stop]))
@@ -185,11 +201,8 @@ class SiteCounter:
         parts = self._done or [(np.empty(0, np.int32), *np.empty((2, 0), np.uint8))]
         site, code, quality = (np.concatenate(x) for x in zip(*parts, strict=True))
         self._done = []
-        site = self._order[site].astype(np.int32)
-        order = np.argsort(site, kind="stable")
-        site = site[order]
-        offset = np.searchsorted(site, np.arange(self.n_sites + 1))
-        return SiteReads(offset.astype(np.int64), site, code[order], quality[order])
+        sorted_reads = SiteReads(np.zeros(self.n_sites + 1, np.int64), site, code, quality)
+        return SiteReads.joined([sorted_reads], self._order)
 
     def _settle(self, before: int | None) -> None:
         """Put observations in order whose sites no further read reaches: those before a position

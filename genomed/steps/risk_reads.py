@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +77,7 @@ class RiskReads:
                 )
             if names.count(name) > 1:
                 raise UsageError(f"--reads {name}=...: is given twice; merge the files")
-        self.names, self._settings = names, settings
+        self.names, self._settings, self._threads = names, settings, threads
         self.places = np.array([list(samples).index(name) for name in names], np.int64)
         self._n_samples = len(samples)
         self._fasta = Fasta(fasta)
@@ -262,7 +264,7 @@ class RiskReads:
         noted = self._noted_calls(place)
         asked = sites.bases.select("contig", "position")
         both = pl.concat([noted.rows.select("contig", "position"), asked])
-        reads = _gather(reader, both, self._settings.min_read_mapq)
+        reads = _gather(reader, both, self._settings.min_read_mapq, self._threads)
         n = noted.rows.height
         self._compare(place, reader, noted, reads.part(0, n))
         ref = sites.bases["ref"].replace_strict(_NUMBER, return_dtype=pl.UInt8).to_numpy()
@@ -430,19 +432,41 @@ def _clusters(sites: pl.DataFrame, near: int) -> pl.Series:
     return new.fill_null(True).cast(pl.Int64).cum_sum().alias("cluster")
 
 
-def _gather(reader: AlignmentReader, sites: pl.DataFrame, min_mapq: int) -> SiteReads:
-    """Bases of all reads at the sites, neighbours being read in one go."""
-    counter = SiteCounter(
-        reader.contigs, sites["contig"].to_numpy(), sites["position"].to_numpy() - 1,
-        min_mapping_quality=min_mapq,
-    )  # fmt: skip
-    for contig, starts in sorted(counter.contig_sites.items()):
-        edges = np.flatnonzero(np.diff(starts) > NEAR) + 1
-        for part in np.split(starts, edges):
-            start, end = int(part[0]), int(part[-1]) + 1
-            for block in reader.blocks([Region(reader.contigs[contig], start, end)]):
-                counter.add(block, start, end)
-    return counter.finish()
+def _gather(
+    reader: AlignmentReader, sites: pl.DataFrame, min_mapq: int, threads: int = 1
+) -> SiteReads:
+    """Bases of all reads at the sites, neighbours being read in one go; threads share them."""
+    ordered = sites.with_row_index("site").sort("contig", "position", maintain_order=True)
+    ordered = ordered.with_columns(_clusters(ordered, NEAR))
+
+    def read(part: pl.DataFrame) -> SiteReads:
+        counter = SiteCounter(
+            reader.contigs, part["contig"].to_numpy(), part["position"].to_numpy() - 1,
+            min_mapping_quality=min_mapq,
+        )  # fmt: skip
+        for contig, starts in sorted(counter.contig_sites.items()):
+            for near in np.split(starts, np.flatnonzero(np.diff(starts) > NEAR) + 1):
+                start, end = int(near[0]), int(near[-1]) + 1
+                for block in reader.blocks([Region(reader.contigs[contig], start, end)]):
+                    counter.add(block, start, end)
+        return counter.finish()
+
+    shares = _shares(ordered["cluster"].to_numpy(), threads)
+    parts = [ordered[first:stop] for first, stop in itertools.pairwise(shares)]
+    if len(parts) > 1:
+        with ThreadPoolExecutor(threads, thread_name_prefix="genomed-reads") as pool:
+            found = list(pool.map(read, parts))
+    else:
+        found = [read(part) for part in parts]
+    return SiteReads.joined(found, ordered["site"].to_numpy().astype(np.int64))
+
+
+def _shares(cluster: np.ndarray, threads: int) -> list[int]:
+    """Bounds of about equal shares that part no cluster: 0 .. the number of sites."""
+    n = len(cluster)
+    wanted = np.linspace(0, n, threads + 1).astype(np.int64)[1:-1]
+    borders = np.searchsorted(cluster, cluster[wanted], side="left") if n else wanted[:0]
+    return sorted({0, n, *borders.tolist()})
 
 
 def _bases_table(

@@ -83,6 +83,17 @@ def test_real_reads_settle_every_place_and_leave_none_assumed(na12878, tmp_path)
     assert {"hom_ref_by_reads", "alternative_in_reads", "no_reads"} <= set(flags)
 
 
+def test_threads_change_nothing(na12878, tmp_path):
+    bam, fasta, _ = na12878
+    vcf, model, _ = half_recorded(na12878, tmp_path)
+    outs = []
+    for threads in (1, 3):
+        out = tmp_path / f"out{threads}"
+        score(vcf, [model], out, threads, fasta=fasta, reads=[("NA12878", bam)])
+        outs.append([(out / name).read_bytes() for name in ("risk.tsv", "reads.tsv")])
+    assert outs[0] == outs[1]
+
+
 def test_the_score_is_that_of_a_cohort_with_all_records(na12878, tmp_path):
     bam, fasta, truth = na12878
     vcf, model, kinds = half_recorded(na12878, tmp_path)
