@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +12,6 @@ import polars as pl
 from genomed.errors import InputError, UsageError
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
-from genomed.io.fasta import Sequence as Bases
 from genomed.ledger import USED
 from genomed.provenance import file_fingerprint
 from genomed.regions import Region, canonical_contig
@@ -25,12 +22,19 @@ from genomed.settings import EvidenceSettings, RiskSettings
 from genomed.stats.allele_evidence import allele_evidence, flat_alleles, genotype_loglik
 from genomed.stats.read_identity import read_genotypes
 from genomed.stats.read_proof import FOUND, HOM_REF, PRIOR_PHRED, VERDICTS, call_bases, judge
-from genomed.stats.site_reads import SiteCounter, SiteReads
+from genomed.stats.site_reads import SiteReads
+from genomed.steps.risk_reads_sites import (
+    clusters,
+    gather,
+    index_names,
+    open_reads,
+    reference_letters,
+    reference_text,
+)
 from genomed.tables import TABLES
 
 __all__ = ["RiskReads"]
 
-NEAR = 4096  # sites so near are read in one go
 AROUND = 300  # bases beside insertions and deletions that are looked at
 MOST_NOTED = 20_000  # calls of the cohort that the reads are compared with
 LEAST_COMPARED, LEAST_AGREED = 30, 0.85  # of these, for reads to be the sample's own
@@ -38,7 +42,6 @@ SHOWS = 1.0  # a read shows an allele that is better than the other by so much, 
 
 FLAGS = ("hom_ref_by_reads", "alternative_in_reads", "no_reads")  # words of a row of the risk table
 
-_UPPER = np.uint8(0xDF)
 _NUMBER = {base: i for i, base in enumerate("ACGT")}
 
 
@@ -81,7 +84,7 @@ class RiskReads:
         self.places = np.array([list(samples).index(name) for name in names], np.int64)
         self._n_samples = len(samples)
         self._fasta = Fasta(fasta)
-        self._readers = [_open_reads(name, path, fasta, threads) for name, path in given]
+        self._readers = [open_reads(name, path, fasta, threads) for name, path in given]
         self._noted: list[_Noted] = []
         self._n_noted = 0
         self.warnings = [
@@ -242,7 +245,7 @@ class RiskReads:
                 continue
             for at, position, n in group.select("at", "position", "n").iter_rows():
                 if 0 < position <= sequence.length:
-                    reference[at] = _text(sequence, position - 1, position - 1 + n)
+                    reference[at] = reference_text(sequence, position - 1, position - 1 + n)
         return rows.with_columns(pl.Series("reference", reference, dtype=pl.Utf8))
 
     def _check_contigs(self, sites: LookupSites) -> None:
@@ -264,7 +267,7 @@ class RiskReads:
         noted = self._noted_calls(place)
         asked = sites.bases.select("contig", "position")
         both = pl.concat([noted.rows.select("contig", "position"), asked])
-        reads = _gather(reader, both, self._settings.min_read_mapq, self._threads)
+        reads = gather(reader, both, self._settings.min_read_mapq, self._threads)
         n = noted.rows.height
         self._compare(place, reader, noted, reads.part(0, n))
         ref = sites.bases["ref"].replace_strict(_NUMBER, return_dtype=pl.UInt8).to_numpy()
@@ -324,7 +327,7 @@ class RiskReads:
         """Insertions and deletions: reads are aligned anew to both alleles."""
         parts = []
         if sites.height:
-            groups = sites.with_columns(_clusters(sites, AROUND)).partition_by(
+            groups = sites.with_columns(clusters(sites, AROUND)).partition_by(
                 "cluster", maintain_order=True
             )
             parts = [self._longer_near(reader, group) for group in groups]
@@ -345,7 +348,7 @@ class RiskReads:
         sequence = self._fasta.sequence(contig)
         assert sequence is not None  # its text was read before
         first = max(0, int(start[0]) - AROUND)
-        window = _letters(sequence, first, min(end + AROUND, sequence.length))
+        window = reference_letters(sequence, first, min(end + AROUND, sequence.length))
         settings = EvidenceSettings(min_mapq=self._settings.min_read_mapq)
         blocks: list[Any] = list(reader.blocks([Region(contig, int(start[0]), end)]))
         alleles = flat_alleles(list(zip(sites["ref"], sites["alt"], strict=True)))
@@ -386,87 +389,11 @@ _TABLE = {
 } | {"quality": pl.Float64}
 
 
-def _open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentReader:
-    """One sample's reads; of a file of several samples, those of that name."""
-    reader = AlignmentReader(path, reference=fasta, threads=threads)
-    if len(reader.samples) < 2:
-        return reader
-    if name not in reader.samples:
-        raise UsageError(
-            f"--reads {name}={path}: the file has reads of {', '.join(reader.samples[:5])}; name "
-            "one of these, or split the file with `samtools split`"
-        )
-    return AlignmentReader(path, reference=fasta, threads=threads, sample=name)
-
-
-def index_names(path: Path) -> list[Path]:
-    """Where the index of alignments may lie."""
-    beside = [path.with_name(path.name + ending) for ending in (".bai", ".csi", ".crai")]
-    return [*beside, path.with_suffix(".bai"), path.with_suffix(".crai")]
-
-
-def _text(sequence: Bases, start: int, end: int) -> str:
-    """Letters of a stretch, in capitals."""
-    return _letters(sequence, start, end).tobytes().decode("ascii", "replace")
-
-
-def _letters(sequence: Bases, start: int, end: int) -> np.ndarray:
-    """The same: uint8."""
-    i = np.arange(start, min(end, sequence.length))
-    line, column = np.divmod(i, sequence.line_bases)
-    return np.asarray(sequence.text[sequence.first + line * sequence.line_bytes + column] & _UPPER)
-
-
 def _end_of_position(rows: pl.DataFrame, stop: int) -> int:
     """The first row at or behind `stop` that begins another position."""
     while stop < rows.height and rows.row(stop)[:2] == rows.row(stop - 1)[:2]:
         stop += 1
     return stop
-
-
-def _clusters(sites: pl.DataFrame, near: int) -> pl.Series:
-    """Number of the group of neighbours that each site is in; sites are sorted."""
-    new = (sites["contig"] != sites["contig"].shift(1)) | (
-        sites["position"] - sites["position"].shift(1) > near
-    )
-    return new.fill_null(True).cast(pl.Int64).cum_sum().alias("cluster")
-
-
-def _gather(
-    reader: AlignmentReader, sites: pl.DataFrame, min_mapq: int, threads: int = 1
-) -> SiteReads:
-    """Bases of all reads at the sites, neighbours being read in one go; threads share them."""
-    ordered = sites.with_row_index("site").sort("contig", "position", maintain_order=True)
-    ordered = ordered.with_columns(_clusters(ordered, NEAR))
-
-    def read(part: pl.DataFrame) -> SiteReads:
-        counter = SiteCounter(
-            reader.contigs, part["contig"].to_numpy(), part["position"].to_numpy() - 1,
-            min_mapping_quality=min_mapq,
-        )  # fmt: skip
-        for contig, starts in sorted(counter.contig_sites.items()):
-            for near in np.split(starts, np.flatnonzero(np.diff(starts) > NEAR) + 1):
-                start, end = int(near[0]), int(near[-1]) + 1
-                for block in reader.blocks([Region(reader.contigs[contig], start, end)]):
-                    counter.add(block, start, end)
-        return counter.finish()
-
-    shares = _shares(ordered["cluster"].to_numpy(), threads)
-    parts = [ordered[first:stop] for first, stop in itertools.pairwise(shares)]
-    if len(parts) > 1:
-        with ThreadPoolExecutor(threads, thread_name_prefix="genomed-reads") as pool:
-            found = list(pool.map(read, parts))
-    else:
-        found = [read(part) for part in parts]
-    return SiteReads.joined(found, ordered["site"].to_numpy().astype(np.int64))
-
-
-def _shares(cluster: np.ndarray, threads: int) -> list[int]:
-    """Bounds of about equal shares that part no cluster: 0 .. the number of sites."""
-    n = len(cluster)
-    wanted = np.linspace(0, n, threads + 1).astype(np.int64)[1:-1]
-    borders = np.searchsorted(cluster, cluster[wanted], side="left") if n else wanted[:0]
-    return sorted({0, n, *borders.tolist()})
 
 
 def _bases_table(
