@@ -93,18 +93,19 @@ def train(data: Path, out: Path, epochs: int) -> None:
     for option, file in (("--reference", "ref.fa"), ("--truth", "truth.vcf.gz"),
                          ("--confident", "confident.bed")):  # fmt: skip
         for one in SETS:
-            options += [option, data / one.name / file]
+            options += [option, f"{one.name}/{file}"]
     for one in SETS:
         options += ["--enriched", one.diversity]
     run(
         sys.executable, "-m", "genomed", "reads", "train",
-        *(data / one.name / "reads.bam" for one in SETS), *options, "--out", out,
-        "--name", "short reads, general", "--epochs", epochs, "--threads", 1,
+        *(f"{one.name}/reads.bam" for one in SETS), *options, "--out", out.resolve(),
+        "--name", "short reads, general", "--epochs", epochs, "--threads", 1, cwd=data,
     )  # fmt: skip
 
 
-def run(*command: object) -> None:
-    subprocess.run([str(word) for word in command], check=True, cwd=REPOSITORY)
+def run(*command: object, cwd: Path | None = None) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([str(word) for word in command], check=True, cwd=cwd, env=environment)
 
 
 if __name__ == "__main__":

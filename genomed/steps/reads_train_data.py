@@ -177,7 +177,7 @@ def _labelled(
     there = np.searchsorted(keep, rows)  # `keep` ascends
     used = keep[np.minimum(there, len(keep) - 1)] == rows if len(keep) else rows < 0
     return Source(
-        source.reads.name, depth, data, int((inside & (genotype < 0)).sum()), there[used],
+        str(source.reads), depth, data, int((inside & (genotype < 0)).sum()), there[used],
         matrices[used],
     )  # fmt: skip
 
