@@ -238,7 +238,7 @@ def _frame(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
         for column in TABLES[name]
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema, orient="row", strict=False)
-    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None).round(6))
 
 
 def _kinship_facts(found: Kinship) -> dict[str, object]:
