@@ -126,6 +126,7 @@ def _chosen(block: AlignmentBlock, low: int, high: int, settings: CallSettings) 
         (block.start < high) & (block.end > low) & (block.mapq >= settings.min_mapq)
         & (block.flag & settings.exclude_flags == 0)
     )  # fmt: skip
+    kernels.keep_with_bases(block.data, block.place, keep)
     return block._replace(
         place=block.place[keep], start=block.start[keep], end=block.end[keep],
         flag=block.flag[keep], mapq=block.mapq[keep],

@@ -16,6 +16,7 @@ from genomed.kernels.bam_records import (
     CIGAR_UNEQUAL,
     base_at,
     cigar_offset,
+    i32,
     quality_offset,
     sequence_offset,
     u16,
@@ -39,6 +40,7 @@ __all__ = [
     "base_code",
     "count_indels",
     "gather_records",
+    "keep_with_bases",
     "list_indels",
     "pile_up",
     "reference_codes",
@@ -52,6 +54,8 @@ REVERSE = 16  # flag: the read's bases are those of the reverse strand
 ) = range(10, 23)  # fmt: skip
 N_COUNTS = 23
 LEAST_SURE = 20  # mapping quality
+NOT_KNOWN = 255  # a quality that the file does not have
+ASSUMED = 20  # instead
 MOST_SHIFT = 200  # bases that an indel is moved to the left, at most
 
 
@@ -87,6 +91,14 @@ def reference_codes(text, first, line_bases, line_bytes, start, end, codes):
 
 
 @kernel
+def keep_with_bases(data, place, keep):
+    """Strike reads whose bases the file does not have (SEQ *) off `keep` (bool)."""
+    for r in range(len(place)):
+        if keep[r] and i32(data, place[r] + 16) == 0:
+            keep[r] = False
+
+
+@kernel
 def gather_records(data, place, out, at, new_place):
     """Copy some records, each behind its block_size, to out[at:].
 
@@ -114,7 +126,8 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
     counts : int32 (positions, N_COUNTS), added to. An insertion and a deletion count for the base
              before them, as the CIGAR places them; the sums of qualities are of counted bases.
              Bases of a lower quality than `min_base_quality` are not counted at all. READS has
-             all reads that span the position, deleted bases included, skipped ones (N) not
+             all reads that span the position, deleted bases included, skipped ones (N) not.
+             Qualities that the file does not have are taken for 20
     """
     width = len(counts)
     for r in range(len(place)):
@@ -124,7 +137,7 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
         cigar, bases, qualities = (
             cigar_offset(data, record), sequence_offset(data, record), quality_offset(data, record),
         )  # fmt: skip
-        quality_of_map = np.int64(mapq[r])
+        quality_of_map = ASSUMED if mapq[r] == NOT_KNOWN else np.int64(mapq[r])
         unsure = 1 if quality_of_map < LEAST_SURE else 0
         i = 0
         n_cigar = u16(data, record + 12)
@@ -138,6 +151,8 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
                     quality = np.int64(data[qualities + i + j])
                     if quality < min_base_quality:
                         continue
+                    if quality == NOT_KNOWN:
+                        quality = ASSUMED
                     row = counts[at + j]
                     code = base_code(base_at(data, bases, i + j))
                     row[code + 5 * strand] += 1

@@ -224,6 +224,38 @@ def test_ten_thousand_reads_over_a_site_lose_no_site(tmp_path: Path) -> None:
     assert any("even sample" in warning for warning in summary.warnings)
 
 
+@pytest.mark.parametrize(("strands", "expected"), [((0,), 0), ((0, 16), 1)])
+def test_an_allele_that_few_reads_of_one_strand_show_is_doubted(
+    strands: tuple[int, ...], expected: int, tmp_path: Path
+) -> None:
+    people = Person(5, {1500: ("A", "A", "G")})
+    reads = []
+    for i in range(40):
+        flag = 16 * (i % 2)
+        copy = int(i // 2 % 4 == 0 and flag in strands)
+        reads.append(people.read(copy, 1410 + 2 * i, f"r{i}", flag))
+    bam = write_bam(tmp_path / "reads.bam", reads, {"1": LENGTH})
+    fasta = write_fasta(tmp_path / "ref.fa", people.bases)
+    assert len(called(run((bam, fasta), tmp_path / "out"))) == expected
+
+
+def test_reads_without_bases_or_qualities_do_no_harm(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.bam"
+    with (
+        pysam.AlignmentFile(str(files[0])) as source,
+        pysam.AlignmentFile(str(path), "wb", template=source) as file,
+    ):
+        for i, read in enumerate(source):
+            if i % 10 == 0:
+                read.query_sequence = None
+            elif i % 10 == 1:
+                read.query_qualities = None
+            file.write(read)
+    assert called(run((path, files[1]), tmp_path / "bare")) == called(run(files, tmp_path / "out"))
+
+
 def test_no_coverage_gives_no_calls_and_says_so(files: tuple[Path, Path], tmp_path: Path) -> None:
     bam = write_bam(tmp_path / "none.bam", [], {"1": LENGTH})
     summary = run_reads_call(
