@@ -23,6 +23,7 @@ from genomed.cli.options import (
 from genomed.settings import ReadsQcSettings
 
 if TYPE_CHECKING:
+    from genomed.io.bgzf import TextStream
     from genomed.steps.reads_qc import ReadsQcSummary
 
 __all__ = ["reads_qc"]
@@ -122,6 +123,7 @@ def reads_qc(
         sample=sample,
     )
     configure_logging(verbosity(verbose, quiet), log_file)
+    stream = _start_inflating(alignments[0])
     with no_collection():
         from genomed.kernels import compiled
         from genomed.steps.reads_qc import ReadsQcInputs, run_reads_qc
@@ -132,8 +134,24 @@ def reads_qc(
             "compiling kernels for this processor; this happens once and takes some seconds",
             err=True,
         )
-    summary = run_reads_qc(inputs, out, settings, threads=threads, command=command_line())
+    summary = run_reads_qc(
+        inputs, out, settings, threads=threads, stream=stream, command=command_line()
+    )
     _report(summary, json_output, quiet, timings)
+
+
+def _start_inflating(path: Path) -> TextStream | None:
+    """Open a BAM and inflate in the background while Python still imports polars."""
+    from genomed.io.bgzf import TextStream
+
+    if not path.is_file():
+        return None
+    stream = TextStream(path)
+    if stream.kind != "bgzf" or stream.peek(4) != b"BAM\1":
+        stream.close()
+        return None
+    stream.prefetch()
+    return stream
 
 
 def _report(summary: ReadsQcSummary, as_json: bool, quiet: bool, timings: bool) -> None:

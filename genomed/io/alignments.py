@@ -7,7 +7,6 @@ are the same bytes.
 from __future__ import annotations
 
 import itertools
-import struct
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,12 +17,20 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.errors import InputError
-from genomed.io.alignment_header import AlignmentHeader, parse_header, reference_problem
+from genomed.io.alignment_header import reference_problem
+from genomed.io.alignment_pieces import (
+    Piece,
+    file_kind,
+    fill,
+    has_crai,
+    read_header,
+    without_header,
+)
 from genomed.io.bam_index import BamIndex, find_index
-from genomed.io.bgzf import PADDING, Chunk, TextStream, unfit_index
+from genomed.io.bgzf import Chunk, TextStream, unfit_index
 from genomed.io.fasta import Fasta
-from genomed.io.htslib_records import IndexedRegions, text_of_header, turned
-from genomed.io.sam_text import check_sam, explain_sam
+from genomed.io.htslib_records import IndexedRegions, turned
+from genomed.io.sam_text import explain_sam
 from genomed.kernels import bam_records as kernel
 from genomed.regions import Region, canonical_contig
 
@@ -35,14 +42,6 @@ _WHAT = {
     kernel.BAD_CIGAR: "its CIGAR and its bases differ in length",
     kernel.BAD_POSITION: "its position is below 1 or above 2147483647",
 }
-_MAX_HEADER = 1 << 30
-_PEEK_BYTES = 1 << 16
-# The container that ends a CRAM of version 3 and 2.1 (CRAMv3 section 9, CRAMv2.1 section 7.5).
-_CRAM_ENDS = (
-    bytes.fromhex("0f000000ffffffff0fe0454f4600000000010005bdd94f0001000606010001000100ee63014b"),
-    bytes.fromhex("0b000000ffffffff0fe0454f460000000001000001000606010001000100"),
-)
-_EOF_BYTES = 38
 
 
 class AlignmentBlock(NamedTuple):
@@ -82,18 +81,20 @@ class AlignmentReader:
     threads     : threads that inflate
     sample      : gives only the alignments whose read group is of this sample
     ordered     : refuses a file that is not sorted by coordinate
+    stream      : a BAM that is being inflated already, for the first pass over the whole of it
     """
 
     def __init__(
         self, path: Path | str, *, reference: Path | None = None, threads: int = 1,
-        sample: str | None = None, ordered: bool = True,
+        sample: str | None = None, ordered: bool = True, stream: TextStream | None = None,
     ) -> None:  # fmt: skip
         self.path = str(path)
         self._reference = reference
         self._threads = max(1, threads)
         self._ordered = ordered
-        self.kind = _kind(self.path)
-        self._header = self._read_header()
+        self._stream = stream
+        self.kind = file_kind(self.path)
+        self._header = read_header(self.path, self.kind)
         self.contigs: list[str] = self._header.contigs
         self.lengths = self._header.lengths
         self.header = self._header.records
@@ -119,7 +120,7 @@ class AlignmentReader:
             return
         indexed = None
         if self.kind == "cram":
-            if not _has_crai(self.path):
+            if not has_crai(self.path):
                 raise self._no_index()
             indexed = IndexedRegions(self.path, self._reference, self._threads)
         with ExitStack() as opened:
@@ -153,7 +154,7 @@ class AlignmentReader:
             )
 
     def _overlapping(
-        self, records: Iterator[memoryview], contig: int, region: Region
+        self, records: Iterator[Piece], contig: int, region: Region
     ) -> Iterator[AlignmentBlock]:
         for block in self._blocks(records):
             if block.contig != contig:
@@ -163,17 +164,14 @@ class AlignmentReader:
             if len(block.start) and block.start[-1] >= region.end:
                 return
 
-    def _blocks(self, records: Iterator[memoryview]) -> Iterator[AlignmentBlock]:
+    def _blocks(self, records: Iterator[Piece]) -> Iterator[AlignmentBlock]:
         """Cut inflated records into blocks."""
         rest = np.zeros(0, np.uint8)
         n_records = 0
         last = (0, -1)  # contig and start of the last alignment; no position is the last contig
         for piece in records:
-            n_bytes = len(rest) + len(piece)
-            data = np.empty(n_bytes + PADDING, np.uint8)
-            data[: len(rest)] = rest
-            data[len(rest) : n_bytes] = np.frombuffer(piece, np.uint8)
-            data[n_bytes:] = 0
+            whole = piece.after(rest)
+            data, n_bytes = whole.data[whole.first :], whole.stop - whole.first
             size = n_bytes // 36 + 1
             place = np.empty(size, np.int64)
             contig, start, end = (np.empty(size, np.int32) for _ in range(3))
@@ -240,41 +238,35 @@ class AlignmentReader:
         region: Region | None,
         stream: TextStream | None = None,
         indexed: IndexedRegions | None = None,
-    ) -> Generator[memoryview, None, None]:
+    ) -> Generator[Piece, None, None]:
         """Inflated records without the header; what is yielded holds until the next."""
         if self.kind != "bam":
             yield from self._through_htslib(region, indexed)
         elif region is None:
-            with closing(TextStream(self.path)) as whole:
-                yield from _without_header(self._inflated(whole.chunks()))
+            stream, self._stream = self._stream or TextStream(self.path), None
+            with closing(stream) as whole:
+                yield from without_header(self._inflated(whole.chunks()))
                 self.sha256 = whole.sha256
         else:
             assert stream is not None
             yield from self._sought(region, stream)
 
-    def _inflated(self, chunks: Iterator[Chunk]) -> Iterator[memoryview]:
+    def _inflated(self, chunks: Iterator[Chunk]) -> Iterator[Piece]:
         """Texts of chunks in order, inflated ahead in threads."""
-        ahead: deque[tuple[Chunk, Future[tuple[bytearray, int]]]] = deque()
+        ahead: deque[Future[Piece]] = deque()
         with ThreadPoolExecutor(self._threads, thread_name_prefix="genomed-inflate") as pool:
             try:
-                more = True
-                while more or ahead:
-                    while more and len(ahead) <= self._threads:
-                        chunk = next(chunks, None)
-                        if chunk is None:
-                            more = False
-                        else:
-                            ahead.append((chunk, pool.submit(chunk.fill)))
-                    if ahead:
-                        chunk, future = ahead.popleft()
-                        buffer, n = future.result()
-                        yield memoryview(buffer)[:n]
-                        chunk.release(buffer)
+                for chunk in chunks:
+                    ahead.append(pool.submit(fill, chunk))
+                    if len(ahead) > self._threads:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
             finally:
-                for _, future in ahead:
+                for future in ahead:
                     future.cancel()
 
-    def _sought(self, region: Region, stream: TextStream) -> Iterator[memoryview]:
+    def _sought(self, region: Region, stream: TextStream) -> Iterator[Piece]:
         index = self._bam_index()
         if stream.kind != "bgzf":
             raise InputError(f"{self.path}: is not compressed by blocks; make it with `samtools`")
@@ -282,11 +274,8 @@ class AlignmentReader:
         assert stream.size is not None
         if len(ranges) and int(ranges[-1, 1] >> 16) > stream.size:
             raise unfit_index(self.path)
-        chunks = stream.range_chunks(ranges.tolist(), lines=False)
-        for chunk in chunks:
-            buffer, n = chunk.fill()
-            yield memoryview(buffer)[:n]
-            chunk.release(buffer)
+        for chunk in stream.range_chunks(ranges.tolist(), lines=False):
+            yield fill(chunk)
 
     def _bam_index(self) -> BamIndex:
         if self._index is None:
@@ -306,37 +295,18 @@ class AlignmentReader:
             f"{self.path}: has no index, which regions need; make it with `samtools index`"
         )
 
-    # The header
-
-    def _read_header(self) -> AlignmentHeader:
-        if self.kind == "bam":
-            text, contigs = _bam_header(self.path)
-            header = parse_header(text, self.path, contigs)
-            named = [one.get("SN") for one in header.records["SQ"]]
-            if named and named != header.contigs:
-                raise InputError(
-                    f"{self.path}: the text of its header and its list of contigs differ; write "
-                    "it again with `samtools reheader`"
-                )
-            return header
-        if self.kind == "sam":
-            header = parse_header(check_sam(self.path), self.path)
-            check_sam(self.path, header.contigs)
-            return header
-        return _cram_header(self.path)
-
     # CRAM and SAM
 
     def _through_htslib(
         self, region: Region | None, indexed: IndexedRegions | None
-    ) -> Generator[memoryview, None, None]:
+    ) -> Generator[Piece, None, None]:
         if region is None or indexed is None:
             streams = turned(self.path, self._reference, self._threads)
         else:
             streams = indexed.streams(region)
         try:
             for stream in streams:
-                yield from _without_header(self._inflated(stream.chunks()))
+                yield from without_header(self._inflated(stream.chunks()))
         except OSError as error:
             raise self._explained(error) from None
 
@@ -358,94 +328,3 @@ class AlignmentReader:
                     "FASTA that the CRAM was made with"
                 )
         return InputError(f"{self.path}: is truncated or damaged ({error}); copy or make it again")
-
-
-def _kind(path: str) -> str:
-    """What a file is, by how it begins: bam, cram or sam."""
-    with closing(TextStream(path)) as stream:
-        start = stream.peek(_PEEK_BYTES)
-    if not start:
-        raise InputError(f"{path}: is empty; copy or make it again")
-    if start[:4] == b"BAM\1":
-        return "bam"
-    if start[:4] == b"CRAM":
-        return "cram"
-    line = start.partition(b"\n")[0]
-    if start[:1] == b"@" or line.count(b"\t") >= 10:
-        return "sam"
-    raise InputError(f"{path}: is not BAM, CRAM or SAM; give alignments of reads")
-
-
-def _cram_header(path: str) -> AlignmentHeader:
-    with Path(path).open("rb") as file:
-        file.seek(max(0, Path(path).stat().st_size - _EOF_BYTES))
-        if not file.read().endswith(_CRAM_ENDS):
-            raise InputError(
-                f"{path}: has no end-of-file container, so it is truncated; copy or make it again"
-            )
-    text, contigs = text_of_header(path)
-    return parse_header(text, path, contigs)
-
-
-def _has_crai(path: str) -> bool:
-    return Path(f"{path}.crai").is_file() or Path(path).with_suffix(".crai").is_file()
-
-
-def _bam_header(path: str) -> tuple[str, list[tuple[str, int]]]:
-    """Text and contigs of a BAM's header (SAMv1 section 4.2)."""
-    data = b""
-    with closing(TextStream(path)) as stream:
-        for chunk in stream.chunks():
-            buffer, n = chunk.fill()
-            data += bytes(memoryview(buffer)[:n])
-            chunk.release(buffer)
-            if _header_bytes(data, path) is not None:
-                break
-    if _header_bytes(data, path) is None:
-        raise InputError(f"{path}: ends within its header; copy or make it again")
-    (n_text,) = struct.unpack_from("<i", data, 4)
-    at = 8 + n_text
-    (n_contigs,) = struct.unpack_from("<i", data, at)
-    at += 4
-    contigs = []
-    for _ in range(n_contigs):
-        (n_name,) = struct.unpack_from("<i", data, at)
-        name = data[at + 4 : at + 3 + n_name].decode("utf-8", "backslashreplace")
-        contigs.append((name, struct.unpack_from("<i", data, at + 4 + n_name)[0]))
-        at += 8 + n_name
-    text = data[8 : 8 + n_text].decode("utf-8", "backslashreplace")
-    return text.rstrip("\0"), contigs
-
-
-def _without_header(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
-    """Skip magic, text and contigs."""
-    data = b""
-    for piece in pieces:
-        data += piece
-        at = _header_bytes(data, "")
-        if at is not None:
-            yield memoryview(data)[at:]
-            break
-    yield from pieces
-
-
-def _header_bytes(data: bytes, path: str) -> int | None:
-    """Length of the header, None while it is not whole; raises InputError where it is none."""
-    if len(data) < 12:
-        return None
-    (n_text,) = struct.unpack_from("<i", data, 4)
-    at = 8 + n_text
-    if not 0 <= n_text <= _MAX_HEADER:
-        raise InputError(f"{path}: its header says that it has {n_text} bytes; the file is damaged")
-    if at + 4 > len(data):
-        return None
-    (n_contigs,) = struct.unpack_from("<i", data, at)
-    at += 4
-    for _ in range(n_contigs):
-        if at + 4 > len(data):
-            return None
-        (n_name,) = struct.unpack_from("<i", data, at)
-        if not 0 < n_name <= _MAX_HEADER:
-            raise InputError(f"{path}: the list of contigs in its header is damaged")
-        at += 8 + n_name
-    return at if n_contigs >= 0 and at <= len(data) else None

@@ -80,14 +80,27 @@ class Chunk:
             return self._filled
         return self._inflate()
 
+    def fill_into(self, target: memoryview) -> int:
+        """Inflate into another buffer of at least CHUNK_BYTES; the bytes that it has then."""
+        if self._filled is None and self._span is None:
+            return self._inflate_into(target)
+        buffer, n = self.fill()
+        target[:n] = memoryview(buffer)[:n]
+        self.release(buffer)
+        return n
+
     def _inflate(self) -> tuple[bytearray, int]:
         buffer = self._pool.take()
+        n = self._inflate_into(memoryview(buffer)[:CHUNK_BYTES])
+        return buffer, n if self._span is None else self._cut(buffer, n, *self._span)
+
+    def _inflate_into(self, target: memoryview) -> int:
         try:
-            n = _read_fully(_GzipReader(self._compressed), buffer, len(buffer) - PADDING)
+            n = _read_fully(_GzipReader(self._compressed), target, len(target))
         except _DAMAGE as error:
             raise _damaged(self._path, self.n_compressed, error) from None
         self._compressed = None
-        return buffer, n if self._span is None else self._cut(buffer, n, *self._span)
+        return n
 
     def _cut(self, buffer: bytearray, n: int, first: int, stop: int) -> int:
         """Move text[first:stop] to the front of the buffer; the bytes it has."""
@@ -437,7 +450,7 @@ def _text_bytes(block: bytes) -> int:
     return int(struct.unpack_from("<I", block, len(block) - 4)[0])
 
 
-def _read_fully(source: object, buffer: bytearray, n: int) -> int:
+def _read_fully(source: object, buffer: bytearray | memoryview, n: int) -> int:
     """Fill buffer[:n] from an object with readinto; bytes read, fewer than n only at the end."""
     view = memoryview(buffer)
     done = 0

@@ -88,8 +88,8 @@ def count_alignments(
 
     place, flag, mapq : as in io.alignments.AlignmentBlock
     counts    : int64 (COUNTS,); mapqs : int64 (256,), of mapped primary reads
-    qualities : int64 (2, cycles, 128), bases of read 1 (or the only one) and read 2, by cycle and
-                quality; the last cycle and the last quality are for all beyond
+    qualities : int64 (2, 128, cycles), bases of read 1 (or the only one) and read 2, by quality and
+                cycle; the last of each are for all beyond
     inserts   : int64 (3, sizes), reads of pairs on one contig, or of another size than 0, by
                 orientation and |TLEN|; the last place for all beyond (samtools stats halves them)
     lengths   : int64 (sizes,), reads by length; the last place for all beyond
@@ -146,7 +146,7 @@ def count_alignments(
         sequence = sequence_offset(data, at)
         letters = 0
         for k in range(length // 2):
-            letters += letters_of_byte[data[sequence + k]]
+            letters += letters_of_byte[data[np.uint64(sequence + k)]]
             if k & 63 == 63:  # before the lower half runs over
                 counts[19] += letters & 255
                 counts[20] += letters >> 8
@@ -160,12 +160,20 @@ def count_alignments(
             continue
         counts[21] += length
         side = 1 if word & READ2 else 0
-        cycle = length - 1 if word & REVERSE else 0
-        step = -1 if word & REVERSE else 1
-        last = qualities.shape[1] - 1
-        for k in range(length):
-            qualities[side, min(cycle, last), min(np.int64(data[quality + k]), 127)] += 1
-            cycle += step
+        last = qualities.shape[2] - 1
+        if length > last:
+            for k in range(length):
+                cycle = length - 1 - k if word & REVERSE else k
+                qualities[side, min(np.int64(data[quality + k]), 127), min(cycle, last)] += 1
+        elif word & REVERSE:
+            end = quality + length - 1
+            for k in range(length):  # indexes without sign spare a test for negative ones
+                q = min(np.uint64(data[np.uint64(end - k)]), np.uint64(127))
+                qualities[side, q, np.uint64(k)] += 1
+        else:
+            for k in range(length):
+                q = min(np.uint64(data[np.uint64(quality + k)]), np.uint64(127))
+                qualities[side, q, np.uint64(k)] += 1
 
 
 @inner

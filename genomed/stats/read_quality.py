@@ -26,7 +26,7 @@ class ReadCounter:
     def __init__(self) -> None:
         self.counts = np.zeros(len(kernel.COUNTS), np.int64)
         self.mapqs = np.zeros(256, np.int64)
-        self.by_cycle = np.zeros((2, MAX_CYCLES + 1, N_QUALITIES), np.int64)
+        self.by_cycle = np.zeros((2, N_QUALITIES, MAX_CYCLES + 1), np.int64)
         self.inserts = np.zeros((kernel.N_ORIENTATIONS, MAX_INSERT + 1), np.int64)
         self.lengths = np.zeros(MAX_LENGTH + 1, np.int64)
 
@@ -40,7 +40,7 @@ class ReadCounter:
     @property
     def qualities(self) -> np.ndarray:
         """Bases by quality: int64 (128,)."""
-        return self.by_cycle.sum(axis=(0, 1))
+        return self.by_cycle.sum(axis=(0, 2))
 
     def merge(self, other: Self) -> None:
         """Add what another one has counted."""
@@ -90,10 +90,10 @@ class ReadCounter:
 
     def mean_cycle_quality(self) -> np.ndarray:
         """Mean base quality by read of the pair and cycle: float64 (2, cycles); NaN for none."""
-        counts = self.by_cycle[:, :MAX_CYCLES]
-        n = counts.sum(axis=2)
+        counts = self.by_cycle[:, :, :MAX_CYCLES]
+        n = counts.sum(axis=1)
         last = int(np.flatnonzero(n.any(axis=0)).max(initial=-1)) + 1
-        total = counts @ np.arange(N_QUALITIES)
+        total = np.arange(N_QUALITIES) @ counts
         return np.where(n, total / np.maximum(n, 1), np.nan)[:, :last]
 
 

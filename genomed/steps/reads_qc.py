@@ -14,6 +14,7 @@ import polars as pl
 
 from genomed.errors import InputError, UsageError
 from genomed.io.alignments import AlignmentReader
+from genomed.io.bgzf import TextStream
 from genomed.io.fasta import Fasta
 from genomed.io.intervals import Intervals, read_intervals
 from genomed.io.multiqc_reads import multiqc_reads_texts
@@ -75,17 +76,22 @@ def run_reads_qc(
     settings: ReadsQcSettings,
     *,
     threads: int = 1,
+    stream: TextStream | None = None,
     command: str = "genomed reads qc",
 ) -> ReadsQcSummary:
     """Measure every file and write the tables and run.json.
 
+    stream : the first file, a BAM, that is being inflated already
     Raises InputError, UsageError and OutputError; nothing is left in `out` then.
     """
     clock, started = Clock(), datetime.now(UTC)
     if inputs.store is not None and inputs.sites is None:
         raise UsageError("--store needs --sites, the places at which people are compared")
     with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
-        readers = [_open(path, inputs.reference, settings, threads) for path in inputs.alignments]
+        readers = [
+            _open(path, inputs.reference, settings, threads, None if i else stream)
+            for i, path in enumerate(inputs.alignments)
+        ]
         for path in (inputs.reference, inputs.targets, inputs.sites):
             if path is not None:
                 fingerprints.begin(path)
@@ -219,10 +225,13 @@ def _identity() -> Any:
 
 
 def _open(
-    path: Path, reference: Path | None, settings: ReadsQcSettings, threads: int
-) -> AlignmentReader:
+    path: Path, reference: Path | None, settings: ReadsQcSettings, threads: int,
+    stream: TextStream | None,
+) -> AlignmentReader:  # fmt: skip
     sample = None if settings.sample == EVERYONE else settings.sample
-    reader = AlignmentReader(path, reference=reference, threads=threads, sample=sample)
+    reader = AlignmentReader(
+        path, reference=reference, threads=threads, sample=sample, stream=stream
+    )
     if settings.sample is None and len(reader.samples) > 1:
         raise InputError(
             f"{path}: holds reads of {len(reader.samples)} samples "
