@@ -4,11 +4,14 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pysam
 import pytest
 from bam_files import alignment, write_bam
 from datafiles import shared_data
+from simulated_reads import haplotypes_of, simulated_sites, write_panel
+from simulated_reads import write_bam as write_simulated
 
 from genomed.errors import InputError, UsageError
 from genomed.settings import ReadsQcSettings
@@ -179,3 +182,28 @@ def test_run_json_says_what_was_read(tmp_path):
     assert about["command"] == "reads qc"
     assert about["inputs"][str(path)]["bytes"] == path.stat().st_size
     assert about["settings"]["exclude_flags"] == 1796
+
+
+def test_identity_and_contamination_come_from_the_same_pass(tmp_path):
+    rng = np.random.default_rng(11)
+    sites = simulated_sites(1500, rng)
+    anna, bert = haplotypes_of(sites, rng), haplotypes_of(sites, rng)
+    panel = write_panel(tmp_path / "panel.vcf", sites)
+    one, two, mixed = (tmp_path / f"{name}.bam" for name in ("one", "two", "mixed"))
+    write_simulated(one, "anna", sites, [anna], [1.0], 15, rng)
+    write_simulated(two, "bert", sites, [anna], [1.0], 15, rng)
+    write_simulated(mixed, "carl", sites, [bert, anna], [0.9, 0.1], 30, rng)
+    found = measured(tmp_path, one, two, mixed, sites=panel)
+    assert found.identity is not None
+    share = dict(found.identity.files.select("file", "contamination").iter_rows())
+    assert share[str(mixed)] == pytest.approx(0.1, abs=0.03)
+    assert share[str(one)] < 0.01
+    told = {
+        (a, b): v for a, b, v in found.identity.pairs.select("file1", "file2", "verdict").rows()
+    }
+    assert told[str(one), str(two)] == "same_person"
+    for name in ("identity", "pairs"):
+        assert pl.read_parquet(tmp_path / f"out/{name}.parquet").columns == list(
+            TABLES[f"reads_{name}"]
+        )
+    assert any("mixed.bam" in warning for warning in found.warnings)
