@@ -15,7 +15,7 @@ _COINCIDENCE = 1e-4
 _INDELS = 0.1  # errors of a strand that are one given indel, beside those that are one given base
 _PLACE_WEIGHTS = np.full(5, 0.2)
 _MOST_MISPLACED = 0.1
-_TOGETHER = 0.05  # of misplaced reads, those that come with others from the same place
+_TOGETHER = 0.01  # of misplaced reads, those that come with others from the same place
 _NEVER = 1e-12
 
 
