@@ -75,12 +75,12 @@ def call(caller: str, data: Input, out: Path, threads: int) -> Timed:
     return Timed(_the_calls(out), *seconds)
 
 
-def rescore(calls: Path, data: Input, out: Path, threads: int) -> Timed:
+def rescore(calls: Path, data: Input, out: Path, threads: int, model: str) -> Timed:
     """Let our net score the calls of another tool."""
     out.mkdir(parents=True, exist_ok=True)
     command = (
         f"{OURS} score {calls} {data.reads} --reference {data.reference} --threads {threads}"
-        f" --out {out}"
+        f" --model {model} --out {out}"
     )
     seconds = _run(command, out / "log.txt")
     return Timed(_the_calls(out), *seconds)

@@ -64,6 +64,7 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, help="of real reads; default: as in sets.toml")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rescore", action="store_true")
+    parser.add_argument("--model", default="shipped", help="that --rescore scores with")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument(
         "--pairs",
@@ -120,7 +121,7 @@ def rescore_cell(cell: Cell, caller: str, data: Input, options: argparse.Namespa
     if done.exists() and "score" not in options.again:
         return
     plain = folder / caller / json.loads((folder / caller / "cell.json").read_text())["calls"]
-    made = rescore(plain, data, done.parent, options.threads)
+    made = rescore(plain, data, done.parent, options.threads, options.model)
     hard_filtered(caller, plain, folder / f"{caller}_hard.vcf.gz")
     done.write_text(_facts(made))
     print(f"{cell.name} {cell.depth}x {caller} scored: {made.seconds:.1f} s", flush=True)
