@@ -11,5 +11,7 @@ design     covariates to a standardised matrix and categories
 sequences  dated codes to padded whole numbers and times
 leakage    covariates that tell the trait
 
-call_sites is another kind: alignments to the candidate sites that a caller judges.
+call_sites is another kind: alignments to the candidate sites that a caller judges. It takes them
+tile by tile (call_tiles), finds what reads hold beside the reference (call_candidates), allows for
+errors that reads share (call_artefacts), and draws the reads themselves (read_matrix).
 """

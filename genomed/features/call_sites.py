@@ -126,7 +126,9 @@ class CallSites(NamedTuple):
                0 where the contig does not reach
     evidence : float32 (sites, N_EVIDENCE), see EVIDENCE_NAMES; 0 where no read tells (no NaN)
     loglik   : float32 (sites, 6), natural log of the likelihood of all reads for DIPLOTYPES,
-               relative to the best; IMPOSSIBLE for those with an alt2 that there is not
+               relative to the best; IMPOSSIBLE for those with an alt2 that there is not. Each
+               is with the best haplotypes of the candidates around, and allows for errors that
+               many reads share (call_artefacts)
     """
 
     table: pl.DataFrame
