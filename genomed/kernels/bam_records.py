@@ -53,13 +53,17 @@ ON_READ = 0b110010011  # operations that use up read: M I S = X
 @inner
 def u16(data, at):
     """Unsigned 16-bit number at data[at]."""
-    return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
+    i = np.uint64(at)  # an index without sign spares a test for negative ones
+    return np.int64(data[i]) | (np.int64(data[i + np.uint64(1)]) << 8)
 
 
 @inner
 def u32(data, at):
     """Unsigned 32-bit number at data[at]."""
-    return u16(data, at) | (u16(data, at + 2) << 16)
+    i = np.uint64(at)
+    low = np.int64(data[i]) | (np.int64(data[i + np.uint64(1)]) << 8)
+    high = np.int64(data[i + np.uint64(2)]) | (np.int64(data[i + np.uint64(3)]) << 8)
+    return low | (high << 16)
 
 
 @inner
