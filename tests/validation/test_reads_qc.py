@@ -138,7 +138,9 @@ def test_sizes_of_inserts_are_those_of_samtools_stats(name, tmp_path):
         return {size: n for size, n in rows if n}
 
     assert pairs("same") == judged(5)
-    assert pairs("inward", "outward") == judged(3, 4)
+    either, expected = pairs("inward", "outward"), judged(3, 4)
+    for size in either.keys() | expected.keys():  # samtools halves each of the two, rounded down
+        assert 0 <= either.get(size, 0) - expected.get(size, 0) <= 1
     # Mates that begin at one base look at each other; samtools says so only of half of them.
     inward, outward = judged(3), judged(4)
     assert all(n >= inward.get(size, 0) for size, n in pairs("inward").items())
