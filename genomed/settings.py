@@ -305,7 +305,7 @@ class TrainSettings:
 class CallTrainSettings:
     """How the nets of a caller are learned from reads whose truth is known."""
 
-    # Depths, in reads, that alignments are thinned to beside their own; those above it are left out.
+    # Depths, in reads, that alignments are thinned to beside their own; larger ones are left out.
     depths: tuple[float, ...] = (5.0, 10.0, 20.0)
     # Shares of the sites to stop and calibrate by, and to judge by.
     stop_share: float = 0.15

@@ -20,7 +20,7 @@ LAYERS = [
     {"io", "stats"},
     {"assemblies"},
     {"regions", "ledger", "provenance", "plugins", "kernels", "tables"},
-    {"errors", "settings", "schema", "read_tables", "panel"},
+    {"errors", "settings", "schema", "panel"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 
