@@ -165,12 +165,12 @@ def _labelled(
     inside = inside_intervals(sites.table["contig"], start, end, confident)
     keep = np.flatnonzero(inside & (genotype >= 0))
     table = sites.table[keep]
-    alleles = [table[name].to_list() for name in ("ref", "alt1", "alt2")]
+    ref, alt1, alt2 = (table[name].to_list() for name in ("ref", "alt1", "alt2"))
     truth = genotype[keep].astype(np.int64)
-    classes, lengths = call_targets(*alleles, truth)
+    classes, lengths = call_targets(ref, alt1, alt2, truth)
     data = CallData(
         sites.pileup[keep], sites.evidence[keep], sites.loglik[keep],
-        site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(*alleles), truth, classes,
+        site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(ref, alt1, alt2), truth, classes,
         lengths, _blocks(table, settings.block_bp),
         np.where(truth == 0, max(round(source.enriched), 1), 1),
     )  # fmt: skip
