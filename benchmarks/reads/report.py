@@ -199,13 +199,20 @@ def _verdicts(
 
 
 def _area_verdicts(areas: list[dict[str, Any]]) -> list[tuple[str, bool, str]]:
-    verdicts = []
+    """Means over the sets and depths of what a caller's calls are scored like."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for one in areas:
-        label = f"{one['name']} {one['depth']}x {one['draw']} {one['caller']} {one['type']}"
-        ours, theirs = one["CNN_LOD_area"], one["QUAL_area"]
-        verdicts.append((f"{label}: area above QUAL", ours > theirs, f"{ours:.4f}, {theirs:.4f}"))
-        there, hard = one["CNN_LOD_precision_there"], one["hard_precision"]
-        verdicts.append((f"{label}: above hard filter", there >= hard, f"{there:.4f}, {hard:.4f}"))
+        groups.setdefault((one["kind"], one["caller"], one["type"]), []).append(one)
+    verdicts = []
+    for (kind, caller, type_), group in groups.items():
+        label = f"{type_}s of {caller}, {kind}, mean of {len(group)}"
+        for what, ours, theirs in (
+            ("area above QUAL", "CNN_LOD_area", "QUAL_area"),
+            ("above hard filter", "CNN_LOD_precision_there", "hard_precision"),
+        ):
+            one, other = (statistics.mean(cell[key] for cell in group) for key in (ours, theirs))
+            met = one >= other if what == "above hard filter" else one > other
+            verdicts.append((f"{label}: {what}", met, f"{one:.4f}, {other:.4f}"))
     return verdicts
 
 
