@@ -24,7 +24,7 @@ from genomed.stats.logistic import logit
 
 __all__ = ["CallCalibration", "calibration_error", "fit_call_calibration", "genotype_quality"]
 
-_LIMIT = 1e-12  # of 1 - p, before its logarithm is taken
+_LEAST = -27.6  # natural log of 1 - p below which the curve has nothing to learn
 _SLOPE = 0.05  # beyond the ends of a curve
 _NEVER = -1e4
 _NAMES = ("snp", "indel")
@@ -90,7 +90,7 @@ def _moved(log_probability: np.ndarray, curve: BinaryCalibration) -> np.ndarray:
     """Log-probabilities (sites, 6) whose best is as likely as the curve says."""
     best = log_probability.argmax(axis=1)
     rows = np.arange(len(best))
-    z = best_log_odds(log_probability)
+    z = best_log_odds(log_probability, least=_NEVER)
     inside = np.clip(z, curve.knots[0], curve.knots[-1])
     value = np.clip(curve.apply(inside).prediction, 1e-9, 1 - 1e-9)
     moved = logit(value) + _SLOPE * (z - inside)
@@ -106,14 +106,17 @@ def _moved(log_probability: np.ndarray, curve: BinaryCalibration) -> np.ndarray:
     return made
 
 
-def best_log_odds(log_probability: np.ndarray) -> np.ndarray:
-    """Log odds that the best diplotype is right, of log-probabilities (sites, 6)."""
+def best_log_odds(log_probability: np.ndarray, *, least: float = _LEAST) -> np.ndarray:
+    """Log odds that the best diplotype is right, of log-probabilities (sites, 6).
+
+    least : natural logarithm of the probability, at least, that it is wrong
+    """
     log_probability = log_probability.astype(np.float64)
     best = log_probability.argmax(axis=1)
     others = log_probability.copy()
     others[np.arange(len(best)), best] = -np.inf
     rest = np.logaddexp.reduce(others, axis=1)
-    return log_probability.max(axis=1) - np.maximum(rest, np.log(_LIMIT))
+    return log_probability.max(axis=1) - np.maximum(rest, least)
 
 
 def fit_call_calibration(

@@ -170,8 +170,8 @@ def _labelled(
     classes, lengths = call_targets(ref, alt1, alt2, truth)
     data = CallData(
         sites.pileup[keep], sites.evidence[keep], sites.loglik[keep],
-        site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(ref, alt1, alt2), truth, classes,
-        lengths, _blocks(table, settings.block_bp),
+        site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(ref, alt1, alt2), truth,
+        classes, lengths, _blocks(table, settings.block_bp),
         np.where(truth == 0, max(round(source.enriched), 1), 1),
     )  # fmt: skip
     there = np.searchsorted(keep, rows)  # `keep` ascends
