@@ -203,7 +203,8 @@ def count_indels(data, place):
 def list_indels(data, place, start, flag, ref, first, min_base_quality, events, hashes):
     """List the insertions and deletions of the reads, each as far left as it goes.
 
-    ref     : uint8, codes of the reference from `first` on; indels outside are not listed
+    ref     : uint8, codes of the reference from `first` on; indels outside, or of no bases, are not
+              listed
     events  : int64 (count_indels, 6), filled: place of the base before it, bases more (or less)
               than the reference, read, strand (1 reverse), bases in the read before an insertion,
               and by how many bases an insertion's letters must be turned right to read as they do
@@ -224,7 +225,7 @@ def list_indels(data, place, start, flag, ref, first, min_base_quality, events, 
         for k in range(u16(data, record + 12)):
             word = u32(data, cigar + 4 * k)
             operation, length = word & 15, word >> 4
-            fits = is_inside and at > 0 and at < width
+            fits = is_inside and at > 0 and at < width and length > 0
             if operation == CIGAR_DEL:
                 if fits and at + length <= width:
                     anchor = at - 1

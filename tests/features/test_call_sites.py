@@ -146,3 +146,16 @@ def test_alleles_given_as_rows_of_a_vcf_are_one_change_or_none() -> None:
     assert GivenAllele.of(10, "ACG", "A") == GivenAllele(9, -2, b"")
     for ref, alt in (("AC", "GT"), ("A", "<DEL>"), ("A", "*"), ("A", "CAT"), ("ACG", "AT")):
         assert GivenAllele.of(10, ref, alt) is None
+
+
+@pytest.mark.parametrize("operation", ["0I", "0D"])
+def test_indels_of_no_bases_are_no_candidates(
+    files: tuple[Path, Path], tmp_path: Path, operation: str
+) -> None:
+    text = "".join(files[1].read_text().split("\n")[1:])
+    reads = [
+        Read(f"r{i}", 500, f"50M{operation}50M", text[500:600], 30, 16 * (i % 2)) for i in range(20)
+    ]
+    path = write_bam(tmp_path / "reads.bam", reads, {"1": LENGTH})
+    sites = list(iter_call_sites(AlignmentReader(path), Fasta(files[1]), None, CallSettings()))
+    assert not sum(len(part.table) for part in sites)
