@@ -12,12 +12,14 @@ from genomed.kernels.bam_records import (
     base_at,
     cigar_offset,
     i32,
+    name_hash,
     quality_offset,
     sequence_offset,
     u16,
     u32,
 )
-from genomed.kernels.native import inner, kernel
+from genomed.kernels.native import kernel
+from genomed.kernels.pileup import base_code
 
 __all__ = [
     "ALT",
@@ -37,29 +39,6 @@ OTHER, DELETION, REVERSE = 4, 5, 8
 REF, ALT, NEITHER = 0, 1, 2
 NO_QUALITY = 20  # stands for a quality that is absent (255)
 PAIRED, ON_REVERSE = 1, 16
-
-
-@inner
-def _base_code(nibble):
-    """0 to 3 for A C G T, else OTHER."""
-    if nibble == 1:
-        return 0
-    if nibble == 2:
-        return 1
-    if nibble == 4:
-        return 2
-    if nibble == 8:
-        return 3
-    return OTHER
-
-
-@inner
-def _name_hash(data, record):
-    """FNV-1a of the read's name, 1 or more; mates have the same name."""
-    value = np.uint64(14695981039346656037)
-    for k in range(np.int64(data[record + 8]) - 1):
-        value = (value ^ np.uint64(data[record + 32 + k])) * np.uint64(1099511628211)
-    return value | np.uint64(1)
 
 
 @kernel
@@ -96,7 +75,9 @@ def observe_sites(
         qualities = quality_offset(data, record)
         length = i32(data, record + 16)
         cigar = cigar_offset(data, record)
-        hashed = _name_hash(data, record) if flag[r] & PAIRED else np.uint64(0)
+        hashed = np.uint64(0)
+        if flag[r] & PAIRED:
+            hashed = name_hash(data, record) | np.uint64(1)
         strand = REVERSE if flag[r] & ON_REVERSE else 0
         on_reference = np.int64(start[r])
         on_read = 0
@@ -112,7 +93,7 @@ def observe_sites(
                         q = np.int64(data[qualities + i])
                         q = NO_QUALITY if q == 255 else q
                         site[n] = s
-                        code[n] = _base_code(base_at(data, bases, i)) + strand
+                        code[n] = base_code(base_at(data, bases, i)) + strand
                         quality[n] = min(q, np.int64(mapq[r]))
                         name[n] = hashed
                         n += 1

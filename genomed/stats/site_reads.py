@@ -182,7 +182,7 @@ class SiteCounter:
         position = self._position[sites]
         first = int(np.searchsorted(position, start)) if start else 0
         stop = len(position) if end is None else int(np.searchsorted(position, end))
-        read = 0
+        read, stuck = 0, -1  # the read that did not fit the last time, either
         while first < stop:
             self._n, read = kernel.observe_sites(
                 block.data, block.place, block.start, block.end, block.flag, block.mapq, read,
@@ -192,8 +192,9 @@ class SiteCounter:
             if read == len(block.place):
                 break
             self._settle(int(block.start[read]))
-            if self._n > len(self._site) // 2:
+            if self._n > len(self._site) // 2 or read == stuck:
                 self._grow()
+            stuck = read
 
     def finish(self) -> SiteReads:
         """All observations, under the places of the sites as they were given."""

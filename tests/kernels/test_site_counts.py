@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from bam_files import alignment, write_bam
 from datafiles import shared_data
 
 from genomed.io.alignments import AlignmentReader
@@ -112,3 +113,9 @@ def test_a_fragment_whose_reads_overlap_counts_once():
     twice = gathered(path, 5, overlaps=True)[2]
     assert 0.5 < len(once.site) / len(twice.site) < 1
     assert (once.counts() <= twice.counts()).all()
+
+
+def test_a_read_over_more_sites_than_there_is_room_for_is_taken_whole(monkeypatch, tmp_path):
+    path = write_bam(tmp_path / "x.bam", [alignment(0, 10, "100M"), alignment(0, 20, "90M")])
+    monkeypatch.setattr(site_reads, "ROOM", 4)
+    assert len(gathered(path, 1)[2].site) == 190
