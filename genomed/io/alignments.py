@@ -131,6 +131,8 @@ class AlignmentReader:
                 contig = self.contig_index(region.contig)
                 end = min(region.end, int(self.lengths[contig]))
                 place = Region(self.contigs[contig], max(region.start, 0), end)
+                if place.start >= end:
+                    continue
                 with closing(self._records(place, stream, indexed)) as records:
                     yield from self._overlapping(records, contig, place)
 

@@ -129,6 +129,7 @@ def test_regions_of_a_cram_are_those_of_its_bam(tmp_path):
     reader = AlignmentReader(cram, reference=shared_data("reads/freebayes_tiny/q.fa"))
     bam = AlignmentReader(shared_data("reads/freebayes_tiny/NA12878.chr22.tiny.bam"))
     regions = [Region("q", 100, 200), Region("q", 5000, 9000), Region("q", 12_000, 13_000)]
+    regions.append(Region("q", 2_000_000, 2_000_100))  # beyond its end
     assert rows(reader.blocks(regions)) == rows(bam.blocks(regions))
 
 
