@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -22,7 +22,7 @@ from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints, file_fingerprint, record
 from genomed.settings import ReadsQcSettings
 from genomed.steps.clock import Clock
-from genomed.steps.reads_qc_measure import measure_file
+from genomed.steps.reads_qc_measure import measure_file, no_regions
 from genomed.steps.reads_qc_outputs import (
     contig_rows,
     distribution_frame,
@@ -160,7 +160,7 @@ class _Run:
         row = file_row(name, prefix, reader, found, settings, on_targets=on_targets)
         self._files.append(row)
         self._contigs += contig_rows(name, reader, found, settings)
-        told = pl.concat([part for part in found.regions if len(part)] or found.regions[:1])
+        told = pl.concat([no_regions(settings), *(one for one in found.regions if len(one))])
         self._regions.append(told.insert_column(0, pl.lit(name).alias("file")))
         self._distributions.append(distribution_frame(name, found, on_targets=on_targets))
         write_depth_texts(self._directory, prefix, reader, found)
@@ -247,9 +247,8 @@ def _prefixes(paths: tuple[Path, ...]) -> list[str]:
     for path in paths:
         suffix = next((s for s in _SUFFIXES if path.name.lower().endswith(s)), "")
         stems.append(path.name[: len(path.name) - len(suffix)])
-    seen: Counter[str] = Counter()
-    prefixes = []
+    prefixes: list[str] = []
     for stem in stems:
-        seen[stem] += 1
-        prefixes.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+        names = itertools.chain([stem], (f"{stem}_{n}" for n in itertools.count(2)))
+        prefixes.append(next(name for name in names if name not in prefixes))
     return prefixes

@@ -20,14 +20,19 @@ from genomed.io.intervals import Intervals, windows
 from genomed.io.mosdepth import BedFile, class_labels, region_frame
 from genomed.io.outputs import OutputDirectory
 from genomed.settings import ReadsQcSettings
-from genomed.stats.coverage import ContigDepth, DepthCounter, DepthRules, window_gc
+from genomed.stats.coverage import (
+    GC_WINDOW_BP,
+    ContigDepth,
+    DepthCounter,
+    DepthRules,
+    window_gc,
+)
 from genomed.stats.read_quality import ReadCounter
 
-__all__ = ["FileMeasures", "depth_rules", "measure_file"]
+__all__ = ["FileMeasures", "depth_rules", "measure_file", "no_regions"]
 
 N_GC = 101
 NO_WINDOW = 255
-BATCH_STRETCHES = 1 << 17
 
 
 class BlockCounter(Protocol):
@@ -67,6 +72,13 @@ def depth_rules(settings: ReadsQcSettings) -> DepthRules:
         np.array(settings.thresholds, np.int64),
         np.array(settings.quantize, np.int64),
     )
+
+
+def no_regions(settings: ReadsQcSettings) -> pl.DataFrame:
+    """FileMeasures.regions of a file without contigs."""
+    schema: dict[str, Any] = {"contig": pl.Utf8, "start": pl.Int64, "end": pl.Int64}
+    schema |= {"name": pl.Utf8, "mean_depth": pl.Float64}
+    return pl.DataFrame(schema=schema | {f"reached_{t}": pl.Int32 for t in settings.thresholds})
 
 
 def measure_file(
@@ -171,7 +183,7 @@ class _Run:
             by_gc = np.bincount(self._gc, minlength=NO_WINDOW + 1)[:N_GC]
             measures.gc_windows += by_gc
             measures.gc_total += depth.gc_total
-            measures.known[contig] = int(by_gc.sum())
+            measures.known[contig] = int(by_gc.sum()) * GC_WINDOW_BP
         measures.regions.append(self._files.regions(self._regions, depth))
 
 

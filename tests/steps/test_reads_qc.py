@@ -68,6 +68,32 @@ def test_a_man_is_told_by_depth(tmp_path):
     assert row["mean_depth"] == pytest.approx((8 * 5000 + 4 * 2000 + 160 * 200) / 7200)
 
 
+def test_known_bases_and_whole_contigs_are_measured_alike(tmp_path):
+    fasta = tmp_path / "x.fa"
+    letters = {name: ("ACGTN" if name == "X" else "ACGTC") for name in PERSON}  # no known window
+    fasta.write_text("".join(f">{n}\n{letters[n] * (PERSON[n] // 5)}\n" for n in PERSON))
+    found = measured(tmp_path, man(tmp_path / "one.bam"), reference=fasta)
+    row = found.files.row(0, named=True)
+    assert (row["x_ratio"], row["y_ratio"], row["mt_ratio"]) == (0.5, 0.5, 20)
+
+
+def test_files_of_one_name_never_share_their_outputs(tmp_path):
+    (tmp_path / "a").mkdir()
+    paths = [tmp_path / "x.bam", tmp_path / "a/x.bam", tmp_path / "x_2.bam"]
+    for path in paths:
+        write_bam(path, [alignment()])
+    assert measured(tmp_path, *paths).files["prefix"].to_list() == ["x", "x_2", "x_2_2"]
+
+
+def test_a_file_without_contigs_is_measured(tmp_path):
+    path = write_bam(tmp_path / "x.bam", [alignment(-1, -1, "*", flag=4)] * 3, {}, index=False)
+    assert measured(tmp_path, path).files["n_reads"].to_list() == [3]
+    regions = pl.read_parquet(tmp_path / "out/regions.parquet")
+    measured(tmp_path, man(tmp_path / "one.bam"))
+    assert not len(regions)
+    assert regions.schema == pl.read_parquet(tmp_path / "out/regions.parquet").schema
+
+
 def test_threads_change_nothing(tmp_path):
     source = shared_data(TINY)
     kept = []
