@@ -30,7 +30,8 @@ class BinnedContig(NamedTuple):
     bin_start, bin_end      : (chunks,) 0-based span of the chunk's bin
     first, stop             : (chunks,) virtual offsets
     low_start, low_offset   : no record that reaches to low_start or beyond begins before low_offset
-    high_start, high_offset : every record at or after high_start begins at or after high_offset
+    high_start, high_offset : every record that begins at high_offset or behind is at or after
+                              high_start
     """
 
     bin_start: np.ndarray

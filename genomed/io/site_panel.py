@@ -21,13 +21,15 @@ _NUMBER = r"=([0-9.eE+-]+)"
 
 @dataclass(frozen=True)
 class SitePanel:
-    """Sites in the order of the file, each once, on chromosomes 1 to 22.
+    """Sites in the order of the file, on chromosomes 1 to 22; on others where none is on these.
+
+    Places that have several rows are left out.
 
     contig    : object (sites,), canonical names
     start     : int64 (sites,), 0-based
     ref, alt  : uint8 (sites,), 0 to 3 for A C G T
     frequency : float64 (sites,), of ALT; NaN where the file does not tell
-    n_left_out : rows that are not single-base variants with one ALT, or on no autosome, or repeated
+    n_left_out : rows that are not single-base variants with one ALT, or on other contigs, or repeated
     """
 
     path: str

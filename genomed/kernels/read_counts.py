@@ -48,7 +48,7 @@ COUNTS = (
     "n_qualities",
 )
 PAIRED, PROPER, UNMAPPED, MATE_UNMAPPED, REVERSE, MATE_REVERSE = 1, 2, 4, 8, 16, 32
-READ1, READ2, SECONDARY, FAILED, DUPLICATE, SUPPLEMENTARY = 64, 128, 256, 512, 1024, 2048
+READ2, SECONDARY, FAILED, DUPLICATE, SUPPLEMENTARY = 128, 256, 512, 1024, 2048
 N_ORIENTATIONS = 3  # inward, outward, the same way
 # Two bases of a byte: how many are G or C, plus 256 for each that is A, C, G or T.
 _CODES = [1 if code in (2, 4) else 0 for code in range(16)]

@@ -76,11 +76,6 @@ class CallModel:
     matrix_kinds: Kinds = (True, True)
     sure: float = 0.99
 
-    @property
-    def reads_matrices(self) -> bool:
-        """Whether it looks at the reads of ambiguous sites."""
-        return self.matrix_net is not None
-
     def genotype_log_probability(
         self, sites: Sites, matrices: Matrices | None = None, *, threads: int = 1
     ) -> np.ndarray:
