@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,9 +99,12 @@ def train(data: Path, out: Path, epochs: int) -> None:
         options += ["--enriched", one.diversity]
     run(
         sys.executable, "-m", "genomed", "reads", "train",
-        *(f"{one.name}/reads.bam" for one in SETS), *options, "--out", out.resolve(),
+        *(f"{one.name}/reads.bam" for one in SETS), *options, "--out", out.name,
         "--name", "short reads, general", "--epochs", epochs, "--threads", 1, cwd=data,
     )  # fmt: skip
+    if (data / out.name).resolve() != out.resolve():  # the bundle tells the command, not this path
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(data / out.name, out)
 
 
 def run(*command: object, cwd: Path | None = None) -> None:
