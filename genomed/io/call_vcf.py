@@ -108,21 +108,24 @@ def call_lines(
     pl_values: np.ndarray,
     depth: np.ndarray,
     allele_depth: np.ndarray,
+    asked: np.ndarray,
 ) -> list[str]:
-    """Records of sites; alternative alleles that the genotype lacks are left out.
+    """Records of sites; alternative alleles that the genotype lacks are left out, unless asked for.
 
     table        : contig, position, ref, alt1, alt2 ("" for none)
     genotype     : int8 (sites, 2); gq : int (sites,); qual : float (sites,)
     pl_values    : int (sites, 6), of 00 01 11 02 12 22; depth : int (sites,)
     allele_depth : int (sites, 3). A site without reads has no genotype
+    asked        : bool (sites, 2), whether to write alt1 and alt2 in any case
     """
     lines = []
     columns = [table[name].to_list() for name in ("contig", "position", "ref", "alt1", "alt2")]
-    numbers = (genotype, gq, qual, pl_values, depth, allele_depth)
-    for contig, position, ref, *alts, (a, b), q, quality, pls, dp, ad in zip(
+    numbers = (genotype, gq, qual, pl_values, depth, allele_depth, asked)
+    for contig, position, ref, *alts, (a, b), q, quality, pls, dp, ad, always in zip(
         *columns, *(array.tolist() for array in numbers), strict=True
     ):
-        kept = sorted({a, b} - {0}) or [1]
+        wanted = {k for k, is_asked in enumerate(always, 1) if is_asked}
+        kept = sorted({a, b, *wanted} - {0}) or [1]
         ref_text, alt_texts = trimmed(ref, [alts[k - 1] for k in kept])
         order = [0, *kept]
         of = {allele: k for k, allele in enumerate(order)}

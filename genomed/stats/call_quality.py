@@ -50,5 +50,5 @@ def call_genotypes(posterior: np.ndarray, loglik: np.ndarray) -> GenotypeCalls:
 
 
 def phred(probability: np.ndarray) -> np.ndarray:
-    """-10 log10 of probabilities; of 0 a very large number."""
-    return -10 * np.log10(np.maximum(probability, 1e-300))
+    """-10 log10 of probabilities, 0 or more; of 0 a very large number."""
+    return np.maximum(-10 * np.log10(np.maximum(probability, 1e-300)), 0.0) + 0.0  # never -0

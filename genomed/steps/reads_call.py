@@ -15,9 +15,9 @@ import numpy as np
 from genomed import __version__
 from genomed.errors import InputError, UsageError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, CallSites, iter_called_tiles
-from genomed.features.given_alleles import GivenAlleles
+from genomed.features.given_alleles import GivenAllele, GivenAlleles
 from genomed.io.alignments import AlignmentReader
-from genomed.io.call_vcf import CallVcf, call_header, call_lines
+from genomed.io.call_vcf import CallVcf, call_header, call_lines, trimmed
 from genomed.io.fasta import Fasta
 from genomed.io.outputs import OutputDirectory
 from genomed.io.site_alleles import read_site_alleles
@@ -97,7 +97,7 @@ def run_reads_call(
             directory.place(vcf.index().name)
             blocks = ReferenceBlocks() if inputs.gvcf else None
             for called in _tiles(reader, fasta, regions, settings, given, threads):
-                lines = _lines(called, judge, settings, counts, only_given=given is not None)
+                lines = _lines(called, judge, settings, counts, given)
                 vcf.add(blocks.merge(called, lines) if blocks else lines)
         clock.lap("call")
         warnings = _warnings(reader, counts)
@@ -169,23 +169,40 @@ def _lines(
     judge: Judge,
     settings: CallSettings,
     counts: Counter[str],
-    *,
-    only_given: bool,
+    given: GivenAlleles | None,
 ) -> list[str]:
     """Records of a tile: variants that are sure enough, or what was asked for."""
     sites = called.sites
     posterior = judge.posterior(called)
     calls = call_genotypes(posterior, sites.loglik)
     is_variant = (calls.genotype[:, 1] > 0) & (calls.qual >= settings.min_qual)
-    keep = called.given if only_given else is_variant
+    asked = _asked(called, given, counts)
+    keep = is_variant if given is None else asked.any(axis=1)
     _count(sites, calls, is_variant, counts, called)
     rows = np.flatnonzero(keep)
     evidence = sites.evidence[rows]
     reads = evidence[:, [_AT["reads_0"], _AT["reads_1"], _AT["reads_2"]]].astype(np.int64)
     return call_lines(
         sites.table[rows], calls.genotype[rows], calls.gq[rows], calls.qual[rows], calls.pl[rows],
-        evidence[:, _AT["depth"]].astype(np.int64), reads,
+        evidence[:, _AT["depth"]].astype(np.int64), reads, asked[rows],
     )  # fmt: skip
+
+
+def _asked(called: CalledTile, given: GivenAlleles | None, counts: Counter[str]) -> np.ndarray:
+    """Which of alt1 and alt2 were asked for, bool (sites, 2); alleles that got no place count."""
+    table, tile = called.sites.table, called.tile
+    asked = np.zeros((len(table), 2), bool)
+    wanted = set(given.within(tile.contig, tile.start, tile.end)) if given else set()
+    if not wanted:
+        return asked
+    columns = (table[name].to_list() for name in ("position", "ref", "alt1", "alt2"))
+    for s, (position, ref, *alts) in enumerate(zip(*columns, strict=True)):
+        for k, alt in enumerate(alts):
+            if alt:
+                short, (own,) = trimmed(ref, [alt])
+                asked[s, k] = GivenAllele.of(position, short, own) in wanted
+    counts["not_judged"] += len(wanted) - int(asked.sum())
+    return asked
 
 
 def _count(
@@ -217,6 +234,11 @@ def _warnings(reader: AlignmentReader, counts: Counter[str]) -> list[str]:
         said.append(
             f"{counts['thinned_sites']:,} sites have so many reads that they were judged by an "
             "even sample of them; none was passed over."
+        )
+    if counts["not_judged"]:
+        said.append(
+            f"{counts['not_judged']:,} alleles of --sites were not judged: two are at one place, "
+            "and few where many lie close together."
         )
     refused = {k: n for k, n in counts.items() if k.startswith("refused_")}
     for reason, n in refused.items():

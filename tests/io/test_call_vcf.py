@@ -8,14 +8,16 @@ from genomed.io.call_vcf import block_lines, call_lines, trimmed
 
 
 def line_of(
-    ref: str, alts: tuple[str, str], genotype: tuple[int, int], depth: int = 9
-) -> list[str]:
+    ref: str, alts: tuple[str, str], genotype: tuple[int, int], depth: int = 9,
+    asked: tuple[bool, bool] = (False, False),
+) -> list[str]:  # fmt: skip
     table = pl.DataFrame(
         [("1", 100, ref, *alts)], schema=SITES_SCHEMA, orient="row"
     )  # fmt: skip
     (line,) = call_lines(
         table, np.array([genotype], np.int8), np.array([40]), np.array([51.5]),
         np.array([[90, 10, 80, 20, 0, 70]]), np.array([depth]), np.array([[1, 5, 3]]),
+        np.array([asked]),
     )  # fmt: skip
     return line.split("\t")
 
@@ -34,6 +36,12 @@ def test_an_alt_that_is_not_in_the_genotype_is_left_out_and_the_rest_is_trimmed(
 
 def test_a_site_like_the_reference_keeps_its_first_alt() -> None:
     assert line_of("A", ("G", ""), (0, 0))[9] == "0/0:40:9:1,5:80,0,70"
+
+
+def test_alts_that_were_asked_for_stay_whatever_the_genotype_is() -> None:
+    cells = line_of("A", ("G", "T"), (0, 0), asked=(True, True))
+    assert cells[4] == "G,T"
+    assert cells[9] == "0/0:40:9:1,5,3:90,10,80,20,0,70"
 
 
 def test_a_site_without_reads_has_no_genotype() -> None:

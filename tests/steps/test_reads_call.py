@@ -12,6 +12,7 @@ from datafiles import shared_data
 from small_alignments import Read, random_bases, write_bam
 
 from genomed.errors import InputError, UsageError
+from genomed.io.alignments import AlignmentReader
 from genomed.regions import Region
 from genomed.settings import CallSettings
 from genomed.steps.reads_call import ReadsCallInputs, run_reads_call
@@ -191,6 +192,29 @@ def test_bcftools_finds_nothing_to_normalise_in_the_calls(
     ).stdout.splitlines()]  # fmt: skip
     after = [line for line in done.stdout.splitlines() if line[0] != "#"]
     assert [line.split("\t")[:5] for line in before] == [line.split("\t")[:5] for line in after]
+
+
+def test_all_alleles_asked_for_at_a_place_are_written_or_counted(tmp_path: Path) -> None:
+    bases = random_bases(np.random.default_rng(3), 600)
+    fasta = write_fasta(tmp_path / "ref.fa", bases)
+    reads = [Read(f"r{i}", i, f"{READ}M", bases[i : i + READ], 30, 16 * (i % 2)) for i in range(90)]
+    bam = write_bam(tmp_path / "x.bam", reads, {"1": 600})
+    others = [base for base in "ACGT" if base != bases[94]]
+    sites = tmp_path / "sites.vcf"
+    head = "##fileformat=VCFv4.2\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    for n_alts in (2, 3):
+        alts = ",".join(others[:n_alts])
+        sites.write_text(f"{head}1\t95\t.\t{bases[94]}\t{alts}\t.\t.\t.\n")
+        summary = run_reads_call(
+            ReadsCallInputs(bam, fasta, sites=sites), tmp_path / f"out{n_alts}", CallSettings()
+        )
+        with pysam.VariantFile(str(tmp_path / f"out{n_alts}/calls.vcf.gz")) as file:
+            (record,) = file
+            assert (record.pos, len(record.alts), record.qual) == (95, 2, 0)
+            assert set(record.alts) <= set(others[:n_alts])
+            assert record.samples[0]["GT"] == (0, 0)
+        assert summary.counts["not_judged"] == n_alts - 2
+        assert len(summary.warnings) == n_alts - 2 + (not AlignmentReader(bam).samples)
 
 
 def test_sites_are_called_whatever_the_reads_show(
