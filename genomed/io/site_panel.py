@@ -29,7 +29,8 @@ class SitePanel:
     start     : int64 (sites,), 0-based
     ref, alt  : uint8 (sites,), 0 to 3 for A C G T
     frequency : float64 (sites,), of ALT; NaN where the file does not tell
-    n_left_out : rows that are not single-base variants with one ALT, or on other contigs, or repeated
+    n_left_out : rows that are not single-base variants with one ALT, are on other contigs, or
+                 repeated
     """
 
     path: str
