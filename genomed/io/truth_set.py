@@ -9,6 +9,7 @@ import polars as pl
 import pysam
 
 from genomed.errors import InputError
+from genomed.io.text_table import read_plain_bytes
 
 __all__ = ["read_calls", "read_confident"]
 
@@ -56,13 +57,10 @@ def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") ->
 
 
 def read_confident(path: Path) -> pl.DataFrame:
-    """A BED as contig, start, end (0-based), one row per line."""
+    """A BED, which may be compressed, as contig, start, end (0-based), one row per line."""
     contigs, starts, ends = [], [], []
-    try:
-        lines = path.read_text(errors="backslashreplace").splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
-    for number, line in enumerate(lines, 1):
+    text = read_plain_bytes(path).decode("utf-8", "backslashreplace")
+    for number, line in enumerate(text.splitlines(), 1):
         cells = line.split()
         if not cells or cells[0] in ("track", "browser") or line.startswith("#"):
             continue

@@ -1,5 +1,7 @@
 """Truth sets are read as they are meant."""
 
+import gzip
+
 import polars as pl
 import pytest
 from datafiles import shared_data
@@ -49,6 +51,14 @@ def test_lines_of_a_bed_that_are_no_interval_are_refused(tmp_path):
         read_confident(path)
     path.write_text("track name=x\nc\t5\t9\tname\n")
     assert read_confident(path).rows() == [("c", 5, 9)]
+
+
+def test_a_compressed_bed_is_read_and_a_missing_one_is_told(tmp_path):
+    path = tmp_path / "a.bed.gz"
+    path.write_bytes(gzip.compress(b"c\t5\t9\n"))
+    assert read_confident(path).rows() == [("c", 5, 9)]
+    with pytest.raises(InputError, match=r"none\.bed"):
+        read_confident(tmp_path / "none.bed")
 
 
 def test_a_published_truth_matches_itself():
