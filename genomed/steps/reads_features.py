@@ -116,10 +116,14 @@ def run_reads_features(
         clock.lap("measure")
         table = pl.concat(tables)
         summary.alleles = len(table)
-        facts = record(command, settings, {str(path): fingerprints.of(path) for path in files})
-        facts |= {"started": started.strftime("%Y-%m-%d %H:%M:%S UTC"), "records": summary.records,
-                  "alleles": summary.alleles, "alleles_passed_over": summary.without,
-                  "warnings": summary.warnings}  # fmt: skip
+        facts = record(
+            "reads features", settings, {str(path): fingerprints.of(path) for path in files}
+        )
+        facts |= {
+            "records": summary.records, "alleles": summary.alleles,
+            "alleles_passed_over": summary.without, "warnings": summary.warnings,
+            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+        }  # fmt: skip
         meanings = {f"column {name}": text for name, text in TABLES["reads_features"].items()}
         directory.write_parquet(TABLE_NAME, table, meanings)
         directory.write_text("run.json", json.dumps(facts, indent=2) + "\n")

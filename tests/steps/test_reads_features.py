@@ -183,6 +183,8 @@ def test_bcftools_accepts_the_annotated_calls(tiny) -> None:
 def test_run_json_names_inputs_and_settings(tiny) -> None:
     _, summary = tiny
     facts = json.loads(summary.outputs["run.json"].read_text())
+    assert facts["command"] == "reads features"
+    assert facts["run"].keys() == {"command_line", "started"}
     assert facts["alleles"] == summary.alleles
     assert facts["settings"]["evidence"]["flank_bp"] == 15
     assert len(facts["inputs"]) == 3
