@@ -44,7 +44,7 @@ def open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentRea
 def index_names(path: Path) -> list[Path]:
     """Where the index of alignments may lie."""
     beside = [path.with_name(path.name + ending) for ending in (".bai", ".csi", ".crai")]
-    return [*beside, path.with_suffix(".bai"), path.with_suffix(".crai")]
+    return [*beside, *(path.with_suffix(ending) for ending in (".bai", ".csi", ".crai"))]
 
 
 def reference_text(sequence: Bases, start: int, end: int) -> str:
