@@ -303,11 +303,11 @@ class AlignmentReader:
         self, region: Region | None, indexed: IndexedRegions | None
     ) -> Generator[Piece, None, None]:
         if region is None or indexed is None:
-            streams = turned(self.path, self._reference, self._threads)
+            opened = turned(self.path, self._reference, self._threads)
         else:
-            streams = indexed.streams(region)
+            opened = indexed.stream(region)
         try:
-            for stream in streams:
+            with opened as stream:
                 yield from without_header(self._inflated(stream.chunks()))
         except OSError as error:
             raise self._explained(error) from None

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,11 @@ def text_of_header(path: str) -> tuple[str, list[tuple[str, int]]]:
         return str(file.header), list(zip(file.references, file.lengths, strict=True))
 
 
+@contextmanager
 def turned(
     path: str, reference: Path | None, threads: int, region: Region | None = None
 ) -> Iterator[TextStream]:
-    """Yield once a stream of the file, or of a region of it, as BAM.
+    """A stream of the file, or of a region of it, as BAM; used in a `with` block.
 
     Raises OSError with htslib's words when it cannot be read to the end; whatever the stream says
     of missing bytes comes from that.
@@ -94,10 +95,12 @@ class IndexedRegions:
         self._path, self._reference, self._threads = path, reference, threads
         self._file: Any = None
 
-    def streams(self, region: Region) -> Iterator[TextStream]:
-        """Yield once the alignments that overlap a region, as BAM; raises OSError as `turned`."""
+    @contextmanager
+    def stream(self, region: Region) -> Iterator[TextStream]:
+        """The alignments that overlap a region, as `turned` gives them."""
         if region.end - region.start > SMALL_BP:
-            yield from turned(self._path, self._reference, self._threads, region)
+            with turned(self._path, self._reference, self._threads, region) as stream:
+                yield stream
             return
         if self._file is None:
             self._file = open_alignments(self._path, self._reference)

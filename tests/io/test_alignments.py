@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genomed.errors import InputError
+from genomed.io import htslib_records
 from genomed.io.alignments import AlignmentReader
 from genomed.io.bgzf_writer import BgzfWriter
 from genomed.io.fasta import Fasta
@@ -304,3 +305,16 @@ def test_what_the_writer_of_bgzf_writes_is_read_back(tmp_path):
         file.write(text[7:])
     with pysam.BGZFile(str(path)) as judge:
         assert judge.read() == text
+
+
+def test_what_htslib_says_comes_before_what_is_missing_behind_it(monkeypatch):
+    bam = str(shared_data("reads/freebayes_tiny/NA12878.chr22.tiny.bam"))
+    program = f"""
+import sys
+sys.stdout.buffer.write(open({bam!r}, "rb").read()[:20000])
+sys.exit("[E::cram] it broke")
+"""
+    monkeypatch.setattr(htslib_records, "_PROGRAM", program)
+    cram, fasta = (shared_data(name) for name in FILES[2])
+    with pytest.raises(InputError, match=r"is truncated or damaged \(\[E::cram\] it broke\)"):
+        list(AlignmentReader(cram, reference=fasta).blocks())
