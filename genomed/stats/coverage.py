@@ -23,6 +23,7 @@ __all__ = [
     "window_gc",
 ]
 
+UNMAPPED = 4  # flag: such reads have no depth, even where they have a CIGAR
 GC_WINDOW_BP = 100  # as Picard's CollectGcBiasMetrics
 MAX_SPAN_BP = 1 << 22  # of alignments that are added at a time
 MAX_COUNTED = 1 << 22  # depths beyond are counted as this
@@ -36,8 +37,9 @@ Emit = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 class DepthRules(NamedTuple):
     """What counts as depth, and what is told of it.
 
-    exclude_flags, include_flags : alignments without any of the first and, if not 0, with one of
-                                   the second; min_mapq : and of at least this mapping quality
+    exclude_flags, include_flags : mapped alignments without any of the first and, if not 0, with
+                                   one of the second; min_mapq : and of at least this mapping
+                                   quality
     once                         : whether a base under both mates of a pair counts once
     thresholds                   : int64, rising, depths whose reach is told of regions
     borders                      : int64, rising, lower borders of the classes of depth
@@ -172,8 +174,8 @@ class DepthCounter:
         self._make_room(len(place), len(data), int(start[0]))
         delta = self._delta[: self._length - self._origin + 1]
         self._used, n = kernel.add_alignments(
-            data, place, start, end, flag, mapq, rules.exclude_flags, rules.include_flags,
-            rules.min_mapq, int(rules.once), self._origin, delta, self._keys, self._where,
+            data, place, start, end, flag, mapq, rules.exclude_flags | UNMAPPED,
+            rules.include_flags, rules.min_mapq, int(rules.once), self._origin, delta, self._keys, self._where,
             self._pool, self._used,
         )  # fmt: skip
         self._n += n

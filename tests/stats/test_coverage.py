@@ -155,6 +155,17 @@ def test_reads_beyond_the_contig_count_up_to_its_end(tmp_path):
     assert found.total == 5
 
 
+def test_reads_that_are_not_mapped_have_no_depth_whatever_flags_are_asked_for(tmp_path):
+    reads = [alignment(0, 100, "300M", flag=4), alignment(0, 800, "50M")]
+    reader = AlignmentReader(write_bam(tmp_path / "x.bam", reads))
+    counter = DepthCounter(DepthRules(0, 0, 0, True, THRESHOLDS, BORDERS))
+    counter.begin(1000, np.empty(0, np.int64), np.empty(0, np.int64))
+    for block in reader.blocks():
+        counter.add(block.data, block.place, block.start, block.end, block.flag, block.mapq)
+    depth = counter.finish()
+    assert (depth.n_alignments, depth.total) == (1, 50)
+
+
 def test_gc_of_windows_is_the_share_of_g_and_c():
     text = np.frombuffer(b">x\n" + b"G" * 60 + b"\n" + b"a" * 60 + b"\n" + b"N" * 80, np.uint8)
     gc = coverage.window_gc(text, 3, 200, 60, 61)
