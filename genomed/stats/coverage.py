@@ -175,8 +175,8 @@ class DepthCounter:
         delta = self._delta[: self._length - self._origin + 1]
         self._used, n = kernel.add_alignments(
             data, place, start, end, flag, mapq, rules.exclude_flags | UNMAPPED,
-            rules.include_flags, rules.min_mapq, int(rules.once), self._origin, delta, self._keys, self._where,
-            self._pool, self._used,
+            rules.include_flags, rules.min_mapq, int(rules.once), self._origin, delta,
+            self._keys, self._where, self._pool, self._used,
         )  # fmt: skip
         self._n += n
 
