@@ -158,7 +158,7 @@ class AlignmentReader:
     def _overlapping(
         self, records: Iterator[Piece], contig: int, region: Region
     ) -> Iterator[AlignmentBlock]:
-        for block in self._blocks(records):
+        for block in self._blocks(records, sought=self.kind == "bam"):
             if block.contig != contig:
                 continue
             keep = (block.start < region.end) & (block.end > region.start)
@@ -166,8 +166,10 @@ class AlignmentReader:
             if len(block.start) and block.start[-1] >= region.end:
                 return
 
-    def _blocks(self, records: Iterator[Piece]) -> Iterator[AlignmentBlock]:
-        """Cut inflated records into blocks."""
+    def _blocks(
+        self, records: Iterator[Piece], *, sought: bool = False
+    ) -> Iterator[AlignmentBlock]:
+        """Cut inflated records into blocks; those that an index led to are `sought`."""
         rest = np.zeros(0, np.uint8)
         n_records = 0
         last = (0, -1)  # contig and start of the last alignment; no position is the last contig
@@ -203,6 +205,8 @@ class AlignmentReader:
                     "copy or make it again"
                 )
             rest = data[used:n_bytes].copy()
+        if len(rest) and sought:
+            raise unfit_index(self.path)
         if len(rest):
             raise InputError(
                 f"{self.path}: ends in the middle of record {n_records + 1}; copy or make it again"
@@ -269,9 +273,11 @@ class AlignmentReader:
                     future.cancel()
 
     def _sought(self, region: Region, stream: TextStream) -> Iterator[Piece]:
-        index = self._bam_index()
         if stream.kind != "bgzf":
             raise InputError(f"{self.path}: is not compressed by blocks; make it with `samtools`")
+        if self._index is None:
+            stream.check_end()
+        index = self._bam_index()
         ranges = index.ranges(self.contig_index(region.contig), region.start, region.end)
         assert stream.size is not None
         if len(ranges) and int(ranges[-1, 1] >> 16) > stream.size:

@@ -464,10 +464,13 @@ def _read_fully(source: object, buffer: bytearray | memoryview, n: int) -> int:
 
 
 def unfit_index(path: str) -> InputError:
-    """What is raised when an index leads to a place where no line begins or ends."""
+    """What is raised when an index leads to a place where no line or record begins or ends."""
+    of, tool = "lines", "bcftools index -f"
+    if path.endswith(".bam"):
+        of, tool = "records", "samtools index"
     return InputError(
-        f"{path}: its index leads to places that are not between lines, so it was made for another "
-        "file; make it again with `bcftools index -f`"
+        f"{path}: its index leads to places that are not between {of}, so it was made for another "
+        f"file; make it again with `{tool}`"
     )
 
 

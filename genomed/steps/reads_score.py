@@ -256,6 +256,7 @@ class _Scorer:
         except InputError:
             self.warnings.append(f"{self._reader.path} has no contig {contig}: not scored there.")
             return {}
+        self._reader.check_reference(self._fasta, [name])
         found: dict[Piece, Copies] = {}
         for _ in range(ROUNDS):
             missing = pieces - found.keys()

@@ -198,6 +198,23 @@ def test_an_index_that_is_none_is_told(tmp_path):
         list(AlignmentReader(path).blocks([Region("1", 0, 10)]))
 
 
+def test_regions_of_a_file_without_its_end_are_refused(tmp_path):
+    path = write_bam(tmp_path / "x.bam", [alignment()])
+    path.write_bytes(path.read_bytes()[:-28])
+    with pytest.raises(InputError, match="no BGZF end-of-file block"):
+        list(AlignmentReader(path).blocks([Region("1", 0, 10)]))
+
+
+def test_an_index_that_leads_into_a_record_is_told(tmp_path):
+    path = write_bam(tmp_path / "many.bam", [alignment(name=str(k)) for k in range(9)])
+    index = bytearray(path.with_name("many.bam.bai").read_bytes())
+    begin = int.from_bytes(index[20:28], "little")  # of the only chunk; its end lies behind
+    index[28:36] = (begin + 20).to_bytes(8, "little")
+    path.with_name("many.bam.bai").write_bytes(index)
+    with pytest.raises(InputError, match=r"many\.bam: its index leads to .*`samtools index`"):
+        list(AlignmentReader(path).blocks([Region("1", 0, 10)]))
+
+
 def test_an_index_of_another_file_is_told(tmp_path):
     path = write_bam(tmp_path / "x.bam", [alignment()], index=False)
     shutil.copy(shared_data(BIG + ".bai"), tmp_path / "x.bam.bai")

@@ -175,6 +175,21 @@ def test_another_reference_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_reference_with_another_md5_than_the_reads_is_refused(tmp_path: Path) -> None:
+    snp = REFERENCE[999]
+    vcf, bam, fasta = made_up(tmp_path, row(1000, snp, other(snp)))
+    with pysam.AlignmentFile(str(bam)) as file:
+        header, reads = file.header.to_dict(), list(file)
+    header["SQ"][0]["M5"] = "0" * 32
+    with pysam.AlignmentFile(str(bam), "wb", header=header) as file:
+        for read in reads:
+            file.write(read)
+    pysam.index(str(bam))
+    with pytest.raises(InputError, match="another MD5"):
+        run((vcf, bam, fasta), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_several_samples_need_a_choice(tmp_path: Path) -> None:
     snp = REFERENCE[999]
     vcf, bam, fasta = made_up(tmp_path, row(1000, snp, other(snp)))
