@@ -379,18 +379,23 @@ def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]
                 GENOTYPE_FIELD.name: rows[0][2] if rows and rows[0][2] != "." else "",
             }
             line = annotated(line, info, replaces=True)
-            lines.append(_filtered(line, rows[0][3]) if scored else line)
+            lines.append(_filtered(line, rows[0][3] if scored else None))
         yield lines
 
 
-def _filtered(line: str, tranche: str) -> str:
-    """A record with another FILTER; those of others stay, those of an earlier run go."""
+def _filtered(line: str, tranche: str | None) -> str:
+    """A record with another FILTER; those of others stay, those of an earlier run go.
+
+    tranche : None of a record without a score
+    """
     parts = line.split("\t", 7)
     others = [
         one for one in parts[6].split(";")
         if one not in (".", "PASS", "") and not one.startswith(("CNN_SNP_", "CNN_INDEL_"))
     ]  # fmt: skip
-    if tranche != "PASS":
+    if tranche is None and "CNN_" not in parts[6]:
+        return line
+    if tranche not in (None, "PASS"):
         others.append(tranche)
-    parts[6] = ";".join(others) or "PASS"
+    parts[6] = ";".join(others) or ("." if tranche is None else "PASS")
     return "\t".join(parts)

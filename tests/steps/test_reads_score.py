@@ -261,3 +261,14 @@ def test_run_json_says_what_judged(tiny: tuple[Path, ReadsScoreSummary]) -> None
     assert facts["model"] == {"kind": "none"}
     assert facts["tranches"] == summary.tranches
     assert len(facts["inputs"]) == 3
+
+
+def test_a_tranche_of_an_earlier_run_goes_where_nothing_is_scored_now(tmp_path: Path) -> None:
+    base, earlier = REFERENCE[999], "CNN_SNP_99.95_100.00"
+    filters = [earlier, f"old;{earlier}", "old", "PASS"]
+    rows = [row(1000, base, "<DEL>", one) for one in filters]
+    run(made_up(tmp_path, *rows), tmp_path / "out")
+    with pysam.BGZFile(str(tmp_path / "out/scored.vcf.gz")) as file:
+        lines = file.read().decode().splitlines()
+    found = [line.split("\t")[6] for line in lines if line[0] != "#"]
+    assert found == [".", "old", "old", "PASS"]
