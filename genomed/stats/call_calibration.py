@@ -22,7 +22,7 @@ from genomed.stats.binary_calibration import BinaryCalibration, fit_binary
 from genomed.stats.calibrated import number
 from genomed.stats.logistic import logit
 
-__all__ = ["CallCalibration", "calibration_error", "fit_call_calibration", "genotype_quality"]
+__all__ = ["CallCalibration", "best_log_odds", "calibration_error", "fit_call_calibration"]
 
 _LEAST = -27.6  # natural log of 1 - p below which the curve has nothing to learn
 _SLOPE = 0.05  # beyond the ends of a curve
@@ -157,11 +157,6 @@ def _best_sharpness(log_probability: np.ndarray, truth: np.ndarray) -> float:
     rows = np.arange(len(truth))
     loss = [-np.maximum(_sharpened(log_probability, s)[rows, truth], -50).mean() for s in tried]
     return float(tried[int(np.argmin(loss))])
-
-
-def genotype_quality(log_probability: np.ndarray) -> np.ndarray:
-    """GQ: phred-scaled probability that the best diplotype is wrong, 99 at most: float64 (n,)."""
-    return np.clip(np.logaddexp(0, best_log_odds(log_probability)) * 10 / np.log(10), 0, 99)
 
 
 def calibration_error(log_probability: np.ndarray, truth: np.ndarray, *, n_bins: int = 20) -> float:

@@ -5,9 +5,9 @@ import pytest
 
 from genomed.stats.call_calibration import (
     CallCalibration,
+    best_log_odds,
     calibration_error,
     fit_call_calibration,
-    genotype_quality,
 )
 
 
@@ -37,7 +37,7 @@ def test_calibration_keeps_the_best_diplotype_and_the_order_of_sites() -> None:
     assert (after.max(axis=1) == after[np.arange(4000), said.argmax(axis=1)]).all()
     snp = ~indel & (after.max(axis=1) > np.log(0.6))
     order = np.argsort(calibration.sharpened(said, indel)[snp].max(axis=1))
-    assert (np.diff(genotype_quality(after[snp])[order]) >= -1e-3).all()
+    assert (np.diff(best_log_odds(after[snp])[order]) >= -1e-3).all()
 
 
 def test_calibration_survives_json() -> None:
@@ -53,6 +53,6 @@ def test_sites_that_are_always_right_keep_their_probabilities() -> None:
     np.testing.assert_allclose(calibration.apply(said, np.zeros(50, bool)), said, rtol=1e-6)
 
 
-def test_quality_is_phred_scaled() -> None:
+def test_the_best_is_as_likely_as_its_log_odds_say() -> None:
     said = np.log(np.array([[0.99, 0.01 - 3e-9, 1e-9, 1e-9, 1e-9, 1e-30]]))
-    assert genotype_quality(said) == pytest.approx(20, abs=1e-3)
+    assert best_log_odds(said) == pytest.approx(np.log(99), abs=1e-3)
