@@ -18,12 +18,18 @@ def read_site_alleles(path: Path) -> pl.DataFrame:
     Raises InputError where it cannot be read.
     """
     rows = []
+    told = pysam.set_verbosity(0)  # the error says it
     try:
         with pysam.VariantFile(str(path)) as file:
             file.subset_samples([])
             for record in file:
                 rows += [(record.contig, record.pos, record.ref, alt) for alt in record.alts or ()]
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as VCF or BCF ({error}); give --sites") from None
+        after = f" after {rows[-1][0]}:{rows[-1][1]}" if rows else ""
+        raise InputError(
+            f"{path}: cannot be read as VCF or BCF{after} ({error}); check it with `bcftools view`"
+        ) from None
+    finally:
+        pysam.set_verbosity(told)
     schema = {"contig": pl.Utf8, "position": pl.Int64, "ref": pl.Utf8, "alt": pl.Utf8}
     return pl.DataFrame(rows, schema=schema, orient="row")

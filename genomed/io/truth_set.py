@@ -38,6 +38,8 @@ def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") ->
         with pysam.VariantFile(str(path)) as file:
             names = list(file.header.samples)
             name = sample if sample is not None else (names[0] if names else None)
+            if name is None:
+                raise InputError(f"{path}: has no samples; give a VCF with genotypes")
             if name not in names:
                 raise InputError(f"{path}: has no sample {sample!r}; give a VCF with genotypes")
             for record in file:

@@ -130,6 +130,13 @@ def _where(
 ) -> tuple[list[Region] | None, GivenAlleles | None]:
     """Where to look, and for which alleles whatever the reads show."""
     regions = None if inputs.regions is None else list(inputs.regions)
+    for region in regions or ():
+        length = int(reader.lengths[reader.contig_index(region.contig)])
+        if region.start >= length:
+            raise InputError(
+                f"{inputs.alignments}: {region.contig} ends at {length:,}, before the region "
+                f"{region}; give one that lies on it"
+            )
     if inputs.sites is None:
         return regions, None
     table = read_site_alleles(inputs.sites)

@@ -299,6 +299,24 @@ def test_no_coverage_gives_no_calls_and_says_so(files: tuple[Path, Path], tmp_pa
     assert called(tmp_path / "out", "calls.g.vcf.gz") in ({}, {(1, "", "<*>"): "./."})
 
 
+def test_a_region_beyond_its_contig_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 ends at .*, before the region 1:900001-900100"):
+        run(files, tmp_path / "out", regions=(Region("1", 900_000, 900_100),))
+    assert not (tmp_path / "out").exists()
+
+
+def test_sites_that_cannot_be_read_are_told_by_place(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sites = tmp_path / "sites.vcf"
+    head = "##fileformat=VCFv4.2\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    sites.write_text(f"{head}1\t10\t.\tA\tC\t.\t.\t.\n1\tten\t.\tA\tC\t.\t.\t.\n")
+    with pytest.raises(
+        InputError, match=r"sites\.vcf: cannot be read .* after 1:10 .*bcftools view"
+    ):
+        run(files, tmp_path / "out", sites=sites)
+
+
 def test_of_several_samples_one_must_be_chosen(
     files: tuple[Path, Path], person: Person, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 from call_cases import write_training_reads
 
@@ -109,6 +110,24 @@ def test_too_little_to_learn_from_is_said(reads: TrainingReads, tmp_path: Path) 
     with pytest.raises(InputError, match="too little to learn from"):
         run_reads_train([replace(reads, confident=bed)], tmp_path / "out", SETTINGS)
     assert not (tmp_path / "out").exists()
+
+
+def test_reads_of_several_people_are_refused(reads: TrainingReads, tmp_path: Path) -> None:
+    two = tmp_path / "two.bam"
+    with pysam.AlignmentFile(str(reads.reads)) as file:
+        header = file.header.to_dict()
+    header["RG"] = [{"ID": "a", "SM": "anna"}, {"ID": "b", "SM": "ben"}]
+    with pysam.AlignmentFile(str(two), "wb", header=header):
+        pass
+    with pytest.raises(InputError, match="holds 2 samples"):
+        gather_sites(replace(reads, reads=two), CallTrainSettings())
+
+
+def test_a_truth_without_samples_is_refused(reads: TrainingReads, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.vcf"
+    truth.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    with pytest.raises(InputError, match="has no samples; give a VCF with genotypes"):
+        gather_sites(replace(reads, truth=truth), CallTrainSettings())
 
 
 def test_reads_of_another_reference_are_refused(reads: TrainingReads, tmp_path: Path) -> None:
