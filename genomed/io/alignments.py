@@ -7,10 +7,12 @@ are the same bytes.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ from genomed.regions import Region, canonical_contig
 
 __all__ = ["AlignmentBlock", "AlignmentReader"]
 
+_LOG = logging.getLogger(__name__)
 _WHAT = {
     kernel.BAD_STRUCTURE: "its parts do not fit together",
     kernel.BAD_CONTIG: "its contig is not in the header",
@@ -290,6 +293,8 @@ class AlignmentReader:
             path = find_index(Path(self.path))
             if path is None:
                 raise self._no_index()
+            if path.stat().st_mtime < Path(self.path).stat().st_mtime:
+                _warn_of_age(path, self.path)
             try:
                 self._index = BamIndex(path)
             except ValueError as error:
@@ -336,3 +341,11 @@ class AlignmentReader:
                     "FASTA that the CRAM was made with"
                 )
         return InputError(f"{self.path}: is truncated or damaged ({error}); copy or make it again")
+
+
+@cache  # a file has many readers
+def _warn_of_age(index: Path, path: str) -> None:
+    _LOG.warning(
+        "%s is older than %s and may lack some of its reads; make it again with `samtools index`",
+        index, path,
+    )  # fmt: skip

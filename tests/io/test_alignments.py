@@ -1,6 +1,7 @@
 """BAM and CRAM come as the same blocks, with what htslib sees in them; damage is told."""
 
 import hashlib
+import os
 import random
 import shutil
 import struct
@@ -203,6 +204,17 @@ def test_regions_of_a_file_without_its_end_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-28])
     with pytest.raises(InputError, match="no BGZF end-of-file block"):
         list(AlignmentReader(path).blocks([Region("1", 0, 10)]))
+
+
+def test_an_index_older_than_its_file_is_warned_of_once(tmp_path, caplog):
+    path = write_bam(tmp_path / "x.bam", [alignment()])
+    os.utime(path.with_name("x.bam.bai"), (1e9, 1e9))
+    for _ in range(2):
+        blocks = list(AlignmentReader(path).blocks([Region("1", 0, 10)]))
+        assert sum(len(block.place) for block in blocks) == 1
+    assert [r.getMessage().split(" and ")[1] for r in caplog.records] == [
+        "may lack some of its reads; make it again with `samtools index`"
+    ]
 
 
 def test_an_index_that_leads_into_a_record_is_told(tmp_path):
