@@ -33,6 +33,7 @@ from genomed.steps.reads_call_sites import asked_alleles, regions_around
 __all__ = ["ReadsCallInputs", "ReadsCallSummary", "run_reads_call"]
 
 SAMPLE = "SAMPLE"  # of reads without read groups
+MIN_ODD_SITES, MAX_ODD_SHARE = 200, 0.05  # of a tile: people differ at one base in a thousand
 _AT = {name: column for column, name in enumerate(EVIDENCE_NAMES)}
 
 
@@ -97,6 +98,8 @@ def run_reads_call(
             directory.place(vcf.index().name)
             blocks = ReferenceBlocks() if inputs.gvcf else None
             for called in _tiles(reader, fasta, regions, settings, given, threads):
+                if given is None:
+                    _check_fit(called, reader, fasta)
                 lines = _lines(called, judge, settings, counts, given)
                 vcf.add(blocks.merge(called, lines) if blocks else lines)
         clock.lap("call")
@@ -169,6 +172,18 @@ def _tiles(
         raise InputError(
             f"{fasta.path}: {error}; give the FASTA that {reader.path} is aligned to"
         ) from None
+
+
+def _check_fit(called: CalledTile, reader: AlignmentReader, fasta: Fasta) -> None:
+    """Refuse reads that differ from the reference nearly everywhere."""
+    n_sites, tile = len(called.sites.table), called.tile
+    covered = min(tile.end - tile.start, int((tile.reads.end - tile.reads.start).sum()))
+    if n_sites >= MIN_ODD_SITES and n_sites > MAX_ODD_SHARE * covered:
+        raise InputError(
+            f"{reader.path}: its reads differ from {fasta.path} at {n_sites / covered:.0%} of the "
+            f"bases of {tile.contig}:{tile.start + 1}-{tile.end}; give the FASTA that they are "
+            "aligned to (the caller is for short reads with few errors)"
+        )
 
 
 def _lines(

@@ -350,6 +350,15 @@ def test_another_reference_is_refused_and_nothing_is_left(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_reference_of_other_bases_and_the_same_length_is_refused(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fasta = write_fasta(tmp_path / "other.fa", random_bases(np.random.default_rng(77), LENGTH))
+    with pytest.raises(InputError, match=r"differ from .* of the bases of 1:1-3000"):
+        run((files[0], fasta), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_cram_and_bam_of_the_same_reads_give_the_same_calls(tmp_path: Path) -> None:
     folder = shared_data("reads/freebayes_tiny")
     found = [
