@@ -103,12 +103,9 @@ def _report(summary: ReadsFeaturesSummary, as_json: bool, quiet: bool, timings: 
             "records": summary.records,
             "alleles": summary.alleles,
             "alleles_passed_over": summary.without,
-            "warnings": summary.warnings,
         }
         typer.echo(json.dumps(facts, indent=2))
     elif not quiet:
-        for warning in summary.warnings:
-            typer.secho(f"warning: {warning}", fg="yellow", err=True)
         typer.echo(f"{summary.records:,} records, features of {summary.alleles:,} alleles")
         if summary.without:
             typer.echo(f"{summary.without:,} alleles passed over: symbolic, or too long")

@@ -149,6 +149,14 @@ class AlignmentReader:
             )
         return found
 
+    def check_one_sample(self, remedy: str = "choose one with --sample") -> None:
+        """Raise InputError where reads of several people would be taken for one person's."""
+        if len(self.samples) > 1:
+            raise InputError(
+                f"{self.path}: holds reads of {len(self.samples)} samples "
+                f"({', '.join(self.samples[:5])}); {remedy}"
+            )
+
     def check_reference(self, fasta: Fasta, contigs: Sequence[str] | None = None) -> None:
         """Raise InputError unless a FASTA has these contigs (or all), with length and MD5."""
         names = self.contigs if contigs is None else list(contigs)

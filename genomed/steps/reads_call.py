@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from genomed import __version__
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, CallSites, iter_called_tiles
 from genomed.features.given_alleles import GivenAllele, GivenAlleles
 from genomed.io.alignments import AlignmentReader
@@ -81,7 +81,7 @@ def run_reads_call(
 ) -> ReadsCallSummary:
     """Call the variants of one sample and write calls.vcf.gz (or .g.vcf.gz) and run.json.
 
-    Raises InputError, UsageError and OutputError; nothing is left in `out` then.
+    Raises InputError and OutputError; nothing is left in `out` then.
     """
     clock, started = Clock(), datetime.now(UTC)
     reader, fasta = _open(inputs, threads)
@@ -120,11 +120,8 @@ def _open(inputs: ReadsCallInputs, threads: int) -> tuple[AlignmentReader, Fasta
     reader = AlignmentReader(
         inputs.alignments, reference=inputs.reference, threads=threads, sample=inputs.sample
     )
-    if inputs.sample is None and len(reader.samples) > 1:
-        raise UsageError(
-            f"{inputs.alignments}: holds {len(reader.samples)} samples "
-            f"({', '.join(reader.samples[:5])}); choose one with --sample"
-        )
+    if inputs.sample is None:
+        reader.check_one_sample()
     return reader, Fasta(inputs.reference)
 
 

@@ -61,7 +61,6 @@ class ReadsFeaturesSummary:
     records: int = 0
     alleles: int = 0
     without: int = 0
-    warnings: list[str] = field(default_factory=list)
     outputs: dict[str, Path] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -97,7 +96,6 @@ def run_reads_features(
             fingerprints.begin(path)
         calls = opened.enter_context(closing(CallRecords(inputs.calls)))
         measure = _Measure(inputs, settings)
-        summary.warnings += measure.warnings
         clock.lap("open")
         vcf = CallVcf(
             directory.place(VCF_NAME), extended_header(calls.text, FEATURE_FIELDS),
@@ -121,7 +119,7 @@ def run_reads_features(
         )
         facts |= {
             "records": summary.records, "alleles": summary.alleles,
-            "alleles_passed_over": summary.without, "warnings": summary.warnings,
+            "alleles_passed_over": summary.without,
             "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
         }  # fmt: skip
         meanings = {f"column {name}": text for name, text in TABLES["reads_features"].items()}
@@ -151,8 +149,7 @@ def in_order(work: Iterator[T], run: Callable[[T], R], threads: int) -> Iterator
 class _Measure:
     """Turns batches of calls into annotated lines and rows of a table; each thread reads alone.
 
-    longest  : bases of the longest contig of the alignments
-    warnings : what the user should know of them
+    longest : bases of the longest contig of the alignments
     """
 
     def __init__(self, inputs: ReadsFeaturesInputs, settings: ReadsFeaturesSettings) -> None:
@@ -162,12 +159,8 @@ class _Measure:
         reader = self._reader()
         reader.check_reference(self._fasta, [c for c in reader.contigs if self._has(c)])
         self.longest = reader.lengths.max(initial=0)
-        self.warnings = []
-        if len(reader.samples) > 1 and settings.sample is None:
-            self.warnings.append(
-                f"{inputs.alignments} holds {len(reader.samples)} samples, whose reads are counted "
-                "together; choose one with --sample"
-            )
+        if settings.sample is None:
+            reader.check_one_sample()
 
     def __call__(self, batch: CallBatch) -> _Annotated:
         alts = [self._chosen(batch, i) for i in range(len(batch.lines))]

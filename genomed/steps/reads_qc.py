@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from genomed.errors import InputError, UsageError
+from genomed.errors import UsageError
 from genomed.io.alignments import AlignmentReader
 from genomed.io.bgzf import TextStream
 from genomed.io.fasta import Fasta
@@ -232,12 +232,8 @@ def _open(
     reader = AlignmentReader(
         path, reference=reference, threads=threads, sample=sample, stream=stream
     )
-    if settings.sample is None and len(reader.samples) > 1:
-        raise InputError(
-            f"{path}: holds reads of {len(reader.samples)} samples "
-            f"({', '.join(reader.samples[:3])}); choose one with --sample, or --sample all to "
-            "measure them together"
-        )
+    if settings.sample is None:
+        reader.check_one_sample("choose one with --sample, or all to measure them together")
     return reader
 
 

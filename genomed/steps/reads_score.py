@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, iter_called_tiles
 from genomed.features.call_tiles import reference_window
 from genomed.features.given_alleles import GivenAllele, GivenAlleles
@@ -105,7 +105,7 @@ def run_reads_score(
 ) -> ReadsScoreSummary:
     """Score every call and tell its tranche; write a VCF, a table and run.json.
 
-    Raises InputError, UsageError and OutputError; nothing is left in `out` then.
+    Raises InputError and OutputError; nothing is left in `out` then.
     """
     clock, started = Clock(), datetime.now(UTC)
     summary = ReadsScoreSummary()
@@ -160,11 +160,8 @@ class _Scorer:
         self._reader = AlignmentReader(
             inputs.alignments, reference=inputs.reference, threads=threads, sample=settings.sample
         )
-        if settings.sample is None and len(self._reader.samples) > 1:
-            raise UsageError(
-                f"{inputs.alignments}: holds {len(self._reader.samples)} samples "
-                f"({', '.join(self._reader.samples[:5])}); choose one with --sample"
-            )
+        if settings.sample is None:
+            self._reader.check_one_sample()
         self.longest = int(self._reader.lengths.max(initial=0))
         self.warnings: list[str] = []
         self.records = 0

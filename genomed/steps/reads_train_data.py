@@ -108,12 +108,7 @@ def gather_sites(
     Raises InputError for files that cannot be read, or do not belong together.
     """
     reader = AlignmentReader(source.reads, reference=source.reference, threads=threads)
-    if len(reader.samples) > 1:
-        raise InputError(
-            f"{source.reads}: holds {len(reader.samples)} samples "
-            f"({', '.join(reader.samples[:5])}), but a truth is of one; take one's reads out with "
-            "`samtools view -r`"
-        )
+    reader.check_one_sample("take one's reads out with `samtools view -r`, for a truth is of one")
     fasta = Fasta(source.reference)
     truth, confident = read_calls(source.truth), read_confident(source.confident)
     depth = mean_depth(reader, confident)

@@ -11,7 +11,7 @@ import pytest
 from datafiles import shared_data
 from small_alignments import Read, random_bases, write_bam
 
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError
 from genomed.io.alignments import AlignmentReader
 from genomed.regions import Region
 from genomed.settings import CallSettings
@@ -334,7 +334,7 @@ def test_of_several_samples_one_must_be_chosen(
             again.set_tag("RG", "ab"[i % 2])
             file.write(again)
     pysam.index(str(path))
-    with pytest.raises(UsageError, match=r"anna, ben.*--sample"):
+    with pytest.raises(InputError, match=r"anna, ben.*--sample"):
         run((path, files[1]), tmp_path / "out")
     out = run((path, files[1]), tmp_path / "out", sample="ben")
     assert json.loads((out / "run.json").read_text())["sample"] == "ben"

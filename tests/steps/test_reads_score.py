@@ -12,7 +12,7 @@ import pytest
 from datafiles import shared_data
 from small_alignments import Read, random_bases, write_bam
 
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError
 from genomed.settings import ReadsScoreSettings
 from genomed.steps.reads_score import ReadsScoreInputs, ReadsScoreSummary, run_reads_score
 from genomed.tables import TABLES
@@ -201,7 +201,7 @@ def test_several_samples_need_a_choice(tmp_path: Path) -> None:
             for read in source:
                 out.write(read)
     pysam.index(str(two))
-    with pytest.raises(UsageError, match="choose one with --sample"):
+    with pytest.raises(InputError, match="choose one with --sample"):
         run((vcf, two, fasta), tmp_path / "out")
     summary = run((vcf, two, fasta), tmp_path / "out", sample="person")
     assert summary.unscored == 0
