@@ -119,7 +119,7 @@ def test_reads_of_several_people_are_refused(reads: TrainingReads, tmp_path: Pat
     header["RG"] = [{"ID": "a", "SM": "anna"}, {"ID": "b", "SM": "ben"}]
     with pysam.AlignmentFile(str(two), "wb", header=header):
         pass
-    with pytest.raises(InputError, match="2 samples .anna, ben.; take"):
+    with pytest.raises(InputError, match=r"2 samples .anna, ben.; take"):
         gather_sites(replace(reads, reads=two), CallTrainSettings())
 
 
