@@ -1,6 +1,5 @@
 """Asking for help is quick, because nothing heavy is loaded until a step runs."""
 
-import os
 import subprocess
 import sys
 
@@ -21,7 +20,7 @@ HEAVY = [
     "torch",
     "zstandard",
 ]
-MAX_SECONDS = 0.4
+MAX_MODULES = 220
 
 LIST_HEAVY = f"""
 import atexit, sys
@@ -55,16 +54,11 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by("from genomed.cli import main; main()", *arguments) == []
 
 
-def cpu_seconds(command: list[str]) -> float:
-    """Processor time of one run, which other work on the machine changes little."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_utime + usage.ru_stime
-
-
-def test_help_takes_less_than_four_tenths_of_a_second() -> None:
-    command = [sys.executable, "-m", "genomed", "--help"]
-
-    assert min(cpu_seconds(command) for _ in range(5)) <= MAX_SECONDS
+def test_help_loads_few_modules() -> None:
+    """Each costs a millisecond; typer and the commands themselves are nearly all of them."""
+    program = "import sys\nfrom genomed.cli import main\ntry:\n    main()\n"
+    program += "finally:\n    print(len(sys.modules), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"], check=True, capture_output=True, text=True
+    )
+    assert int(done.stderr) <= MAX_MODULES

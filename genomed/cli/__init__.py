@@ -1,7 +1,7 @@
 """The command line: one file per command, and the one place where errors become exit codes.
 
 A command file declares options, calls one step and prints a summary. It imports nothing heavy at
-its top, so ``genomed --help`` answers in a third of a second; tests/test_startup.py watches that.
+its top, so ``genomed --help`` answers in a third of a second; tests/test_startup.py counts modules.
 """
 
 import signal
