@@ -17,6 +17,7 @@ __all__ = [
     "ARRAYS",
     "BUILDS",
     "MISSING",
+    "AlignmentBlock",
     "AncestryModel",
     "ArraySpec",
     "Gaussians",
@@ -128,6 +129,32 @@ class VariantBatch:
     def n_variants(self) -> int:
         """Rows in this batch."""
         return len(self.alt_count)
+
+
+class AlignmentBlock(NamedTuple):
+    """Alignments of one contig in the order of the file, as BAM records.
+
+    data       : uint8, records as SAMv1 section 4.2 lays them out (see kernels.bam_records)
+    place      : int64 (alignments,), where in `data` each record's refID lies
+    contig     : index of the contig in the header, -1 for reads without a position
+    start, end : int32 (alignments,), 0-based span on the reference
+    flag       : uint16 (alignments,), SAMv1 section 1.4; mapq : uint8 (alignments,)
+    """
+
+    data: np.ndarray
+    place: np.ndarray
+    contig: int
+    start: np.ndarray
+    end: np.ndarray
+    flag: np.ndarray
+    mapq: np.ndarray
+
+    def only(self, keep: np.ndarray) -> AlignmentBlock:
+        """The alignments that a mask or a slice picks."""
+        return AlignmentBlock(
+            self.data, self.place[keep], self.contig, self.start[keep], self.end[keep],
+            self.flag[keep], self.mapq[keep],
+        )  # fmt: skip
 
 
 class Reader(Protocol):

@@ -38,6 +38,7 @@ PUBLIC = {
         "ARRAYS",
         "BUILDS",
         "MISSING",
+        "AlignmentBlock",
         "AncestryModel",
         "ArraySpec",
         "Gaussians",

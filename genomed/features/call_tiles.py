@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genomed.io.alignments import AlignmentBlock, AlignmentReader
+from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.kernels import pileup as kernels
 from genomed.regions import Region
+from genomed.schema import AlignmentBlock
 from genomed.settings import CallSettings
 
 __all__ = ["MARGIN_BP", "TILE_BP", "Tile", "iter_tiles", "reference_window"]

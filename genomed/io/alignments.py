@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -35,8 +34,9 @@ from genomed.io.htslib_records import IndexedRegions, turned
 from genomed.io.sam_text import explain_sam
 from genomed.kernels import bam_records as kernel
 from genomed.regions import Region, canonical_contig
+from genomed.schema import AlignmentBlock
 
-__all__ = ["AlignmentBlock", "AlignmentReader"]
+__all__ = ["AlignmentReader"]
 
 _LOG = logging.getLogger(__name__)
 _WHAT = {
@@ -45,32 +45,6 @@ _WHAT = {
     kernel.BAD_CIGAR: "its CIGAR and its bases differ in length",
     kernel.BAD_POSITION: "its position is below 1 or above 2147483647",
 }
-
-
-class AlignmentBlock(NamedTuple):
-    """Alignments of one contig in the order of the file, as BAM records.
-
-    data       : uint8, records as SAMv1 section 4.2 lays them out (see kernels.bam_records)
-    place      : int64 (alignments,), where in `data` each record's refID lies
-    contig     : index of the contig in the header, -1 for reads without a position
-    start, end : int32 (alignments,), 0-based span on the reference
-    flag       : uint16 (alignments,), SAMv1 section 1.4; mapq : uint8 (alignments,)
-    """
-
-    data: np.ndarray
-    place: np.ndarray
-    contig: int
-    start: np.ndarray
-    end: np.ndarray
-    flag: np.ndarray
-    mapq: np.ndarray
-
-    def only(self, keep: np.ndarray) -> AlignmentBlock:
-        """The alignments that a mask or a slice picks."""
-        return AlignmentBlock(
-            self.data, self.place[keep], self.contig, self.start[keep], self.end[keep],
-            self.flag[keep], self.mapq[keep],
-        )  # fmt: skip
 
 
 class AlignmentReader:

@@ -116,7 +116,7 @@ def add_alignments(
 ):  # fmt: skip
     """Add alignments of one contig, in order, to the depth.
 
-    place, start, end, flag, mapq : as in io.alignments.AlignmentBlock
+    place, start, end, flag, mapq : as in schema.AlignmentBlock
     exclude, include : flags of which none, and (if not 0) one must be set
     once             : whether bases under both mates of a pair count once; as in mosdepth, of pairs
                        that are marked proper, supplementary alignments aside

@@ -53,7 +53,7 @@ def fit_reads(
 ):  # fmt: skip
     """Compare each listed read with each allele of its site.
 
-    data, place, start, end, mapq : see genomed.io.alignments.AlignmentBlock
+    data, place, start, end, mapq : see genomed.schema.AlignmentBlock
     site_start   : int64 (sites,), 0-based; offset, first : see stats.allele_evidence.Alleles
     reach        : int64 (sites, 2); is_plain : bool (sites,): from site_reads.measure_sites
     bases, reference : uint8, 4-bit codes as in BAM; the reference from reference_start on

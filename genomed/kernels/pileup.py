@@ -121,7 +121,7 @@ def gather_records(data, place, out, at, new_place):
 def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts):
     """Count what the reads say of each position from `first` on; see the columns above.
 
-    place, start, flag, mapq : of the reads, as in genomed.io.alignments.AlignmentBlock
+    place, start, flag, mapq : of the reads, as in genomed.schema.AlignmentBlock
     ref    : uint8 (positions,), codes of the bases of the reference
     counts : int32 (positions, N_COUNTS), added to. An insertion and a deletion count for the base
              before them, as the CIGAR places them; the sums of qualities are of counted bases.

@@ -86,7 +86,7 @@ def count_alignments(
 ):  # fmt: skip
     """Add alignments to the counts.
 
-    place, flag, mapq : as in io.alignments.AlignmentBlock
+    place, flag, mapq : as in schema.AlignmentBlock
     counts    : int64 (COUNTS,); mapqs : int64 (256,), of mapped primary reads
     qualities : int64 (2, 128, cycles), bases of read 1 (or the only one) and read 2, by quality and
                 cycle; the last of each are for all beyond

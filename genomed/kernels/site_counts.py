@@ -48,7 +48,7 @@ def observe_sites(
 ):  # fmt: skip
     """Write down every base at the sites site_first .. site_stop - 1, read after read.
 
-    data .. mapq : see genomed.io.alignments.AlignmentBlock; reads from `first` on
+    data .. mapq : see genomed.schema.AlignmentBlock; reads from `first` on
     position     : int64 (sites,), 0-based, rising, all on the contig of the block
     excluded     : flags of reads that are passed over; least : mapping quality of the others
     site, code, quality, name : int32, uint8, uint8, uint64 (room,): filled from n on; name is 0 for

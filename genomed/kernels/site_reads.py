@@ -120,7 +120,7 @@ def clip_lengths(data, at):
 def measure_reads(data, place, start, end, flag, mapq, exclude, min_mapq, span, clipped, fragment):
     """What each read reaches over, and which fragment it is from.
 
-    data, place, start, end, flag, mapq : see genomed.io.alignments.AlignmentBlock
+    data, place, start, end, flag, mapq : see genomed.schema.AlignmentBlock
     span     : int64 (reads, 2), filled: 0-based place on the reference with soft clips laid out
                beside the aligned part; start above end for reads that are passed over
     clipped  : int16 (reads,), filled: soft-clipped bases

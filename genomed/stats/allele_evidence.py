@@ -11,17 +11,17 @@ doi:10.1101/gr.112326.110).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from genomed.kernels import haplotype_align, haplotype_fit, site_reads
+from genomed.schema import AlignmentBlock
 from genomed.settings import EvidenceSettings
 
 __all__ = [
     "AlleleEvidence",
     "Alleles",
-    "ReadBlock",
     "allele_evidence",
     "check_alleles",
     "flat_alleles",
@@ -31,40 +31,6 @@ __all__ = [
 _CODES = np.full(256, haplotype_align.ANY, np.uint8)  # 4-bit codes of letters, as in BAM
 _CODES[np.frombuffer(b"ACGTacgt", np.uint8)] = [1, 2, 4, 8, 1, 2, 4, 8]
 GAP_EXTEND = 0.1  # probability that a gap goes on for one more base
-
-
-class ReadBlock(Protocol):
-    """Alignments of one contig, sorted by start: what genomed.io.alignments hands out."""
-
-    @property
-    def data(self) -> np.ndarray:
-        """See genomed.io.alignments.AlignmentBlock, as for all that follow."""
-        ...
-
-    @property
-    def place(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def start(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def end(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def flag(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def mapq(self) -> np.ndarray:
-        """As there."""
-        ...
 
 
 class Alleles(NamedTuple):
@@ -145,7 +111,7 @@ def flat_alleles(alleles: Sequence[Sequence[str]]) -> Alleles:
 
 
 def allele_evidence(
-    blocks: Sequence[ReadBlock],
+    blocks: Sequence[AlignmentBlock],
     site_start: np.ndarray,
     alleles: Alleles,
     reference: np.ndarray,
@@ -244,7 +210,7 @@ class _Reads(NamedTuple):
     fragment: np.ndarray
 
     @classmethod
-    def of(cls, blocks: Sequence[ReadBlock], settings: EvidenceSettings) -> _Reads:
+    def of(cls, blocks: Sequence[AlignmentBlock], settings: EvidenceSettings) -> _Reads:
         blocks = [block for block in blocks if len(block.place)]
         if len(blocks) == 1:
             one = blocks[0]

@@ -4,56 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from genomed.kernels import site_counts as kernel
 from genomed.regions import canonical_contig
+from genomed.schema import AlignmentBlock
 
-__all__ = ["EXCLUDED_FLAGS", "Alignments", "SiteCounter", "SiteReads"]
+__all__ = ["EXCLUDED_FLAGS", "SiteCounter", "SiteReads"]
 
 EXCLUDED_FLAGS = 0x704  # not mapped, secondary, failed, duplicate: as samtools mpileup passes over
 ROOM = 1 << 20  # observations that are gathered before they are put in order
-
-
-class Alignments(Protocol):
-    """A block of alignments, see genomed.io.alignments.AlignmentBlock."""
-
-    @property
-    def data(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def place(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def contig(self) -> int:
-        """As there."""
-        ...
-
-    @property
-    def start(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def end(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def flag(self) -> np.ndarray:
-        """As there."""
-        ...
-
-    @property
-    def mapq(self) -> np.ndarray:
-        """As there."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -168,7 +129,7 @@ class SiteCounter:
         """Contig's index in the file -> 0-based positions of its sites, rising."""
         return {contig: self._position[part] for contig, part in self._range.items()}
 
-    def add(self, block: Alignments, start: int = 0, end: int | None = None) -> None:
+    def add(self, block: AlignmentBlock, start: int = 0, end: int | None = None) -> None:
         """Take the bases of a block of alignments; only sites in start .. end - 1 where given.
 
         Blocks of one contig come one after the other, as the reader gives them.

@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.alignments import AlignmentBlock, AlignmentReader
+from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.io.intervals import Intervals, windows
 from genomed.io.mosdepth import BedFile, class_labels, region_frame
 from genomed.io.outputs import OutputDirectory
+from genomed.schema import AlignmentBlock
 from genomed.settings import ReadsQcSettings
 from genomed.stats.coverage import (
     GC_WINDOW_BP,

@@ -13,7 +13,7 @@ import polars as pl
 
 from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CallSites, iter_called_tiles
-from genomed.io.alignments import AlignmentBlock, AlignmentReader
+from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.io.truth_set import read_calls, read_confident
 from genomed.kernels.read_sampling import keep_fragments
@@ -22,6 +22,7 @@ from genomed.models.call_training import CallData
 from genomed.models.likelihood_stage import site_prior
 from genomed.models.read_matrix_net import MATRIX_SHAPE
 from genomed.regions import Region
+from genomed.schema import AlignmentBlock
 from genomed.settings import CallSettings, CallTrainSettings
 from genomed.stats.genotype_likelihood import genotype_posterior
 from genomed.stats.truth_labels import true_genotype
