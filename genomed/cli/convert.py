@@ -17,6 +17,7 @@ from genomed.cli.options import (
     RegionText,
     Samples,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -142,7 +143,7 @@ def convert(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Turn cohorts of any format into one PGEN store, with every record accounted for."""
     settings = ConvertSettings(

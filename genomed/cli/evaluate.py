@@ -17,6 +17,7 @@ from genomed.cli.options import (
     Out,
     Quiet,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -132,7 +133,7 @@ def evaluate(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Measure predictions against the truth, for everybody and group by group."""
     if (time is None) != (event is None) or (entry is not None and time is None):

@@ -22,6 +22,7 @@ from genomed.cli.options import (
     Store,
     StoreBuild,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -85,7 +86,7 @@ def explain(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Say what moves a model's predictions: variants, pairs, genes and covariates, by person."""
     settings = ExplainSettings(

@@ -8,22 +8,27 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "Calls",
+    "CallsReference",
     "Codes",
     "Cohort",
     "Covariates",
     "GroupFile",
     "Groups",
+    "IndexedAlignments",
     "Json",
     "LogFile",
     "MaxMemory",
     "Out",
     "Quiet",
+    "ReadGroupSample",
     "RegionText",
     "Relatives",
     "Samples",
     "Store",
     "StoreBuild",
     "Threads",
+    "Timings",
     "Verbose",
     "available_threads",
     "parse_memory",
@@ -108,9 +113,33 @@ Relatives = Annotated[
 StoreBuild = Annotated[
     str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
 ]
+Calls = Annotated[
+    Path,
+    typer.Argument(metavar="VCF", help="Calls, sorted: VCF, VCF.gz or BCF.", show_default=False),
+]
+IndexedAlignments = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BAM", help="Coordinate-sorted, indexed BAM or CRAM.", show_default=False
+    ),
+]
+CallsReference = Annotated[
+    Path,
+    typer.Option(
+        "--reference", metavar="FASTA", help="Reference of both, plain or compressed.",
+        show_default=False,
+    ),
+]  # fmt: skip
+ReadGroupSample = Annotated[
+    str | None,
+    typer.Option(
+        "--sample", metavar="NAME", help="In files of several samples: read this one's groups only."
+    ),
+]
 Threads = Annotated[
     int, typer.Option("--threads", "-t", min=1, help="Threads; the results do not depend on it.")
 ]
+Timings = Annotated[bool, typer.Option("--timings", hidden=True)]  # seconds of each phase
 MaxMemory = Annotated[
     int | None,
     typer.Option(

@@ -20,6 +20,7 @@ from genomed.cli.options import (
     RegionText,
     Samples,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -123,7 +124,7 @@ def qc(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Measure every variant and every sample of a cohort, and say which pass."""
     if psam is not None and fam is not None:

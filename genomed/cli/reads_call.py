@@ -17,6 +17,7 @@ from genomed.cli.options import (
     Quiet,
     RegionText,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -85,7 +86,7 @@ def reads_call(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Call SNPs and indels of one sample from its alignments."""
     settings = CallSettings(

@@ -11,11 +11,16 @@ from genomed.cli.given import command_line, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Calls,
+    CallsReference,
+    IndexedAlignments,
     Json,
     LogFile,
     Out,
     Quiet,
+    ReadGroupSample,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -31,24 +36,9 @@ _DEFAULTS = ReadsFeaturesSettings()
 
 
 def reads_features(
-    calls: Annotated[
-        Path,
-        typer.Argument(
-            metavar="VCF", help="Calls, sorted: VCF, VCF.gz or BCF.", show_default=False
-        ),
-    ],
-    alignments: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BAM", help="Coordinate-sorted, indexed BAM or CRAM.", show_default=False
-        ),
-    ],
-    reference: Annotated[
-        Path,
-        typer.Option(
-            metavar="FASTA", help="Reference of both, plain or compressed.", show_default=False
-        ),
-    ],
+    calls: Calls,
+    alignments: IndexedAlignments,
+    reference: CallsReference,
     out: Out = Path("genomed-reads-features"),
     min_mapq: Annotated[
         int, typer.Option(min=0, max=255, help="Pass over reads of a lower mapping quality.")
@@ -63,18 +53,13 @@ def reads_features(
     max_allele: Annotated[
         int, typer.Option(min=1, metavar="BP", help="Longer alleles have no features.")
     ] = _DEFAULTS.max_allele_bp,
-    sample: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="In files of several samples: read this one's groups only."
-        ),
-    ] = None,
+    sample: ReadGroupSample = None,
     threads: Threads = available_threads(),
     json_output: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Tell what the reads say of each call: as a table, and as INFO of the VCF."""
     settings = ReadsFeaturesSettings(

@@ -16,6 +16,7 @@ from genomed.cli.options import (
     Out,
     Quiet,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -108,7 +109,7 @@ def reads_qc(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Measure depth, coverage, mapping and sequencing quality of alignments."""
     settings = ReadsQcSettings(

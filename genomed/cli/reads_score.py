@@ -11,11 +11,16 @@ from genomed.cli.given import command_line, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Calls,
+    CallsReference,
+    IndexedAlignments,
     Json,
     LogFile,
     Out,
     Quiet,
+    ReadGroupSample,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -43,24 +48,9 @@ def _percents(option: str, text: str) -> tuple[float, ...]:
 
 
 def reads_score(
-    calls: Annotated[
-        Path,
-        typer.Argument(
-            metavar="VCF", help="Calls, sorted: VCF, VCF.gz or BCF.", show_default=False
-        ),
-    ],
-    alignments: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BAM", help="Coordinate-sorted, indexed BAM or CRAM.", show_default=False
-        ),
-    ],
-    reference: Annotated[
-        Path,
-        typer.Option(
-            metavar="FASTA", help="Reference of both, plain or compressed.", show_default=False
-        ),
-    ],
+    calls: Calls,
+    alignments: IndexedAlignments,
+    reference: CallsReference,
     out: Out = Path("genomed-reads-score"),
     known: Annotated[
         Path | None,
@@ -81,16 +71,13 @@ def reads_score(
         str,
         typer.Option(metavar="shipped|none|DIR", help="Caller to score with; none: likelihoods."),
     ] = "shipped",
-    sample: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="In files of several samples: read this one's groups."),
-    ] = None,
+    sample: ReadGroupSample = None,
     threads: Threads = available_threads(),
     json_output: Json = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Score the calls of any program anew, by their reads: CNN_LOD, and FILTER with tranche."""
     settings = ReadsScoreSettings(

@@ -14,6 +14,7 @@ from genomed.cli.options import (
     Json,
     LogFile,
     Quiet,
+    Timings,
     Verbose,
     verbosity,
 )
@@ -85,7 +86,7 @@ def reads_train(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Train a caller, and say whether its nets beat the likelihood of the reads."""
     settings = replace(

@@ -23,6 +23,7 @@ from genomed.cli.options import (
     RegionText,
     Samples,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -171,7 +172,7 @@ def risk(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Score every person of a cohort for disease risk, with every variant accounted for."""
     settings = RiskSettings(

@@ -21,6 +21,7 @@ from genomed.cli.options import (
     Samples,
     Store,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -241,7 +242,7 @@ def structure(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Find relatives, components, ancestry, runs of homozygosity and diversity.
 

@@ -23,6 +23,7 @@ from genomed.cli.options import (
     Store,
     StoreBuild,
     Threads,
+    Timings,
     Verbose,
     available_threads,
     verbosity,
@@ -193,7 +194,7 @@ def train(
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_file: LogFile = None,
-    timings: Annotated[bool, typer.Option("--timings", hidden=True)] = False,
+    timings: Timings = False,
 ) -> None:
     """Train a disease-risk model, and say whether anything beats the linear one."""
     epsilon, delta = _privacy(private)
