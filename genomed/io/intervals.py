@@ -13,7 +13,7 @@ from genomed.errors import InputError
 from genomed.io.text_table import read_plain_bytes
 from genomed.regions import canonical_contig
 
-__all__ = ["Intervals", "read_intervals", "windows"]
+__all__ = ["Intervals", "read_bed", "read_intervals", "windows"]
 
 
 class Intervals(NamedTuple):
@@ -35,7 +35,9 @@ def read_intervals(path: Path, contigs: Sequence[str]) -> tuple[dict[int, Interv
     returns : index of the contig -> its regions; names of contigs that the alignments lack
     Raises InputError that names the line.
     """
-    frame = _cells(path, read_plain_bytes(path))
+    frame = read_bed(path)
+    if frame.is_empty():
+        raise InputError(f"{path}: has no regions; give a BED")
     index = {canonical_contig(name): i for i, name in reversed(list(enumerate(contigs)))}
     index |= {name: i for i, name in enumerate(contigs)}
     found: dict[int, Intervals] = {}
@@ -66,14 +68,16 @@ def windows(length: int, size: int) -> Intervals:
     return Intervals(start, np.minimum(start + size, length), None)
 
 
-def _cells(path: Path, data: bytes) -> pl.DataFrame:
-    """Columns contig, start, end, name; header lines and empty ones left out."""
-    lines = data.decode("utf-8", "backslashreplace").splitlines()
+def read_bed(path: Path) -> pl.DataFrame:
+    """Columns contig, start, end, name of a BED, which may be compressed: a row for each line.
+
+    Header lines and empty ones are left out; start and end : int64, 0-based, end not included
+    Raises InputError that names the line.
+    """
+    lines = read_plain_bytes(path).decode("utf-8", "backslashreplace").splitlines()
     frame = pl.DataFrame({"line": lines}, schema={"line": pl.Utf8}).with_row_index("number", 1)
     empty = pl.col("line").str.strip_chars() == ""
     frame = frame.filter(~(empty | pl.col("line").str.contains(r"^(#|track\b|browser\b)")))
-    if frame.is_empty():
-        raise InputError(f"{path}: has no regions; give a BED")
     cells = pl.col("line").str.strip_chars_end("\r").str.splitn("\t", 5)
     parts = frame.select(
         "number",

@@ -9,7 +9,7 @@ import polars as pl
 import pysam
 
 from genomed.errors import InputError
-from genomed.io.text_table import read_plain_bytes
+from genomed.io.intervals import read_bed
 
 __all__ = ["read_calls", "read_confident"]
 
@@ -60,23 +60,7 @@ def read_calls(path: Path, *, sample: str | None = None, score: str = "QUAL") ->
 
 def read_confident(path: Path) -> pl.DataFrame:
     """A BED, which may be compressed, as contig, start, end (0-based), one row per line."""
-    contigs, starts, ends = [], [], []
-    text = read_plain_bytes(path).decode("utf-8", "backslashreplace")
-    for number, line in enumerate(text.splitlines(), 1):
-        cells = line.split()
-        if not cells or cells[0] in ("track", "browser") or line.startswith("#"):
-            continue
-        if len(cells) < 3 or not (cells[1].isdigit() and cells[2].isdigit()):
-            raise InputError(
-                f"{path}, line {number}: not an interval; a BED has contig, start and end"
-            )
-        contigs.append(cells[0])
-        starts.append(int(cells[1]))
-        ends.append(int(cells[2]))
-    return pl.DataFrame(
-        {"contig": contigs, "start": starts, "end": ends},
-        schema={"contig": pl.String(), "start": pl.Int64(), "end": pl.Int64()},
-    )
+    return read_bed(path).drop("name")
 
 
 def _alleles(call: Any) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ def test_a_missing_sample_is_named(tmp_path):
 def test_lines_of_a_bed_that_are_no_interval_are_refused(tmp_path):
     path = tmp_path / "a.bed"
     path.write_text("track name=x\nc\t5\t9\tname\n\n#c\nc\tx\t9\n")
-    with pytest.raises(InputError, match=r"a.bed, line 5: not an interval"):
+    with pytest.raises(InputError, match=r"a.bed, line 5: is not a region"):
         read_confident(path)
     path.write_text("track name=x\nc\t5\t9\tname\n")
     assert read_confident(path).rows() == [("c", 5, 9)]
