@@ -8,7 +8,18 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["reading", "stage_of", "working"]
+__all__ = ["announce_compiling", "reading", "stage_of", "working"]
+
+
+def announce_compiling(quiet: bool, *kernels: str) -> None:
+    """Say on stderr that time will pass, where these kernels are still to be compiled."""
+    from genomed.kernels import compiled
+
+    if not quiet and not compiled(*kernels):
+        typer.echo(
+            "compiling kernels for this processor; this happens once and takes some seconds",
+            err=True,
+        )
 
 
 @contextmanager
@@ -20,16 +31,11 @@ def reading(
     kernels : some that the step needs, to tell whether they are still to be compiled
     """
     from genomed.io.formats import cohort_format
-    from genomed.kernels import compiled
 
     needed = [*kernels]
     if cohort_format(what) == "vcf":
         needed.append("vcf_text.scan_lines")
-    if not quiet and not compiled(*needed):
-        typer.echo(
-            "compiling kernels for this processor; this happens once and takes some seconds",
-            err=True,
-        )
+    announce_compiling(quiet, *needed)
     if quiet or not sys.stderr.isatty():
         yield None
         return

@@ -22,6 +22,7 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
+from genomed.cli.progress import announce_compiling
 from genomed.settings import CallSettings
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def reads_call(
         alignments, reference, sample=sample, sites=sites, model=model, gvcf=gvcf,
         regions=None if region is None else (Region.parse(region),),
     )  # fmt: skip
+    announce_compiling(quiet or json_output, "haplotype_fit.fit_reads")
     summary = run_reads_call(inputs, out, settings, threads=threads, command=command_line())
     _report(summary, json_output, quiet, timings)
 

@@ -25,6 +25,7 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
+from genomed.cli.progress import announce_compiling
 from genomed.settings import EvidenceSettings, ReadsFeaturesSettings
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def reads_features(
     with no_collection():
         from genomed.steps.reads_features import ReadsFeaturesInputs, run_reads_features
 
+    announce_compiling(quiet or json_output, "haplotype_fit.fit_reads")
     summary = run_reads_features(
         ReadsFeaturesInputs(calls, alignments, reference), out, settings, threads=threads,
         command=command_line(),

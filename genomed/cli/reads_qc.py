@@ -21,6 +21,7 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
+from genomed.cli.progress import announce_compiling
 from genomed.settings import ReadsQcSettings
 
 if TYPE_CHECKING:
@@ -126,15 +127,10 @@ def reads_qc(
     configure_logging(verbosity(verbose, quiet), log_file)
     stream = _start_inflating(alignments[0])
     with no_collection():
-        from genomed.kernels import compiled
         from genomed.steps.reads_qc import ReadsQcInputs, run_reads_qc
 
     inputs = ReadsQcInputs(tuple(alignments), reference, targets, sites, store)
-    if not (quiet or json_output or compiled("read_counts.count_alignments")):
-        typer.echo(
-            "compiling kernels for this processor; this happens once and takes some seconds",
-            err=True,
-        )
+    announce_compiling(quiet or json_output, "read_counts.count_alignments")
     summary = run_reads_qc(
         inputs, out, settings, threads=threads, stream=stream, command=command_line()
     )

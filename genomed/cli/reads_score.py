@@ -25,6 +25,7 @@ from genomed.cli.options import (
     available_threads,
     verbosity,
 )
+from genomed.cli.progress import announce_compiling
 from genomed.settings import ReadsScoreSettings
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def reads_score(
         from genomed.steps.reads_score import ReadsScoreInputs, run_reads_score
 
     inputs = ReadsScoreInputs(calls, alignments, reference, known, model)
+    announce_compiling(quiet or json_output, "haplotype_fit.fit_reads")
     summary = run_reads_score(inputs, out, settings, threads=threads, command=command_line())
     _report(summary, json_output, quiet, timings)
 
