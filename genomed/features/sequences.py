@@ -10,7 +10,7 @@ import polars as pl
 
 from genomed.settings import DesignSettings
 
-__all__ = ["PADDING", "UNKNOWN_CODE", "Sequences", "apply", "encode"]
+__all__ = ["PADDING", "UNKNOWN_CODE", "Sequences", "apply", "code_names", "encode"]
 
 PADDING, UNKNOWN_CODE = 0, 1
 _VERSION = 1
@@ -102,6 +102,11 @@ def apply(
     scaled = np.clip(scaled, -encoder["max_sd"], encoder["max_sd"])
     times[sample[kept], place[kept]] = scaled[kept]
     return Sequences(codes, times, n_codes, dict(encoder))
+
+
+def code_names(encoder: Mapping[str, Any]) -> list[str]:
+    """What each whole number stands for."""
+    return ["", "rare or unknown", *encoder["codes"]]
 
 
 def _earlier(dated: pl.DataFrame, n_samples: int, before: np.ndarray | None) -> pl.DataFrame:

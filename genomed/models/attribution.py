@@ -13,7 +13,7 @@ ancestry    for people of a group with a trunk of its own: half of the differenc
 pairs       a product of two variants belongs half to each
 covariates  a product of a variant and a covariate belongs half to each; so does the product of the
             genetic score and a covariate, the score's half shared out by the variants' linear terms
-net         integrated gradients, the mean over its members; dated codes are one term
+net         integrated gradients, the mean over its members
 
 A call that was not made adds nothing, but to the net, which has its own answer to it.
 """
@@ -66,6 +66,8 @@ class Contributions:
     net_rows   : int64 (r,), variants that the net reads
     members    : float64 (members of the net, r, n), what these add to its answer
     net_covariates : float64 (members, covariates that it reads, n), the same of covariates
+    dated      : float64 (n, length), what each dated code adds; together they are the contribution
+                 of DATED_CODES
     """
 
     base: float
@@ -76,6 +78,7 @@ class Contributions:
     net_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     members: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
     net_covariates: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    dated: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def of_variants(self) -> np.ndarray:
@@ -196,7 +199,7 @@ def contributions(
             levels=levels, codes=codes, times=times, n_steps=n_steps, threads=threads,
         )  # fmt: skip
         base += float(net.base.mean())
-        of_net = net.rows, net.variants, net.covariates
+        of_net = net.rows, net.variants, net.covariates, net.codes.mean(axis=0)
         variants["net"] = np.zeros_like(linear)
         variants["net"][net.rows] = net.variants.mean(axis=0)
         others["net"] = np.zeros((n_covariates, n_samples))

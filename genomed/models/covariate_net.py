@@ -85,6 +85,24 @@ class CodeHistory(nn.Module):
             token = (functional.softmax(score, 1)[:, :, None] * events).sum(1)  # (people, width)
         return torch.where(empty[:, None], self.nothing, token)[:, None]  # (people, 1, width)
 
+    def shares(self, codes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """What every code adds to the token of somebody without codes: (people, length, width).
+
+        Their sum over a record is the token less `nothing`. Of attention it is the code's part of
+        the average, of a recurrent unit the step that its state takes at the code.
+        """
+        events = self.by_code(codes) + torch.tanh(self.by_time(times[:, :, None]))
+        known = codes > 0  # (people, length)
+        if self.config.reader == "gru":
+            states, _ = self.walk(events)
+            first = self.nothing.expand(len(states), 1, -1)
+            steps = states - torch.cat([first, states[:, :-1]], 1)
+        else:
+            score = self.score(torch.tanh(events)).squeeze(2).masked_fill(~known, -torch.inf)
+            score = score.masked_fill(~known.any(1)[:, None], 0.0)
+            steps = functional.softmax(score, 1)[:, :, None] * (events - self.nothing)
+        return torch.where(known[:, :, None], steps, 0.0)
+
     def _last(self, events: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         """The state after each person's last code: (people, width)."""
         states, _ = self.walk(events)  # (people, length, width)

@@ -3,10 +3,11 @@ arXiv:1703.01365), by captum.
 
 The path goes in a straight line from the mean of those learned from to the person. The mean of a
 call is the Hardy-Weinberg shares of 0, 1 and 2 copies at the frequency of training; a covariate's
-is 0, as it is standardised, and a category's its level of rare and unknown ones. Of dated codes the
-token that they become is the input, and its mean that of nobody's codes: they are shared out as a
-whole. Contributions add up to the net's correction less its correction at the mean, but for the
-error of the sum that stands for the integral: at Gauss-Legendre points, in float64.
+is 0, as it is standardised, and a category's its level of rare and unknown ones. Of dated codes
+what each adds to the token that they become is the input (CodeHistory.shares), and its mean the
+token of somebody without codes. Contributions add up to the net's correction less its correction at
+the mean, but for the error of the sum that stands for the integral: at Gauss-Legendre points, in
+float64.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from genomed.models.window_net import PLANES
 
 __all__ = ["NetAttributions", "has_captum", "net_attributions", "permuted"]
 
-_Token = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of dated codes and their times
+_Shares = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of dated codes and their times
 
 UNKNOWN_LEVEL = 0  # of a category, as genomed.features.design has it
 NUMBERS = 1 << 21  # that a batch of points on paths may hold
@@ -46,12 +47,14 @@ class NetAttributions(NamedTuple):
     variants   : float64 (members, r, n)
     covariates : float64 (members, columns and categories of the design, n); dated codes behind
                  them, where the net reads such
+    codes      : float64 (members, n, length), the same of each dated code, of which that is the sum
     """
 
     base: np.ndarray
     rows: np.ndarray
     variants: np.ndarray
     covariates: np.ndarray
+    codes: np.ndarray
 
 
 def has_captum() -> bool:
@@ -102,8 +105,8 @@ def net_attributions(
             found = list(pool.map(lambda net: read.explain(net, method, n_steps), nets(part.head)))
     finally:
         torch.set_num_threads(before)
-    base, of_variants, others = zip(*found, strict=True)
-    return NetAttributions(np.array(base), read.rows, np.stack(of_variants), np.stack(others))
+    base, of_variants, others, of_codes = map(np.stack, zip(*found, strict=True))
+    return NetAttributions(base, read.rows, of_variants, others, of_codes)
 
 
 def permuted(part: NetPart, rng: np.random.Generator) -> NetPart:
@@ -146,14 +149,17 @@ class _Read:
             torch.from_numpy(one)[None].double() for one in (hubs, numbers, levels, windows)
         )
         self.n_dated = int(part.head.sizes.n_codes > 0)
+        self.length = held.batch(torch.arange(0)).codes.shape[1]
 
     def explain(
         self, net: RiskNet, method: Callable[..., Any], n_steps: int
-    ) -> tuple[float, np.ndarray, np.ndarray]:
-        """Correction at the mean, and what variants and covariates add: (rows or k, n)."""
-        n = len(self.held.numbers)
-        net, history = _on_shares(net)
-        means = [*self.mean, history(torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1))]
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Correction at the mean, and what variants and covariates add: (rows or k, n); and what
+        dated codes do: (n, length)."""
+        n, length = len(self.held.numbers), self.length
+        net, shares = _on_shares(net)
+        nobody = torch.zeros(1, length, dtype=torch.int64)
+        means = [*self.mean, shares(nobody, torch.zeros(1, length))]
         used = [i for i, one in enumerate(means) if one.numel()]
         forward = self._forward(net, means, used)
         mean = tuple(means[i] for i in used)
@@ -161,7 +167,8 @@ class _Read:
             base = float(forward(*mean))
         k, c = self.held.numbers.shape[1], len(self.levels)
         variants, covariates = np.zeros((len(self.rows), n)), np.zeros((k + c + self.n_dated, n))
-        for some, inputs in self._batches(n_steps, history):
+        codes = np.zeros((n, length))
+        for some, inputs in self._batches(n_steps, shares):
             given = tuple(inputs[i] for i in used)
             each = method(forward).attribute(
                 given, baselines=mean, n_steps=n_steps, method="gausslegendre"
@@ -177,8 +184,9 @@ class _Read:
                 by_place = found[3].sum(axis=3)[:, self.inside].T
                 np.add.at(variants[:, some], self.window_place, by_place)
             if 4 in found:
-                covariates[k + c, some] = found[4].sum(axis=(1, 2))
-        return base, variants, covariates
+                codes[some] = found[4].sum(axis=2)
+                covariates[k + c, some] = codes[some].sum(axis=1)
+        return base, variants, covariates, codes
 
     def _forward(
         self, net: RiskNet, means: Sequence[torch.Tensor], used: Sequence[int]
@@ -188,13 +196,13 @@ class _Read:
             all_five = [one.expand(n, *one.shape[1:]) for one in means]
             for place, one in zip(used, given, strict=True):
                 all_five[place] = one
-            hubs, numbers, levels, planes, token = all_five
-            batch = HeadBatch(hubs, numbers, levels, token, token, planes)
+            hubs, numbers, levels, planes, shares = all_five
+            batch = HeadBatch(hubs, numbers, levels, shares, shares, planes)
             return net(batch)[0][:, self.part.trait]
 
         return forward
 
-    def _batches(self, n_steps: int, history: _Token) -> Iterator[tuple[slice, list[torch.Tensor]]]:
+    def _batches(self, n_steps: int, shares: _Shares) -> Iterator[tuple[slice, list[torch.Tensor]]]:
         """People a few at a time, as many as fit; each stands for `n_steps` points."""
         n = len(self.held.numbers)
         at_a_time = max(NUMBERS // (n_steps * (64 + self.held.n_unpacked)), 1)
@@ -204,16 +212,20 @@ class _Read:
             widest = max(self.levels, default=0)
             levels = batch.categories[:, :, None] == torch.arange(widest)
             inputs = [one.double() for one in (batch.hubs, batch.numbers, levels, batch.planes)]
-            inputs.append(history(batch.codes, batch.times))
+            inputs.append(shares(batch.codes, batch.times))
             yield slice(start, start + len(people)), inputs
 
 
-class _AsGiven(nn.Module):
-    """In the place of what makes a token of dated codes, where the token itself is given."""
+class _FromShares(nn.Module):
+    """In the place of what makes a token of dated codes, where what each adds to it is given."""
 
-    def forward(self, token: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """The token (people, 1, width)."""
-        return token
+    def __init__(self, nothing: torch.Tensor) -> None:
+        super().__init__()
+        self.nothing = nothing
+
+    def forward(self, shares: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Shares (people, length, width) to the token (people, 1, width)."""
+        return self.nothing + shares.sum(1, keepdim=True)
 
 
 class _LevelShares(nn.Module):
@@ -228,22 +240,22 @@ class _LevelShares(nn.Module):
         return shares[:, : len(self.weight)] @ self.weight
 
 
-def _on_shares(net: RiskNet) -> tuple[RiskNet, _Token]:
-    """The net in float64, without gradients of its own, on shares of levels and on tokens of dated
-    codes; and what makes these tokens, without columns where the net reads no codes."""
+def _on_shares(net: RiskNet) -> tuple[RiskNet, _Shares]:
+    """The net in float64, without gradients of its own, on shares of levels and of dated codes; and
+    what makes the latter, without columns where the net reads no codes."""
     net = net.double().requires_grad_(False)
     tables = [_LevelShares(table.get_parameter("weight")) for table in net.covariates.by_level]
     net.covariates.by_level = nn.ModuleList(tables)
     history = net.history
     if history is None:
-        return net, lambda codes, times: torch.zeros(len(codes), 1, 0, dtype=torch.float64)
-    net.history = _AsGiven()  # type: ignore[assignment]
+        return net, lambda codes, times: torch.zeros(*codes.shape, 0, dtype=torch.float64)
+    net.history = _FromShares(history.nothing)  # type: ignore[assignment]
 
-    def token(codes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    def shares(codes: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return cast("torch.Tensor", history(codes, times.double()))
+            return history.shares(codes, times.double())
 
-    return net, token
+    return net, shares
 
 
 def _integrated_gradients() -> Callable[..., Any]:

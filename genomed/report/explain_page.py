@@ -32,8 +32,8 @@ MOST_WARNINGS = 50
 FOOT = (
     "For research. What moves a prediction need not cause the disease: a variant may stand for "
     "others that are inherited with it. This page loads nothing from the network and runs no "
-    "scripts. All numbers: variants.tsv, pairs.tsv, covariates.tsv, genes.tsv, people.tsv, "
-    "person_terms.tsv, run.json."
+    "scripts. All numbers: variants.tsv, pairs.tsv, covariates.tsv, codes.tsv, genes.tsv, "
+    "people.tsv, person_terms.tsv, run.json."
 )
 PART_WORDS = {
     "linear": "alone",
@@ -64,6 +64,7 @@ class ExplainPage:
     pairs: pl.DataFrame
     covariates: pl.DataFrame
     genes: pl.DataFrame
+    codes: pl.DataFrame
     checks: Sequence[tuple[str, float, str, bool | None]]
     warnings: Sequence[str] = ()
     version: str = ""
@@ -89,6 +90,7 @@ def render_explain_page(content: ExplainPage) -> str:
         _pairs(content),
         _genes(content),
         _covariates(content),
+        _codes(content),
         _checks(content),
         _provenance(content),
         id="main",
@@ -191,6 +193,22 @@ def _covariates(content: ExplainPage) -> Html | None:
     ]
     note = _shown(len(content.covariates))
     return _table_section("covariates", "Covariates", note, columns, rows)
+
+
+def _codes(content: ExplainPage) -> Html | None:
+    if not len(content.codes):
+        return None
+    columns = [
+        Column("Dated code"), Column("People", True), Column("Moves them by", True),
+        Column("Mean contribution", True), Column("Share", True),
+    ]  # fmt: skip
+    rows = [
+        [label(row["code"]), f"{row['n_people']:,}", format_signed(row["mean_contribution"], 3),
+         *_sizes(row)]
+        for row in content.codes.head(MOST_ROWS).iter_rows(named=True)
+    ]  # fmt: skip
+    note = f"Together they are one of the covariates. {_shown(len(content.codes))}".strip()
+    return _table_section("codes", "Dated codes", note, columns, rows)
 
 
 def _checks(content: ExplainPage) -> Html:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from genomed.features.design import Design
-from genomed.features.sequences import Sequences
+from genomed.features.sequences import PADDING, Sequences, code_names
 from genomed.models.attribution import (
     Contributions,
     contributions,
@@ -67,6 +67,7 @@ class Explanation:
     gene_row, gene : variants and genes that belong together, in order of genes
     top         : terms told of each person
     whole       : people of whom every term is told
+    dated       : their dated codes, where the net reads such
     """
 
     model: RiskModel
@@ -77,6 +78,7 @@ class Explanation:
     gene: Sequence[str]
     top: int = 10
     whole: Collection[str] = ()
+    dated: Sequences | None = None
     base: float = float("nan")
     people: list[pl.DataFrame] = field(default_factory=list)
     told: list[pl.DataFrame] = field(default_factory=list)
@@ -90,6 +92,9 @@ class Explanation:
         self._terms = terms_of(self.model, self.design.names)
         self.variants, self.others = ContributionSums(n), ContributionSums(len(self._covariates))
         self.terms = ContributionSums(len(self._terms))
+        self._code_names = [] if self.dated is None else code_names(self.dated.encoder)
+        self.codes = ContributionSums(len(self._code_names))
+        self.code_counts = np.zeros((2, len(self._code_names)), np.int64)  # people, records
         genes = np.array(self.gene, object)
         self._gene_starts = np.flatnonzero(genes[1:] != genes[:-1]) + 1 if len(genes) else genes
         self._gene_starts = np.r_[0, self._gene_starts][: len(genes)].astype(np.int64)
@@ -119,9 +124,25 @@ class Explanation:
         if len(self._gene_starts):
             summed = np.add.reduceat(variants[self.gene_row], self._gene_starts, axis=0)
             self.genes.add(summed, moved)
+        added = self._add_codes(some, found, moved)
         self._add_members(found)
         self.people.append(self._people(some, found, predicted[some]))
-        self.told.append(self._told(some, found, variants, others))
+        self.told.append(self._told(some, found, variants, others, added))
+
+    def _add_codes(self, some: slice, found: Contributions, moved: np.ndarray) -> np.ndarray:
+        """Add up dated codes; what all of a code's records add to each person: (codes, n)."""
+        added = np.zeros((len(self._code_names), len(moved)))
+        if self.dated is None or not len(found.dated):
+            return added
+        number = self.dated.codes[some]  # (n, length)
+        person, place = np.nonzero(number != PADDING)
+        code = number[person, place]
+        np.add.at(added, (code, person), found.dated[person, place])
+        n_records = np.zeros(added.shape, np.int64)
+        np.add.at(n_records, (code, person), 1)
+        self.code_counts += np.stack([(n_records > 0).sum(axis=1), n_records.sum(axis=1)])
+        self.codes.add(added, moved)
+        return added
 
     def _add_members(self, found: Contributions) -> None:
         if not len(found.members):
@@ -153,7 +174,12 @@ class Explanation:
         return pl.DataFrame(columns).select(list(TABLES["explain_people"]))
 
     def _told(
-        self, some: slice, found: Contributions, variants: np.ndarray, others: np.ndarray
+        self,
+        some: slice,
+        found: Contributions,
+        variants: np.ndarray,
+        others: np.ndarray,
+        added: np.ndarray,
     ) -> pl.DataFrame:
         """The largest terms of each person: TABLES["explain_person_terms"]."""
         samples = self.samples[some]
@@ -161,7 +187,8 @@ class Explanation:
         rows = []
         for i, sample in enumerate(samples):
             most = None if sample in self.whole else self.top
-            for value, tell in ((single, self._single), (found.terms, self._joint)):
+            groups = ((single, self._single), (found.terms, self._joint), (added, self._dated_code))
+            for value, tell in groups:
                 order = _largest(np.abs(value[:, i]), most)
                 for rank, at in enumerate(order.tolist(), 1):
                     if value[at, i] != 0:
@@ -175,6 +202,9 @@ class Explanation:
         if at < len(codes):
             return "variant", self._names[at], _call(codes[at])
         return "covariate", self._covariates[at - len(codes)], None
+
+    def _dated_code(self, at: int, codes: np.ndarray) -> tuple[str, str, str | None]:
+        return "dated code", self._code_names[at], None
 
     def _joint(self, at: int, codes: np.ndarray) -> tuple[str, str, str | None]:
         term = self._terms[at]
@@ -232,6 +262,22 @@ class Explanation:
             pl.Series(part, self.other_parts[part] / n) for part in PARTS if part != "pairs"
         )  # fmt: skip
         return _sorted(table.with_columns(*_of(self.others), *parts), "explain_covariates")
+
+    def codes_table(self) -> pl.DataFrame:
+        """Dated codes that somebody has: TABLES["explain_codes"]."""
+        people, records = self.code_counts
+        mean = self.codes.total / np.maximum(people, 1)
+        table = pl.DataFrame(
+            {
+                "code": self._code_names,
+                "n_people": people,
+                "n_records": records,
+                "mean_contribution": mean,
+            },
+            schema_overrides={"code": pl.Utf8},
+        )
+        table = table.with_columns(*_of(self.codes)).filter(pl.col("n_people") > 0)
+        return _sorted(table, "explain_codes")
 
     def genes_table(self) -> pl.DataFrame:
         """Genes: TABLES["explain_genes"]."""

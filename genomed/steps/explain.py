@@ -229,7 +229,7 @@ class _Run:
         rows, names = self.genes
         self.found = Explanation(
             self.model, design, self.store.samples, self._reasons(self.match), rows, names,
-            top=self.settings.top, whole=frozenset(self.inputs.persons),
+            top=self.settings.top, whole=frozenset(self.inputs.persons), dated=self.dated,
         )  # fmt: skip
         blocks = explained_blocks(
             self.model, self.words, design, dated=self.dated, group=self.group,
@@ -304,6 +304,7 @@ class _Run:
             pairs=self.found.pairs_table(),
             covariates=self.found.covariates_table(),
             genes=self.found.genes_table(),
+            codes=self.found.codes_table(),
             checks=[(c.name, c.value, c.told, c.passed) for c in self.checks],
             warnings=self.warnings,
             version=__version__,
@@ -334,6 +335,7 @@ def _write(
         "variants": page.variants,
         "pairs": page.pairs if len(page.pairs) else None,
         "covariates": page.covariates if len(page.covariates) else None,
+        "codes": page.codes if len(page.codes) else None,
         "genes": page.genes if run.inputs.genes is not None else None,
         "people": run.found.people_table(),
         "person_terms": run.found.person_terms_table(),

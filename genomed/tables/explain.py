@@ -45,6 +45,16 @@ TABLES: dict[str, dict[str, str]] = {
         "covariates": "the same in products with variants or the score, of which it has half",
         "net": "the same in the net, by integrated gradients",
     },
+    "explain_codes": {
+        "code": "dated code; rare or unknown: all that the bundle has no place for",
+        "n_people": "people with the code",
+        "n_records": "its records; those count that fit into a person's record",
+        "mean_contribution": "mean over people with the code of what its records add to the "
+        "linear predictor, by integrated gradients of the net",
+        "mean_abs_contribution": "mean over all people of the size of that; codes are within "
+        "dated codes, the covariate, already",
+        "share": 'see TABLES["explain_variants"]',
+    },
     "explain_genes": {
         "gene": "gene as the file names it",
         "n_variants": "the model's variants in it",
@@ -68,8 +78,9 @@ TABLES: dict[str, dict[str, str]] = {
     "explain_person_terms": {
         "sample": "sample name",
         "kind": "variant and covariate: these add up to the predictor; pair, variant x covariate "
-        "and score x covariate: products, which are among the former already",
-        "rank": "1 moves most, products counted apart",
+        "and score x covariate: products, and dated code: all of these are among the former "
+        "already",
+        "rank": "1 moves most; products and dated codes are counted apart",
         "term": "variant, covariate, or members of the product",
         "call": "copies of ALT, with commas between those of a product; null where not called",
         "contribution": "what it adds to the linear predictor, against the base value",

@@ -26,6 +26,7 @@ from genomed.models.attribution import (
     terms_of,
     variant_names,
 )
+from genomed.models.covariate_net import CodeHistory, CodeHistoryConfig
 from genomed.models.risk_model import RiskModel
 from genomed.models.risk_net import RiskNet
 
@@ -188,7 +189,7 @@ def test_a_model_of_groups_explains_people_of_none_by_the_common_part() -> None:
 
 
 @pytest.mark.parametrize("reader", ["attention", "gru"])
-def test_dated_codes_are_one_term_of_the_net(reader: str) -> None:
+def test_what_dated_codes_add_is_told_one_by_one_and_together(reader: str) -> None:
     pytest.importorskip("captum")
     model, words, _, design = cohort((*PARTS, "codes"))
     assert model.net is not None
@@ -210,6 +211,24 @@ def test_dated_codes_are_one_term_of_the_net(reader: str) -> None:
     assert 0 < without.sum() < N
     assert not found.covariates["net"][at, without].any()
     assert (found.covariates["net"][at, ~without] != 0).all()
+    assert found.dated.shape == dated.codes.shape
+    assert not found.dated[dated.codes == 0].any()
+    np.testing.assert_allclose(found.dated.sum(axis=1), found.covariates["net"][at], atol=1e-12)
+
+
+@pytest.mark.parametrize("reader", ["attention", "gru"])
+def test_shares_of_codes_add_up_to_the_token_of_the_record(reader: str) -> None:
+    torch.manual_seed(5)
+    history = CodeHistory(CodeHistoryConfig(n_codes=6, width=4, reader=reader)).double()
+    torch.nn.init.normal_(history.nothing)
+    codes = torch.tensor([[2, 5, 3], [4, 0, 0], [0, 0, 0], [1, 1, 0]])
+    times = torch.randn(4, 3, dtype=torch.float64)
+    with torch.no_grad():
+        shares, token = history.shares(codes, times), history(codes, times)
+        nothing = history.nothing.expand_as(token)
+    torch.testing.assert_close(shares.sum(1, keepdim=True), token - nothing)
+    assert not shares[codes == 0].any()
+    assert not shares[2].any()
 
 
 @pytest.mark.parametrize("genome", ["local", "convolution", "recurrent"])

@@ -10,7 +10,7 @@ from genomed.report.explain_summary import explain_summary
 from genomed.tables import TABLES
 
 TEXT = {"variant", "contig", "id", "ref", "alt", "reason", "direction", "kind", "first", "second",
-        "covariate", "gene", "top_variant"}  # fmt: skip
+        "covariate", "code", "gene", "top_variant"}  # fmt: skip
 
 
 def table(name: str, *rows: dict[str, object]) -> pl.DataFrame:
@@ -26,10 +26,12 @@ def page(n_variants: int = 1) -> ExplainPage:
     }  # fmt: skip
     pair = {"kind": "pair", "first": "a", "second": "[red]b", "mean_abs_contribution": 0.1,
             "share": -1e-5}  # fmt: skip
+    code = {"code": "<b>I10", "n_people": 4, "mean_contribution": 0.25,
+            "mean_abs_contribution": 0.1, "share": 0.02}  # fmt: skip
     return ExplainPage(
         "model", "trait", "It beats.", 10, n_variants, 1, 0.25,
         table("explain_variants", *[variant] * n_variants), table("explain_pairs", pair),
-        table("explain_covariates"), table("explain_genes"),
+        table("explain_covariates"), table("explain_genes"), table("explain_codes", code),
         [("net_member_agreement", float("nan"), "What it means.", None)], ["Mind <this>."],
     )  # fmt: skip
 
@@ -38,6 +40,7 @@ def test_names_are_escaped_and_the_page_loads_nothing() -> None:
     text = render_explain_page(page())
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+    assert "&lt;b&gt;I10" in text
     assert "http" not in text.replace("http-equiv", "")
     assert text == render_explain_page(page())
 

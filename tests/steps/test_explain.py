@@ -148,8 +148,16 @@ def test_dated_codes_are_explained_as_one_covariate(work: Work) -> None:
     bundle = work.bundle("codes", (*PARTS, "codes"))
     _, read = work.run("codes-out", bundle, codes=work.folder / "codes.tsv")
     assert read("people")["completeness_error"].abs().max() < 1e-3
-    codes = read("covariates").filter(pl.col("covariate") == "dated codes")
-    assert codes["mean_abs_contribution"][0] == codes["net"][0] > 0
+    whole = read("covariates").filter(pl.col("covariate") == "dated codes")
+    assert whole["mean_abs_contribution"][0] == whole["net"][0] > 0
+    codes = read("codes")
+    assert codes["share"].sum() == pytest.approx(whole["share"][0], abs=1e-9)
+    records = pl.read_csv(work.folder / "codes.tsv", separator="\t")
+    for name, n_records, n_people in (
+        records.group_by("code").agg(pl.len(), pl.col("sample").n_unique()).iter_rows()
+    ):
+        told = codes.filter(code=name)
+        assert (told["n_records"][0], told["n_people"][0]) == (n_records, n_people)
 
 
 def test_a_bundle_that_reads_dated_codes_wants_them(work: Work, tmp_path: Path) -> None:
