@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,24 +59,37 @@ def for_types_only(node: ast.AST) -> bool:
 
 
 def nodes(tree: ast.AST, *, inside_functions: bool = True) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker reads."""
-    for child in ast.iter_child_nodes(tree):
-        if for_types_only(child):
-            continue
-        if not inside_functions and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        yield child
-        yield from nodes(child, inside_functions=inside_functions)
+    """All nodes, in any order, but those that only a type checker reads."""
+    waiting = [tree]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            if not for_types_only(child) and (inside_functions or not function):
+                yield child
+                waiting.append(child)
 
 
-def imported(path: Path, *, inside_functions: bool = True) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imported(path: Path, *, inside_functions: bool = True) -> list[str]:
     """Dotted names that a file imports: ``from genomed import plugins`` gives genomed.plugins."""
-    for node in nodes(ast.parse(path.read_text()), inside_functions=inside_functions):
+    names = []
+    for node in nodes(parsed(path), inside_functions=inside_functions):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module_name(path)}, line {node.lineno}: a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def packages(path: Path, *, inside_functions: bool = True) -> set[str]:
+    names = imported(path, inside_functions=inside_functions)
+    return {name.partition(".")[0] for name in names}
 
 
 def imported_layers(path: Path) -> set[str]:
@@ -83,61 +97,57 @@ def imported_layers(path: Path) -> set[str]:
     return {part[1] for part in parts if part[0] == "genomed"} - {"__version__"}
 
 
-every_module = pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_every_module_has_a_place_on_the_map() -> None:
+    outside = [path for path in MODULES if layer(path) not in DEPTH]
+    assert outside == [PACKAGE / "__init__.py"]
 
 
-@every_module
-def test_every_module_has_a_place_on_the_map(path: Path) -> None:
-    assert layer(path) in DEPTH or path == PACKAGE / "__init__.py"
+def test_the_package_itself_imports_nothing() -> None:
+    assert not imported(PACKAGE / "__init__.py")
 
 
-@every_module
-def test_imports_point_downwards(path: Path) -> None:
-    if path == PACKAGE / "__init__.py":
-        assert not list(imported(path))
-        return
-    own = layer(path)
-    not_below = {
-        other for other in imported_layers(path) - {own} if DEPTH.get(other, -1) <= DEPTH[own]
-    }
-    assert not (not_below - ({"cli"} if own == "__main__" else set()))
+def test_imports_point_downwards() -> None:
+    upwards = []
+    for path in MODULES:
+        own = layer(path)
+        allowed = {own} | ({"cli"} if own == "__main__" else set())
+        for other in imported_layers(path) - allowed:
+            if DEPTH.get(other, -1) <= DEPTH.get(own, -1):
+                upwards.append(f"{module_name(path)} imports {other}")
+    assert not upwards
 
 
-@every_module
-def test_the_bottom_needs_the_standard_library_only(path: Path) -> None:
-    if layer(path) not in BOTTOM:
-        return
-    packages = {name.partition(".")[0] for name in imported(path)}
+def test_the_bottom_needs_the_standard_library_only() -> None:
     allowed = sys.stdlib_module_names | {"genomed", "__future__"}
-    assert packages <= (allowed | {"numpy"} if layer(path) == "schema" else allowed)
+    for path in MODULES:
+        if layer(path) in BOTTOM:
+            beyond = packages(path) - allowed - ({"numpy"} if layer(path) == "schema" else set())
+            assert not beyond, module_name(path)
 
 
-@every_module
-def test_what_help_loads_imports_nothing_heavy(path: Path) -> None:
-    if layer(path) not in LIGHT:
-        return
-    packages = {name.partition(".")[0] for name in imported(path, inside_functions=False)}
-    assert not packages & HEAVY
+def test_what_help_loads_imports_nothing_heavy() -> None:
+    for path in MODULES:
+        if layer(path) in LIGHT:
+            assert not packages(path, inside_functions=False) & HEAVY, module_name(path)
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("[!_]*.py")), ids=module_name)
 def test_kernels_know_only_numpy_and_each_other(path: Path) -> None:
     assert imported_layers(path) <= {"kernels"}
     if path.stem != "native":  # which compiles and loads the others
-        packages = {name.partition(".")[0] for name in imported(path)}
-        assert packages <= {"__future__", "genomed", "math", "numpy"}
+        assert packages(path) <= {"__future__", "genomed", "math", "numpy"}
 
 
-@every_module
-def test_only_the_command_line_prints(path: Path) -> None:
-    if layer(path) == "cli":
-        return
-    calls = [n for n in nodes(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-    assert not [call.lineno for call in calls if ast.unparse(call.func) in {"print", "typer.echo"}]
+def test_only_the_command_line_prints() -> None:
+    for path in MODULES:
+        if layer(path) != "cli":
+            calls = [node for node in nodes(parsed(path)) if isinstance(node, ast.Call)]
+            printing = [n.lineno for n in calls if ast.unparse(n.func) in {"print", "typer.echo"}]
+            assert not printing, module_name(path)
 
 
-@every_module
-def test_modules_stay_small_and_are_named_after_what_they_know(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 600
-    assert path.stem not in DRAWERS
-    assert len(path.relative_to(PACKAGE).parts) <= 2
+def test_modules_stay_small_and_are_named_after_what_they_know() -> None:
+    for path in MODULES:
+        assert len(path.read_text().splitlines()) <= 600, module_name(path)
+        assert path.stem not in DRAWERS, module_name(path)
+        assert len(path.relative_to(PACKAGE).parts) <= 2, module_name(path)
