@@ -25,7 +25,7 @@ from genomed.report.tables import (
 )
 from genomed.report.verdicts import Verdict, no_score_reason, score_unit, verdict
 
-__all__ = ["chips", "highest_block", "model_card", "pill"]
+__all__ = ["chips", "coverage_block", "highest_block", "matching_block", "model_card", "pill"]
 
 SYMBOLS = {"usable": "✓", "care": "!", "part": "!", "none": "✕"}
 N_MARKED = 3  # samples pointed out in the figure
@@ -76,8 +76,8 @@ def model_card(page: RiskPage, model: ModelDigest) -> Html:
             pill(verdict(page, model)),
         ),
         element("div", _figure(model), _key_figures(model), class_="two"),
-        _coverage(model),
-        element("div", _matched_how(model), _top_variants(model), class_="half"),
+        coverage_block(model),
+        matching_block(model),
         element("div", element("h4", "About this model"), _about(model), class_="block"),
         class_="card",
         id=f"m{model.index}",
@@ -132,7 +132,13 @@ def _or_dash(x: float | None, decimals: int) -> str:
     return format_score(x, decimals) if is_number(x) else UNKNOWN
 
 
-def _coverage(model: ModelDigest) -> Html:
+def matching_block(model: ModelDigest) -> Html:
+    """How a model's variants were matched, and which of them move its score most."""
+    return element("div", _matched_how(model), _top_variants(model), class_="half")
+
+
+def coverage_block(model: ModelDigest) -> Html:
+    """How much of a model the cohort covers, by weight and by number."""
     number, weight, fates = _by_number(model), _by_weight(model), model.grouped_fates()
     n_lost = sum(fates.lost.values())
     rows: list[Html] = []

@@ -11,27 +11,35 @@ from genomed.report.evaluate_content import EvaluatePage
 from genomed.report.markup import Html, element
 from genomed.stats.curves import Curve
 
-__all__ = ["curve_section"]
+__all__ = ["curve_figure", "curve_figures", "curve_section"]
+
+
+KINDS = ("roc", "precision_recall", "calibration", "tenths", "net_benefit")
 
 
 def curve_section(content: EvaluatePage) -> Html | None:
     """All kinds of curves that there are; nothing where there is none."""
-    kinds = [
-        kind
-        for kind in ("roc", "precision_recall", "calibration", "tenths", "net_benefit")
-        if any(kind in own for own in content.curves.values())
-    ]
-    if not kinds:
+    figures = curve_figures(content, "f")
+    if figures is None:
         return None
-    figures = [_figure(content, kind) for kind in kinds]
     more = len(content.curves) - MOST_SERIES
     note = f"The first {MOST_SERIES} predictions are drawn; curves.tsv has all." if more > 0 else ""
     return section(
         "curves",
         "Curves",
         element("p", note, class_="note") if note else None,
-        element("div", element("div", figures, class_="pair"), class_="card"),
+        element("div", figures, class_="card"),
     )
+
+
+def curve_figures(content: EvaluatePage, identity: str) -> Html | None:
+    """Figures of all kinds of curves that there are, side by side; None where there is none.
+
+    identity : prefix of the ids in the figures, unique in the page
+    """
+    figures = [curve_figure(content, kind, identity) for kind in KINDS]
+    drawn = [figure for figure in figures if figure is not None]
+    return element("div", drawn, class_="pair") if drawn else None
 
 
 _TITLES = {
@@ -51,9 +59,11 @@ _NOTES = {
 }
 
 
-def _figure(content: EvaluatePage, kind: str) -> Html:
-    """One kind of curve of all predictions that have it."""
+def curve_figure(content: EvaluatePage, kind: str, identity: str) -> Html | None:
+    """One kind of curve of all predictions that have it; None where none has."""
     own = [(name, c[kind]) for name, c in content.curves.items() if kind in c][:MOST_SERIES]
+    if not own:
+        return None
     points = kind in ("calibration", "tenths")
     series = [Series(name, curve, points) for name, curve in own]
     if kind == "net_benefit":
@@ -68,7 +78,7 @@ def _figure(content: EvaluatePage, kind: str) -> Html:
     return element(
         "figure",
         element("h4", title),
-        draw(plot, series, f"f-{kind}"),
+        draw(plot, series, f"{identity}-{kind}"),
         key([one.name for one in series]),
         element("figcaption", _NOTES[kind]),
     )

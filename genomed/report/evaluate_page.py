@@ -32,7 +32,13 @@ from genomed.report.tables import (
 )
 from genomed.stats.measures import MAIN, MEASURES
 
-__all__ = ["render_evaluate_page"]
+__all__ = [
+    "comparison_cards",
+    "group_cards",
+    "measure_table",
+    "render_evaluate_page",
+    "verdict_lines",
+]
 
 MOST_ROWS = 200
 UNITS = {
@@ -108,6 +114,11 @@ def _navigation(content: EvaluatePage) -> Html:
 
 
 def _verdict(content: EvaluatePage) -> Html:
+    return section("verdict", "How good is it?", verdict_lines(content))
+
+
+def verdict_lines(content: EvaluatePage) -> Html:
+    """A line for each prediction: whether it can be taken at its word, and how good it is."""
     lines = []
     main = MAIN[content.kind]
     for name in content.scales:
@@ -127,7 +138,7 @@ def _verdict(content: EvaluatePage) -> Html:
                 element("p", " ".join([said, *_sentences(content, name)])),
             )
         )
-    return section("verdict", "How good is it?", element("ul", lines, class_="verdicts"))
+    return element("ul", lines, class_="verdicts")
 
 
 def _pill(content: EvaluatePage, name: str) -> Html:
@@ -163,9 +174,9 @@ def _sentences(content: EvaluatePage, name: str) -> list[str]:
     ece = find(content.metrics, prediction=name, measure="ece")
     if ece is not None and is_number(ece["value"]):
         chance = content.by_chance.get(name, math.nan)
+        known = f"; perfect probabilities would have {chance:.3f} by chance"
         said.append(
-            f"Calibration error {ece['value']:.3f}; perfect probabilities would have "
-            f"{chance:.3f} by chance."
+            f"Calibration error {ece['value']:.3f}{known if math.isfinite(chance) else ''}."
         )
     coverage = find(content.metrics, prediction=name, measure="coverage")
     if coverage is not None and is_number(coverage["value"]):
@@ -182,6 +193,11 @@ def _sentences(content: EvaluatePage, name: str) -> list[str]:
 
 
 def _measures(content: EvaluatePage) -> Html:
+    return section("measures", "Measures", *measure_table(content))
+
+
+def measure_table(content: EvaluatePage) -> tuple[Html, Html]:
+    """What was drawn and assumed, and every measure of every prediction."""
     names = list(content.scales)
     wanted = content.metrics["measure"].unique(maintain_order=True).to_list()
     columns = [Column("Measure"), *(Column(label(n, 30), True) for n in names)]
@@ -197,9 +213,7 @@ def _measures(content: EvaluatePage) -> Html:
     if content.kind == "binary":
         told = "the share of cases here" if content.prevalence is None else f"{content.prevalence}"
         notes.append(f"Prevalence, for the liability and the net benefit: {told}.")
-    return section(
-        "measures",
-        "Measures",
+    return (
         element("p", " ".join(notes), class_="note"),
         html_table("Measures of all predictions", columns, rows, narrow=True),
     )
@@ -217,12 +231,14 @@ def _cell(row: Mapping[str, object] | None) -> object:
     return join([value, small])
 
 
-def _groups(content: EvaluatePage) -> Html | None:
-    if not len(content.groups):
-        return None
+def group_cards(content: EvaluatePage, identity: str) -> list[Html]:
+    """For each way to group people, the main measure as a figure, and a table.
+
+    identity : prefix of the ids in the figures, unique in the page
+    """
     main = MAIN[content.kind]
     first = next(iter(content.scales))
-    parts: list[object] = []
+    parts: list[Html] = []
     whole = find(content.metrics, prediction=first, measure=main)
     value = whole["value"] if whole else None
     everybody = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
@@ -238,7 +254,9 @@ def _groups(content: EvaluatePage) -> Html | None:
                 element("h3", "By ", label(by)),
                 element(
                     "figure",
-                    element("div", forest(title, shown, everybody, f"g{place}"), class_="sheet"),
+                    element(
+                        "div", forest(title, shown, everybody, f"{identity}{place}"), class_="sheet"
+                    ),
                     element(
                         "figcaption",
                         f"{words(main)} of ",
@@ -250,6 +268,12 @@ def _groups(content: EvaluatePage) -> Html | None:
                 class_="card",
             )
         )
+    return parts
+
+
+def _groups(content: EvaluatePage) -> Html | None:
+    if not len(content.groups):
+        return None
     limit = (
         f" The largest gap allowed (--max-gap) is {content.max_gap:g}."
         if content.max_gap is not None
@@ -261,7 +285,7 @@ def _groups(content: EvaluatePage) -> Html | None:
         "every measure."
     )
     return section("groups", "Is it as good for everybody?", element("p", note, class_="note"),
-                    parts)  # fmt: skip
+                    group_cards(content, "g"))  # fmt: skip
 
 
 def _estimated(row: Mapping[str, object]) -> Estimated:
@@ -297,14 +321,13 @@ def _group_table(content: EvaluatePage, by: str, prediction: str, main: str) -> 
     return html_table(f"Measures by {by}", columns, rows)
 
 
-def _comparison(content: EvaluatePage) -> Html | None:
-    if content.versus is None:
-        return None
+def comparison_cards(content: EvaluatePage) -> list[Html]:
+    """Each prediction beside the one it is compared with: both, and their difference."""
     columns = [
         Column("Measure"), Column("Prediction", True), Column("Other", True),
         Column("Difference", True), Column(f"{content.level:.0%} interval", True), Column(""),
     ]  # fmt: skip
-    parts: list[object] = []
+    parts: list[Html] = []
     for name in content.comparison["prediction"].unique(maintain_order=True).to_list():
         rows = []
         for row in content.comparison.filter(pl.col("prediction") == name).iter_rows(named=True):
@@ -323,12 +346,19 @@ def _comparison(content: EvaluatePage) -> Html | None:
         head = element("h3", label(name), " beside ", label(content.versus))
         table = html_table(f"{name} beside {content.versus}", columns, rows)
         parts.append(element("div", head, table, class_="card"))
+    return parts
+
+
+def _comparison(content: EvaluatePage) -> Html | None:
+    if content.versus is None:
+        return None
     note = (
         "Both are measured on the same people in the same draws. Reclassification (NRI) can reward "
         "noise: believe it only where the loss falls as well."
     )
     return section("versus", "Is it better than the other one?",
-                    element("p", note, class_="note"), parts)  # fmt: skip
+                    element("p", note, class_="note"),
+                    comparison_cards(content))  # fmt: skip
 
 
 def _provenance(content: EvaluatePage) -> Html:

@@ -194,6 +194,7 @@ def _write(
         },
         "scales": dict(page.scales),
         "thresholds": dict(page.thresholds),
+        "by_chance": dict(page.by_chance),
         "groups": {
             by: {level: int(there.sum()) for level, there in levels.items()}
             for by, levels in data.groups.items()

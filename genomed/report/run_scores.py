@@ -1,0 +1,242 @@
+"""What risk runs say of people, digested once for the chapters on risk and people, and one person.
+
+Samples are replaced by what the page calls them as soon as tables come in, so that nothing that
+follows can name anybody by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from genomed.report.content import ModelDigest, RiskPage, digest_models
+from genomed.report.run_records import Need, ReportData, RunRecord
+
+__all__ = ["NEEDS", "Grouping", "ModelScores", "evaluations_of", "grouping", "scored_models",
+           "training_of"]  # fmt: skip
+
+SCORES = (
+    "sample", "model", "trait", "score", "cohort_z", "cohort_percentile", "n_matched",
+    "n_missing_calls", "weighted_coverage", "imputed_share", "flags", "prediction",
+    "prediction_low", "prediction_high", "net_spread", "expected_accuracy_share", "moved_most",
+    "most_similar_population", "genetic_distance", "z_norm2", "population_percentile",
+    "neighbourhood_percentile", "accuracy_note",
+)  # fmt: skip
+MOST_TOP = 10  # variants listed per model
+
+
+def _fates(ledger: pl.LazyFrame) -> pl.LazyFrame:
+    counted = [pl.len().alias("n"), pl.col("share").cast(pl.Float64).sum()]
+    return ledger.group_by("model", "reason", maintain_order=True).agg(counted)
+
+
+def _top(ledger: pl.LazyFrame) -> pl.LazyFrame:
+    wanted = ("model", "variant_id", "record", "effect_allele", "effect_weight",
+              "effect_allele_frequency", "share", "reason")  # fmt: skip
+    known = ledger.select(wanted).with_columns(pl.col("share").cast(pl.Float64))
+    ordered = known.filter(pl.col("share") > 0).sort("share", descending=True, maintain_order=True)
+    return ordered.group_by("model", maintain_order=True).head(MOST_TOP)
+
+
+def _present(*columns: str):  # type: ignore[no-untyped-def]
+    """A query for those of the columns that the table has."""
+    return lambda table: table.select(cs.by_name(*columns, require_all=False))
+
+
+NEEDS = (
+    Need("risk", "risk.parquet", _present(*SCORES), "scores"),
+    Need("risk", "models.tsv", None, "models"),
+    Need("risk", "ledger.tsv.gz", _fates, "fates"),
+    Need("risk", "ledger.tsv.gz", _top, "top"),
+    Need("structure", "ancestry.parquet", _present("sample", "most_similar_population"), "nearest"),
+    Need("qc", "samples.parquet", _present("sample", "group", "call_rate", "pass", "reason"),
+         "samples"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """One model in one risk run.
+
+    index  : 1, 2 ... over all risk runs of the page
+    page   : of its run, with every sample under the name that the page gives it
+    digest : of the model
+    frame  : its rows of the run's table, in the columns of SCORES that are there, samples renamed
+    kind   : quantitative, binary or survival, where a training run of the page tells; else ""
+    """
+
+    index: int
+    run: RunRecord
+    page: RiskPage
+    digest: ModelDigest
+    frame: pl.DataFrame
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.digest.name
+
+    @property
+    def trait(self) -> str:
+        """What it predicts."""
+        return str(self.digest.row["trait"] or "")
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it says more than a score: it is a trained bundle."""
+        return "prediction" in self.frame.columns and self.frame["prediction"].count() > 0
+
+    @property
+    def unit(self) -> str:
+        """What its predictions are."""
+        if self.kind in ("binary", "survival"):
+            return "probability"
+        return "value" if self.kind else "prediction"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which group of people each sample is in.
+
+    group : sample as the page calls it -> group
+    told  : what the groups are, in words
+    run, file : where that stands
+    """
+
+    group: Mapping[str, str]
+    told: str
+    run: RunRecord
+    file: str
+
+
+def scored_models(data: ReportData) -> list[ModelScores]:
+    """Every model of every risk run, in the order of the runs and of their models.tsv."""
+    found: list[ModelScores] = []
+    for run in data.of("risk"):
+        if "scores" not in run.tables or "models" not in run.tables:
+            continue
+        page = _page(data, run)
+        frames = page.risk.partition_by("model", as_dict=True, maintain_order=True)
+        for digest in digest_models(page):
+            frame = frames.get((digest.name,), page.risk.clear())
+            index = len(found) + 1
+            own = ModelScores(index, run, page, replace(digest, index=index), frame)
+            trained = training_of(data, own)
+            kind = str(trained[1].get("kind") or "") if trained else ""
+            found.append(replace(own, kind=kind))
+    return found
+
+
+def _page(data: ReportData, run: RunRecord) -> RiskPage:
+    scores, record = run.tables["scores"], run.record
+    shown = {s: data.people.shown(s) for s in scores["sample"].unique().to_list()}
+    risk = scores.with_columns(pl.col("sample").replace_strict(shown, return_dtype=pl.String))
+    nothing = pl.DataFrame({"model": []}, schema={"model": pl.String})
+    return RiskPage(
+        title=run.name,
+        cohort="",
+        n_samples=len(shown),
+        build=(record.get("build") or {}).get("name"),
+        build_evidence="",
+        version=data.version,
+        command="",
+        started="",
+        seconds=0.0,
+        settings=record.get("settings") or {},
+        models=run.tables["models"],
+        risk=risk,
+        ledger_counts=run.tables.get("fates", nothing),
+        top_variants=run.tables.get("top", nothing),
+        record_counts=record.get("records") or {},
+    )
+
+
+def training_of(data: ReportData, model: ModelScores) -> tuple[RunRecord, Mapping[str, Any]] | None:
+    """The training run that made a model, and its part on the trait; None where there is none."""
+    source = PurePosixPath(str(model.digest.row["source"] or ""))
+    for run in data.of("train"):
+        stem = PurePosixPath(run.place).name.removesuffix(".training")
+        if stem not in {source.stem, source.name, source.parent.name}:
+            continue
+        for part in run.record.get("traits") or ():
+            if part.get("trait") == model.trait:
+                return run, part
+    return None
+
+
+def evaluations_of(data: ReportData, model: ModelScores) -> list[RunRecord]:
+    """Evaluations of a model: of its training's predictions, or of its column of this risk run."""
+    trained = training_of(data, model)
+    found = []
+    for run in data.of("evaluate"):
+        folders = {_folder(path) for path in run.record.get("inputs") or {}}
+        trait = (run.record.get("trait") or {}).get("name")
+        if (trained and _folder(f"{trained[0].place}/x") in folders and trait == model.trait) or (
+            _folder(f"{model.run.place}/x") in folders and model.name in _predictions(run)
+        ):
+            found.append(run)
+    return found
+
+
+def _folder(path: str) -> str:
+    """The last two folders of a file: enough to tell runs apart, wherever a command was given."""
+    return PurePosixPath(path).parent.name
+
+
+def _predictions(run: RunRecord) -> set[str]:
+    """Names of the predictions that were evaluated, as MODEL or MODEL:COLUMN."""
+    return {name.partition(":")[0] for name in run.record.get("scales") or {}}
+
+
+def grouping(data: ReportData) -> Grouping | None:
+    """Groups of people: by a reference where there is one, else those that qc was given."""
+    for run, table, column, file, told in _candidates(data):
+        frame = run.tables[table].select("sample", pl.col(column).cast(pl.String)).drop_nulls()
+        if not len(frame) or frame[column].n_unique() < 2 or (frame[column] == "").all():
+            continue
+        rows = frame.unique("sample", keep="first", maintain_order=True).iter_rows()
+        group = {data.people.shown(sample): name for sample, name in rows if name}
+        return Grouping(group, told, run, file)
+    return None
+
+
+def _candidates(data: ReportData) -> list[tuple[RunRecord, str, str, str, str]]:
+    nearest, given = "most similar population of the reference", "group given to qc (--groups)"
+    wanted = (
+        ("risk", "scores", "most_similar_population", "risk.tsv", nearest),
+        ("structure", "nearest", "most_similar_population", "ancestry.tsv", nearest),
+        ("qc", "samples", "group", "samples.tsv", given),
+    )
+    return [
+        (run, table, column, file, told)
+        for command, table, column, file, told in wanted
+        for run in data.of(command)
+        if table in run.tables and column in run.tables[table].columns
+    ]
+
+
+def values_of(model: ModelScores) -> tuple[np.ndarray, str]:
+    """What is drawn of a model: predictions, or scores; float64 with NaN, and the column's name."""
+    column = "prediction" if model.predicts else "score"
+    return model.frame[column].cast(pl.Float64).to_numpy(), column
+
+
+def by_group(model: ModelScores, groups: Grouping | None) -> Sequence[tuple[str, np.ndarray]]:
+    """Finite values in each group, groups in alphabetical order; none without groups."""
+    if groups is None:
+        return []
+    values = values_of(model)[0]
+    own = np.array([groups.group.get(s, "") for s in model.frame["sample"].to_list()], object)
+    found = []
+    for name in sorted(set(own) - {""}):
+        there = values[(own == name) & np.isfinite(values)]
+        if len(there):
+            found.append((name, there))
+    return found
