@@ -18,7 +18,9 @@ from genomed.cli.explain import explain
 from genomed.cli.models import models_app
 from genomed.cli.qc import qc
 from genomed.cli.reads import reads_app
+from genomed.cli.report import report
 from genomed.cli.risk import risk
+from genomed.cli.run import run
 from genomed.cli.structure import structure_app
 from genomed.cli.train import train
 from genomed.errors import GenomedError
@@ -61,6 +63,8 @@ app.command()(train)
 app.command()(risk)
 app.command()(evaluate)
 app.command()(explain)
+app.command()(report)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.add_typer(models_app)
 app.command()(doctor)
 

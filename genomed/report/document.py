@@ -11,15 +11,18 @@ __all__ = ["document", "section", "warning_list"]
 WARNING_CHARACTERS = 600
 
 
-def document(title: str, body: Html, css: str, version: str) -> str:
-    """A page that loads nothing from elsewhere and runs no scripts: its policy forbids both.
+def document(title: str, body: Html, css: str, version: str, script: str = "") -> str:
+    """A page that loads nothing from elsewhere: its policy forbids that, and scripts but this one.
 
     title   : of the window
     body    : the <body> element
     version : of genomed
+    script  : JavaScript that is run before the body is read; none by default
     """
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'sha256-{_digest(css)}'"
+    if script:
+        policy += f"; script-src 'sha256-{_digest(script)}'"
+    policy += "; base-uri 'none'; form-action 'none'"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -29,8 +32,13 @@ def document(title: str, body: Html, css: str, version: str) -> str:
         element("meta", name="generator", content=f"genomed {version}"),
         element("title", title),
         element("style", Html(css)),
+        element("script", Html(script)) if script else None,
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def section(identity: str, heading: str, *parts: object) -> Html:

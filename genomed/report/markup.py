@@ -8,12 +8,14 @@ is read (controls, bidirectional overrides, zero-width, stray bytes), are shown 
 
 import re
 
-__all__ = ["Html", "cited", "element", "join", "label", "shortened", "visible"]
+__all__ = ["Html", "cited", "element", "join", "label", "plain", "shortened", "visible"]
 
 NO_TRACE = "noreferrer noopener"
 NOT_PLAIN = re.compile(r"""[^ -~]|[&<>"']""").search
 NAMES: dict[str, str] = {}  # keyword argument -> attribute name, as they are met
 VOID = frozenset({"meta", "br", "hr", "wbr"})
+TAG = re.compile(r"<[^>]*>")  # text has no bare < or >: both are escaped
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#x27;", "'"), ("&amp;", "&"))
 TITLE_LIMIT = 400  # characters of a long name that its tooltip keeps
 DOI = re.compile(r"\b(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/[A-Za-z0-9._;()/-]+)")
 
@@ -33,6 +35,16 @@ def escape(text: str) -> str:
         .replace('"', "&quot;")
         .replace("'", "&#x27;")
     )
+
+
+def plain(text: str) -> str:
+    """Text of what may be markup, for places that are no page."""
+    if not isinstance(text, Html):
+        return text
+    bare = TAG.sub("", text)
+    for code, character in _ENTITIES:
+        bare = bare.replace(code, character)
+    return bare
 
 
 def _safe(text: str) -> str:

@@ -1,33 +1,121 @@
-"""Chapters of a run directory -> one page."""
+"""Chapters of a run directory -> report.html: one self-contained page, the same bytes for the same.
+
+The page loads nothing. Its one script, allowed by digest, searches and pages tables and lets the
+reader choose light or dark; without it everything can still be read.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from genomed.report.curves import CURVE_CSS
+from genomed.report.document import document
+from genomed.report.figures import PATTERNS
+from genomed.report.markup import Html, element, label, shortened
 from genomed.report.run_records import Need, Part, ReportData
+from genomed.report.run_script import SCRIPT_AFTER, SCRIPT_BEFORE
+from genomed.report.run_style import RUN_CSS
+from genomed.report.run_summary import summary_part
 
-__all__ = ["CHAPTERS", "needs", "parts"]
+__all__ = ["CHAPTERS", "needs", "parts", "person_needs", "render_person", "render_report"]
 
 # Modules of genomed.report, in the order of the page.
 CHAPTERS = (
     "run_risk", "run_people_table", "run_models", "run_evaluate", "run_explain",
     "run_qc", "run_structure", "run_reads", "run_flow", "run_provenance",
 )  # fmt: skip
-
-
-def _modules() -> list[ModuleType]:
-    names = [f"genomed.report.{name}" for name in CHAPTERS]
-    return [import_module(name) for name in names if find_spec(name)]
+PERSON = "run_person"
+FOOT = (
+    "For research. No number on this page is a diagnosis, nor a basis for one on its own. The page "
+    "loads nothing from the network; links lead to the files it was made from."
+)
 
 
 def needs() -> list[Need]:
     """Every table that a chapter wants read."""
-    return [need for module in _modules() for need in module.NEEDS]
+    return [need for module in _modules(CHAPTERS) for need in module.NEEDS]
+
+
+def person_needs() -> list[Need]:
+    """Every table that the page of one person wants read."""
+    return [need for module in _modules((PERSON,)) for need in module.NEEDS]
 
 
 def parts(data: ReportData) -> list[Part]:
-    """The chapters that have something to show, in the order of the page."""
-    made = [module.chapter(data) for module in _modules()]
-    return [part for part in made if part is not None]
+    """The chapters that have something to show, in the order of the page, after the summary."""
+    made = [module.chapter(data) for module in _modules(CHAPTERS)]
+    chapters = [part for part in made if part is not None]
+    return [summary_part(data, chapters), *chapters]
+
+
+def _modules(names: Sequence[str]) -> list[ModuleType]:
+    whole = [f"genomed.report.{name}" for name in names]
+    return [import_module(name) for name in whole if find_spec(name)]
+
+
+def render_report(data: ReportData, chapters: Sequence[Part]) -> str:
+    """The page of a run directory as one HTML document."""
+    n = len(data.runs)
+    runs = "1 run" if n == 1 else f"{n:,} runs"
+    lead = f"{runs} of genomed, {len(data.people):,} people."
+    return _render(data, chapters, "genomed report", data.title, lead)
+
+
+def render_person(data: ReportData, sample: str) -> str:
+    """The page of one person as one HTML document.
+
+    raises ValueError where no run has anything to say of that person
+    """
+    chapters = [
+        part for module in _modules((PERSON,)) for part in module.person_parts(data, sample)
+    ]
+    if not chapters:
+        raise ValueError("no run of risk is there to tell of a person")
+    lead = f"One person of {data.title}."
+    return _render(data, chapters, "genomed report --person", data.people.shown(sample), lead)
+
+
+def _render(
+    data: ReportData, chapters: Sequence[Part], eyebrow: str, heading: str, lead: str
+) -> str:
+    css = RUN_CSS + CURVE_CSS + "".join(dict.fromkeys(part.css for part in chapters))
+    script = SCRIPT_BEFORE + "".join(dict.fromkeys(p.script for p in chapters)) + SCRIPT_AFTER
+    first = chapters[0]
+    body = element(
+        "body",
+        element("a", f"Skip to {first.short.lower()}", href=f"#{first.identity}", class_="skip"),
+        PATTERNS,
+        _head(eyebrow, heading, lead),
+        _navigation(chapters),
+        element("main", [_section(part) for part in chapters], id="main"),
+        element("footer", element("p", FOOT), _made_by(data), class_="foot"),
+    )
+    return document(shortened(heading, 120), body, css, data.version, script)
+
+
+def _head(eyebrow: str, heading: str, lead: str) -> Html:
+    theme = element("button", "Theme", type="button", class_="theme", hidden=True)
+    words = element(
+        "div", element("p", eyebrow, class_="eyebrow"), element("h1", label(heading, 120))
+    )
+    top = element("div", words, theme, class_="top")
+    return element("header", top, element("p", lead, class_="lead"), class_="head")
+
+
+def _navigation(chapters: Sequence[Part]) -> Html:
+    links = [element("li", element("a", part.short, href=f"#{part.identity}")) for part in chapters]
+    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
+
+
+def _section(part: Part) -> Html:
+    title = element("h2", part.heading, id=f"{part.identity}-h")
+    return element(
+        "section", title, part.body, id=part.identity, aria_labelledby=f"{part.identity}-h"
+    )
+
+
+def _made_by(data: ReportData) -> Html:
+    return element("p", f"Made by genomed {shortened(data.version)}.")

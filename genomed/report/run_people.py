@@ -38,9 +38,9 @@ class People:
         width = max(4, len(str(len(everybody))))
         self._shown = {s: f"P-{i:0{width}d}" for i, s in enumerate(everybody, 1)}
         self._shown |= {s: n for s, n in (names or {}).items() if s in self._shown}
-        # a bare number in a sentence is mostly a number: those are masked in lists of samples only
-        self._words = {s for s in everybody if _PLAIN(s) and not s.isdigit()}
-        self._odd = sorted((s for s in everybody if not _PLAIN(s)), key=len, reverse=True)
+        # a number or letter in a sentence is mostly just that: masked in lists of samples only
+        self._words = {s for s in everybody if _PLAIN(s) and len(s) > 2 and not s.isdigit()}
+        self._odd = sorted((s for s in everybody if s and not _PLAIN(s)), key=len, reverse=True)
 
     def __len__(self) -> int:
         return len(self._shown)

@@ -32,7 +32,7 @@ PEOPLE: Mapping[str, Sequence[Mapping[str, Sequence[str]]]] = {
         {"roh_samples.parquet": ("sample",)},
         {"ancestry.parquet": ("sample",)},
     ],
-    "reads qc": [{"reads.parquet": ("sample", "prefix")}],
+    "reads qc": [{"files.parquet": ("sample", "prefix")}],
     "train": [{"predictions.tsv.gz": ("sample",)}],
     "risk": [{"risk.parquet": ("sample",)}],
     "explain": [{"people.parquet": ("sample",)}],
