@@ -160,6 +160,7 @@ def ours_commands(
     names = {
         "genomed": options.genomed, "case": case, "work": folder, "trait": cell.trait,
         "seed": cell.seed, "threads": options.threads or bars["run"]["threads"],
+        "build": scenario.get("build", "GRCh38"),
     }  # fmt: skip
     parts = {"train": train, "predict": predict}
     return {key: shlex.split(" ".join(words).format(**names)) for key, words in parts.items()}

@@ -33,10 +33,10 @@ from genomed.settings import ExplainSettings
 from genomed.steps.bundle_people import BundlePeople, bundle_people
 from genomed.steps.clock import Clock
 from genomed.steps.explain_checks import Check, permuted_nets, shuffled_models
+from genomed.steps.genome_build import choose_build
 from genomed.steps.risk_bundles import read_bundle
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
-from genomed.steps.structure_variants import choose_build
 from genomed.steps.train_data import TrainInputs
 
 __all__ = ["ExplainInputs", "ExplainSummary", "run_explain"]
@@ -191,7 +191,8 @@ class _Run:
         return place
 
     def _check_build(self) -> None:
-        build, own = choose_build(self.store, self.settings.build), self.score.bundle.build
+        build, _ = choose_build(self.store.contigs, self.settings.build, self.store.path)
+        own = self.score.bundle.build
         if build is None:
             self.warnings.append(
                 f"{self.store.path} does not tell its genome build; it is taken to be {own}."

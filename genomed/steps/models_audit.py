@@ -18,10 +18,10 @@ from genomed.scores.store_matching import match_store, read_matched
 from genomed.stats.bootstrap import Estimate
 from genomed.stats.membership import membership, shadowed_loss
 from genomed.steps.bundle_people import bundle_people
+from genomed.steps.genome_build import choose_build
 from genomed.steps.risk_bundles import read_bundle
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
-from genomed.steps.structure_variants import choose_build
 from genomed.steps.train import family_of
 
 __all__ = ["AuditInputs", "AuditSummary", "run_audit"]
@@ -102,7 +102,7 @@ def run_audit(
     score = read_bundle(path)
     model, bundle = score.risk, score.bundle
     store = open_structure_store(inputs.store, None)
-    build = choose_build(store, None)
+    build, _ = choose_build(store.contigs, None, store.path)
     if build not in (None, bundle.build):
         raise BuildError(
             f"{store.path} is on {build}, but {path} on {bundle.build}; give the training's store"

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from genomed.assemblies import detect_build, normalise_build
-from genomed.errors import BuildError, InputError
 from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
 from genomed.io.formats import cohort_format
@@ -23,6 +21,7 @@ from genomed.io.psam import unknown_people
 from genomed.kernels.packed import pack_rows
 from genomed.regions import Region, canonical_contig
 from genomed.schema import ReadCounts, VariantBatch
+from genomed.steps.genome_build import choose_build
 
 __all__ = ["Block", "Source", "open_source"]
 
@@ -61,7 +60,7 @@ class Source(ABC):
         self.path = path
         self.people = people
         self.contigs = contigs
-        self.build = _build(path, contigs, build)
+        self.build, _ = choose_build(contigs, build, path)
         self.files = files
         self.samples: list[str] = people["sample"].to_list()
 
@@ -182,18 +181,6 @@ def open_source(
     except BaseException:
         reader.close()
         raise
-
-
-def _build(path: str, contigs: dict[str, int | None], build: str | None) -> str | None:
-    if build is not None:
-        spelt = normalise_build(build)
-        if spelt is None:
-            raise BuildError(f"--build {build}: not a known build; give GRCh37 or GRCh38")
-        return spelt
-    try:
-        return detect_build(contigs)
-    except ValueError as error:
-        raise InputError(f"{path}: {error} with --build") from None
 
 
 def _rows_in(variants: pl.DataFrame, region: Region | None) -> np.ndarray | None:

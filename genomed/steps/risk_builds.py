@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from genomed.assemblies import CONTIG_LENGTHS, detect_build, normalise_build
-from genomed.errors import BuildError, InputError, UsageError
+from genomed.errors import BuildError
 from genomed.io.library import panel_paths
 from genomed.io.scorefile import read_models
-from genomed.regions import canonical_contig
 from genomed.schema import ScoreModel
 from genomed.scores.matching import Entries
+from genomed.steps.genome_build import choose_build
 
 __all__ = ["Candidates", "Outcome", "choose_candidates"]
 
@@ -121,7 +120,7 @@ def choose_candidates(
     said : the build as the user named it
     Raises BuildError when a model has positions on other builds only.
     """
-    build, evidence = _cohort_build(contigs, said, cohort)
+    build, evidence = choose_build(contigs, said, cohort)
     chosen: list[tuple[ScoreModel, str | None, str | None]] = []
     for model in models:
         if not model.loci:
@@ -156,39 +155,6 @@ def _probes(present: set[str]) -> list[tuple[ScoreModel, str | None, str | None]
                     for key in model.loci
                 ]
     return probes
-
-
-def _cohort_build(
-    contigs: Mapping[str, int | None], said: str | None, cohort: str
-) -> tuple[str | None, str]:
-    try:
-        detected = detect_build(contigs)
-    except ValueError as error:
-        if said is None:
-            raise InputError(f"{cohort}: {error} with --build") from None
-        detected = None
-    if said is not None:
-        build = normalise_build(said)
-        if build is None:
-            raise UsageError(
-                f"--build {said!r} is not a genome build; known: {', '.join(CONTIG_LENGTHS)}"
-            )
-        if detected not in (None, build):
-            raise BuildError(
-                f"{cohort}: --build says {build}, but {_lengths(contigs, str(detected))}"
-            )
-        return build, f"--build {said} was given"
-    if detected is None:
-        return None, "the header gives no known contig lengths"
-    return detected, _lengths(contigs, detected)
-
-
-def _lengths(contigs: Mapping[str, int | None], build: str) -> str:
-    known = CONTIG_LENGTHS[build]
-    for name, length in contigs.items():
-        if length is not None and known.get(canonical_contig(name)) == length:
-            return f"contig {name} is {length:,} bases long, as in {build}"
-    return f"contig lengths are those of {build}"
 
 
 def wrong_build(

@@ -19,6 +19,7 @@ from genomed.settings import StructureSettings
 from genomed.stats.ld import founder_mask
 from genomed.stats.long_range_ld import LONG_RANGE_LD
 from genomed.steps.clock import Clock
+from genomed.steps.genome_build import choose_build
 from genomed.steps.structure_outputs import StructureResults, write_structure
 from genomed.steps.structure_parts import (
     THIRD_DEGREE,
@@ -30,7 +31,6 @@ from genomed.steps.structure_parts import (
     runs_of_homozygosity,
 )
 from genomed.steps.structure_variants import (
-    choose_build,
     choose_variants,
     leave_long_range_ld,
     prune_variants,
@@ -142,7 +142,7 @@ class _Run:
     def do(self) -> None:
         """All steps that were asked for, in the order in which they need each other."""
         steps, results = self.settings.steps, self.results
-        results.build = choose_build(self.store, self.settings.build)
+        results.build, _ = choose_build(self.store.contigs, self.settings.build, self.store.path)
         self.variants = choose_variants(
             self.store, self.settings, self.founders, threads=self.threads
         )

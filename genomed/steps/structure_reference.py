@@ -21,11 +21,11 @@ from genomed.schema import BUILDS, AncestryModel
 from genomed.settings import StructureSettings
 from genomed.stats.ancestry import CrossValidation, fit_ancestry
 from genomed.stats.ld import founder_mask
+from genomed.steps.genome_build import choose_build
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import find_components, find_relations, require_device
 from genomed.steps.structure_variants import (
     Variants,
-    choose_build,
     choose_variants,
     leave_long_range_ld,
     prune_variants,
@@ -83,7 +83,7 @@ def build_reference(
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already; give --out a new name")
     store, labels, warnings = _labelled(store_path, labels_path, samples)
-    build = choose_build(store, settings.build)
+    build, _ = choose_build(store.contigs, settings.build, store.path)
     if build not in BUILDS:
         raise UsageError(
             f"{store_path}: its genome build is {build or 'not known'}, and a reference is on one "

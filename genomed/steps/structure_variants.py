@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from genomed.assemblies import detect_build, normalise_build
-from genomed.errors import InputError, UsageError
+from genomed.errors import InputError
 from genomed.io.packed import PackedStore
 from genomed.ledger import STRUCTURE
 from genomed.regions import canonical_contig
@@ -18,7 +17,6 @@ from genomed.stats.long_range_ld import LONG_RANGE_LD
 
 __all__ = [
     "Variants",
-    "choose_build",
     "choose_variants",
     "leave_long_range_ld",
     "prune_variants",
@@ -81,19 +79,6 @@ class Variants:
             pl.Series("minor_allele_frequency", self.minor_frequency, nan_to_null=True),
             fates[self.fate].alias("fate"),
         )
-
-
-def choose_build(store: PackedStore, asked: str | None) -> str | None:
-    """The build that was asked for, or the one that the store's declared contig lengths tell."""
-    if asked is not None:
-        build = normalise_build(asked)
-        if build is None:
-            raise UsageError(f"--build {asked}: not a known genome build; use GRCh37 or GRCh38")
-        return build
-    try:
-        return detect_build(store.contigs)
-    except ValueError as error:
-        raise InputError(f"{store.path}: {error} with --build") from None
 
 
 def choose_variants(

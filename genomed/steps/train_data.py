@@ -20,9 +20,10 @@ from genomed.settings import SplitSettings, StructureSettings, TrainSettings
 from genomed.stats.kinship import king_table
 from genomed.stats.kinship_error import kinship_error, least_kinship
 from genomed.stats.splits import AcrossSets, across_sets, folds, strata
+from genomed.steps.genome_build import choose_build
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
-from genomed.steps.structure_variants import Variants, choose_build, choose_variants
+from genomed.steps.structure_variants import Variants, choose_variants
 
 __all__ = ["TrainData", "TrainInputs", "read_train_data"]
 
@@ -110,7 +111,7 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
     Raises InputError, UsageError and UnknownNameError.
     """
     store = open_structure_store(inputs.store, list(inputs.samples) if inputs.samples else None)
-    build = choose_build(store, settings.build)
+    build, _ = choose_build(store.contigs, settings.build, store.path)
     if build is None:
         raise InputError(
             f"{store.path}: its genome build cannot be told from contig lengths; give --build"

@@ -58,7 +58,7 @@ def test_quiet_says_nothing(tmp_path) -> None:
         (["--psam", "a", "--fam", "b"], 2, "give one of the two"),
         (["--outlier-columns", "colour"], 2, "'colour' is not one of"),
         (["--min-call-rate", "2"], 2, "2"),
-        (["--build", "hg99"], 3, "not a known build"),
+        (["--build", "hg99"], 2, "is not a genome build"),
         (["--pheno", "nothing"], 2, "neither a file nor a column"),
         (["--psam", "absent.psam"], 3, "cannot be read"),
         (["--out", "/proc/x"], 5, "cannot be written"),

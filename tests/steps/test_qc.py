@@ -11,7 +11,7 @@ from datafiles import REPOSITORY
 from polars.testing import assert_frame_equal
 from small_cohorts import Record, write_vcf
 
-from genomed.errors import BuildError, InputError, OutputError, UsageError
+from genomed.errors import InputError, OutputError, UsageError
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
 from genomed.settings import QcSettings
 from genomed.steps.qc import QcInputs, QcSummary, run_qc
@@ -340,7 +340,7 @@ def test_tables_that_do_not_fit_are_refused(tmp_path, inputs, error, what) -> No
 def test_an_unknown_build_is_refused(tmp_path) -> None:
     write_vcf(tmp_path / "c.vcf", [Record("1", 1, "A", "G", "0/1")])
 
-    with pytest.raises(BuildError, match="--build hg99"):
+    with pytest.raises(UsageError, match=r"--build .hg99. is not a genome build"):
         run(tmp_path, tmp_path / "c.vcf", QcSettings(build="hg99"))
 
 

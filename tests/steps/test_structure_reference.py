@@ -125,8 +125,10 @@ def test_too_few_variants_in_common_are_an_error(made, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_another_build_is_refused(example_store, made, tmp_path):
-    inputs = StructureInputs(example_store, reference=str(made.path))
+def test_another_build_is_refused(made, tmp_path):
+    rng = np.random.default_rng(3)
+    prefix = write_bed_files(tmp_path / "other", rng.integers(0, 3, (20, 5)).astype(np.int8))
+    inputs = StructureInputs(prefix, reference=str(made.path))
     with pytest.raises(BuildError, match="is on GRCh38, but the store is on GRCh37"):
         run_structure(inputs, tmp_path / "out", replace(QUICK, build="hg19"))
 
