@@ -312,11 +312,8 @@ def _log_prior(tile: Tile, candidates: Candidates, settings: CallSettings) -> np
     is_snp = candidates.length == 0
     repeats = np.empty((len(at), 5), np.float32)
     candidate_kernels.repeat_facts(tile.ref, at, is_snp, repeats)
-    new = np.where(
-        is_snp,
-        candidates.letters[np.minimum(candidates.offset[:-1], len(candidates.letters) - 1)],
-        0,
-    )
+    letters = np.append(candidates.letters, np.uint8(0))  # a lone deletion brings no letter
+    new = np.where(is_snp, letters[np.minimum(candidates.offset[:-1], len(letters) - 1)], 0)
     is_transition = is_snp & ((tile.ref[at] ^ new) == 2)  # A and G, C and T
     return np.log(difference_rate(is_snp, repeats[:, 2], is_transition, settings))
 

@@ -107,6 +107,12 @@ def test_a_deletion_is_moved_to_the_left_end_of_its_repeat(files: tuple[Path, Pa
     assert sites.loglik[row].argmax() == 1
 
 
+def test_a_deletion_is_called_where_there_is_nothing_else(files: tuple[Path, Path]) -> None:
+    reader, fasta = AlignmentReader(files[0]), Fasta(files[1])
+    (tile,) = iter_called_tiles(reader, fasta, [Region("1", 1_990, 2_012)], CallSettings())
+    assert tile.sites.table.select("position", "ref", "alt1").rows() == [(2001, "CAA", "C")]
+
+
 @pytest.mark.parametrize("tile_bp", [97, 500, 2_048])
 def test_sites_are_the_same_wherever_tiles_begin(
     files: tuple[Path, Path], tile_bp: int, monkeypatch: pytest.MonkeyPatch
