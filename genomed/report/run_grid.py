@@ -67,7 +67,7 @@ def grid(
         element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption),
         element("p", told, " ", rest, class_="note rest"),
         json_block(data, class_="rows"),
-        class_="grid",
+        class_="long",
         id=identity,
         data_page=page,
         data_caption=caption,

@@ -100,6 +100,6 @@ genomed.details[self.data.render](self.data.details[i],td);
 tr.parentNode.insertBefore(more,tr.nextSibling);});return button;};
 
 document.addEventListener("DOMContentLoaded",function(){themeButton();
-Array.prototype.forEach.call(document.querySelectorAll(".grid"),function(box){new Grid(box);});});
+Array.prototype.forEach.call(document.querySelectorAll(".long"),function(box){new Grid(box);});});
 })();
 """

@@ -68,7 +68,7 @@ a.from:hover{color:var(--link);text-decoration-style:solid}
 .figures>.card{margin:0}.figures>.wide{grid-column:1/-1}
 .card>h4{margin-bottom:.6rem}
 .card .plot{min-width:360px}
-.grid{margin:.6rem 0 0;min-width:0}
+.long{margin:.6rem 0 0;min-width:0}
 .tools{display:flex;flex-wrap:wrap;gap:.5rem .8rem;align-items:center;margin:0 0 .5rem;
 font-size:.88rem;color:var(--soft)}
 .tools input{font:inherit;color:var(--ink);background:var(--bg);border:1px solid var(--hatch);
@@ -104,6 +104,7 @@ details>*:not(summary){margin-top:.6rem}
 padding:.6rem 1rem}
 .runs summary{color:var(--ink)}.runs summary b{font-weight:600}
 .runs summary span{color:var(--soft);margin-left:.6rem}
+.chapter{display:block;color:var(--soft);font-size:.85rem}
 .warn .who{display:inline;margin-right:.5rem}
 @media screen and (max-width:900px){.figures{grid-template-columns:minmax(0,1fr)}}
 @media screen and (max-width:820px){.verdicts.few li{grid-template-columns:minmax(0,1fr)}

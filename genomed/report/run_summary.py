@@ -40,7 +40,7 @@ def _line(finding: Finding, chapter: Part) -> Html:
     return element(
         "li",
         element("span", pill(finding)),
-        element("span", subject, element("span", chapter.short)),
+        element("span", subject, element("span", chapter.short, class_="chapter")),
         element("p", finding.sentence),
     )
 
