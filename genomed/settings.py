@@ -11,12 +11,14 @@ __all__ = [
     "ExplainSettings",
     "IdentitySettings",
     "PathSettings",
+    "PlanSettings",
     "QcSettings",
     "ReadsFeaturesSettings",
     "ReadsQcSettings",
     "ReadsScoreSettings",
     "RiskSettings",
     "RohSettings",
+    "RunSettings",
     "SplitSettings",
     "StructureSettings",
     "TrainSettings",
@@ -546,3 +548,33 @@ class ReadsScoreSettings:
     max_allele_bp: int = 200
     # Sample whose read groups are read; None where there is one only.
     sample: str | None = None
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How the workflow is run, and how long `genomed run` waits for what may never come."""
+
+    cores: int = 0  # most processors that jobs on this machine use together; 0: all
+    profile: str = ""  # of Snakemake: a directory, a file, or the name of one that comes along
+    until: tuple[str, ...] = ()  # rules after which to stop
+    dry_run: bool = False
+    plan: bool = True  # resources are predicted first
+    ask_every_s: float = 60.0  # a cluster is asked whether it knows the jobs that are waited for
+    lost_after_s: float = 600.0  # the run ends when it has not known one for so long
+    leave_after_s: float = 75.0  # and the process, so long after a signal, whatever hangs
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """How much room is left beside what `genomed plan` predicts, and for whom it predicts."""
+
+    # Memory and disc, and time, that are asked for, as multiples of what is predicted.
+    memory_room: float = 1.3
+    time_room: float = 3.0
+    # Least time that is asked for, minutes.
+    least_minutes: int = 5
+    # What starting a job takes, seconds, beside the job.
+    job_overhead_s: float = 3.0
+    # People and variants to predict for; None is as many as the cohort has.
+    people: int | None = None
+    variants: int | None = None

@@ -11,7 +11,7 @@ import typer
 
 from genomed.cli.progress import stage_of, working
 
-__all__ = ["Lines", "told"]
+__all__ = ["Lines", "time_in_words", "told"]
 
 AGAIN_S = 30.0  # a stage that goes on is told of again after so long
 
@@ -45,10 +45,13 @@ class Lines:
         elif now - self.said >= AGAIN_S and 0 < share < 1:
             self.said = now
             left = (now - self.stage_began) * (1 - share) / share
-            self.say(f"{now - self.began:7.1f} s  {what}: {share:.0%}, about {_time(left)} left")
+            self.say(
+                f"{now - self.began:7.1f} s  {what}: {share:.0%}, about {time_in_words(left)} left"
+            )
 
 
-def _time(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
+    """Seconds, minutes or hours, as fits."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

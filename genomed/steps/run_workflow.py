@@ -1,0 +1,287 @@
+"""The chain from raw files to the report: Snakemake runs it, and it is told of in plain words.
+
+There is one engine and no scheduler of our own: the words of the command line are handed to
+Snakemake's, its messages come back as events. Added is what a run needs to be left alone: faults of
+the configuration at once, traces of a killed run put aside, an end to every waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from genomed.errors import GenomedError, InputError, OutputError, UnfitError, UsageError
+from genomed.settings import RunSettings
+from genomed.steps.run_events import Job, Progress
+from genomed.steps.run_failures import explain_failures, shared_exit_code
+from genomed.steps.run_guard import Guard, end_jobs, guarded
+from genomed.steps.run_traces import leave_trace, put_traces_aside, remove_trace
+from genomed.steps.slurm import find_cluster
+
+__all__ = ["RunSummary", "WorkflowFailedError", "run_workflow", "workflow_directory"]
+
+_LOGGER = "genomed"  # name of the logger plugin, for as long as this process lives
+
+
+class WorkflowFailedError(GenomedError):
+    """Jobs failed; with the exit code of their command, where all of them had the same."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did, or would do."""
+
+    jobs: tuple[Job, ...]  # in the order in which they began
+    n_done: int
+    n_to_do: int  # as known at the beginning
+    seconds: float
+    results: Path
+    has_started: bool = True  # or Snakemake was asked for something else, such as --unlock
+    failed_attempts: tuple[str, ...] = field(default=())  # of jobs that succeeded later
+
+
+def workflow_directory() -> Path:
+    """Where the Snakefile is: in the installed package, or beside it in the repository."""
+    package = Path(__file__).parents[1]
+    for place in (package / "workflow", package.parent):
+        if (place / "Snakefile").is_file() and (place / "workflows").is_dir():
+            return place
+    raise UnfitError(f"{package} has no workflow; install genomed again, its files are gone")
+
+
+def run_workflow(
+    config: Path,
+    settings: RunSettings,
+    options: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> RunSummary:
+    """Run what a configuration asks for, and is not there yet, in the working directory.
+
+    options : handed to Snakemake as they are
+    progress: follows the run; for a display
+    tell    : takes a line of what happens apart from jobs, such as a plan or a killed run
+    raises  : UnfitError without Snakemake; InputError for faults of the configuration, all of them;
+              WorkflowFailedError with the end of the log of each job that failed; KeyboardInterrupt
+              and SystemExit (143) after SIGINT and SIGTERM
+    """
+    began = time.monotonic()
+    progress = progress or Progress()
+    chosen = _read_config(config)
+    results = Path(str(chosen.get("results") or "results"))
+    guard = Guard(progress, f"genomed-{secrets.token_hex(4)}", settings, tell)
+    with _own_programs_first():
+        words = _words(config, chosen, settings, options, guard.run, tell)
+        parser, arguments = _parse(words, progress)
+        succeeded = _execute(parser, arguments, guard)
+    _raise_for(guard, succeeded, config, arguments)
+    jobs = tuple(job for job in progress.jobs.values() if job.rule != "all")
+    retried = tuple(
+        f"{f.job.name}: {f.state or f.exit_code or 'failed'}" for f in progress.failures
+    )
+    return RunSummary(
+        jobs=jobs,
+        n_done=progress.n_done,
+        n_to_do=progress.n_to_do,
+        seconds=time.monotonic() - began,
+        results=results,
+        has_started=progress.has_started,
+        failed_attempts=retried,
+    )
+
+
+def _read_config(config: Path) -> dict[str, Any]:
+    """The configuration, after everything that is wrong with it was told."""
+    try:
+        from snakemake.common.configfile import load_configfile  # noqa: PLC0415 - it is optional
+        from snakemake.exceptions import WorkflowError  # noqa: PLC0415
+    except ImportError:
+        raise UnfitError("snakemake is not installed; pip install 'genomed[workflow]'") from None
+    if not config.is_file():
+        raise InputError(f"{config}: no such file; name the configuration of the workflow")
+    try:
+        chosen = load_configfile(str(config))
+    except WorkflowError as error:
+        raise InputError(f"{config} cannot be read: {error}") from None
+    faults = _checks().problems(chosen, Path.cwd())
+    if faults:
+        many = "faults, all of them" if len(faults) > 1 else "fault"
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise InputError(f"{config} has {len(faults)} {many} to be corrected first:{listed}")
+    return chosen
+
+
+def _checks() -> Any:
+    """The module of the workflow that knows what may be wrong with a configuration."""
+    path = workflow_directory() / "workflows" / "checks.py"
+    spec = importlib.util.spec_from_file_location("genomed_workflow_checks", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _words(
+    config: Path,
+    chosen: dict[str, Any],
+    settings: RunSettings,
+    options: Sequence[str],
+    run: str,
+    tell: Callable[[str], None],
+) -> list[str]:
+    """The words of Snakemake's command line; those of the user come last, and win."""
+    snakefile = workflow_directory() / "Snakefile"
+    words = ["--snakefile", str(snakefile), "--configfile", str(config)]
+    words += ["--rerun-incomplete", "--logger", _LOGGER]
+    if settings.profile:
+        words += ["--profile", _profile(settings.profile)]
+    if settings.cores or not settings.profile:
+        words += ["--cores", str(settings.cores or len(os.sched_getaffinity(0)))]
+    if settings.until:
+        words += ["--until", *settings.until]
+    if settings.dry_run:
+        words.append("--dry-run")
+    _, arguments = _parse([*words, *options], Progress())
+    if arguments.executor == "slurm":
+        words += _slurm_words(chosen, options, run, tell)
+    return [*words, *options]
+
+
+def _profile(name: str) -> str:
+    """A profile of that path, or the one of that name that comes with the workflow."""
+    ours = workflow_directory() / "workflows" / "profiles" / name
+    return str(ours) if ours.is_dir() and not Path(name).exists() else name
+
+
+def _slurm_words(
+    chosen: dict[str, Any], options: Sequence[str], run: str, tell: Callable[[str], None]
+) -> list[str]:
+    cluster = find_cluster()
+    if cluster is None or not cluster.answers:
+        raise UnfitError("no Slurm answers here: see `genomed doctor`; run on a login node")
+    given = {word.partition("=")[0] for word in options}
+    logs = Path(str(chosen.get("results") or "results"), "logs", "slurm")
+    words = ["--slurm-jobname-prefix", run]
+    if "--slurm-logdir" not in given:
+        words += ["--slurm-logdir", str(logs)]
+    if "--slurm-status-command" not in given:
+        words += ["--slurm-status-command", cluster.status_command]
+        kind = "with" if cluster.has_accounts else "without"
+        tell(f"Slurm {kind} accounts: asks after jobs by {cluster.status_command}")
+    return words
+
+
+def _parse(words: Sequence[str], progress: Progress) -> tuple[Any, Any]:
+    """Snakemake's own reading of its command line, with us among its loggers."""
+    from snakemake.cli import parse_args  # noqa: PLC0415 - it takes a second
+
+    _become_logger(progress)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return parse_args(list(words))
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        lines = [line for line in said.getvalue().splitlines() if line.strip()]
+        raise UsageError(f"Snakemake does not take these options: {lines[-1]}") from None
+
+
+def _become_logger(progress: Progress) -> None:
+    """Register a logger plugin through which Snakemake's messages reach `progress`."""
+    from snakemake.logging import LoggerPluginRegistry, LogHandlerBase  # noqa: PLC0415
+
+    class LogHandler(LogHandlerBase):
+        writes_to_stream = True  # which keeps Snakemake from writing there
+        writes_to_file = False
+        has_filter = has_formatter = True
+        needs_rulegraph = False
+
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                progress.see(record)
+            except Exception:
+                self.handleError(record)
+
+    registry = LoggerPluginRegistry()
+    registry.plugins.pop(_LOGGER, None)
+    registry.register_plugin(_LOGGER, SimpleNamespace(LogHandler=LogHandler))
+
+
+def _execute(parser: Any, arguments: Any, guard: Guard) -> bool:
+    """Hand over to Snakemake; what the run leaves on a cluster is ended."""
+    from snakemake.cli import args_to_api  # noqa: PLC0415
+
+    if arguments.dryrun:
+        return bool(args_to_api(arguments, parser))
+    put_traces_aside(guard.tell)
+    leave_trace(guard.run)
+    try:
+        with guarded(guard):
+            return bool(args_to_api(arguments, parser))
+    except KeyboardInterrupt:
+        if guard.stopped_by is None and not guard.lost:
+            raise
+        return False
+    finally:
+        if arguments.executor == "slurm":
+            end_jobs(guard.run)
+        remove_trace()
+
+
+def _raise_for(guard: Guard, succeeded: bool, config: Path, arguments: Any) -> None:
+    """Turn what ended a run too early into the error that says so."""
+    if guard.stopped_by == signal.SIGTERM:
+        raise SystemExit(128 + signal.SIGTERM)
+    if guard.stopped_by is not None:
+        raise KeyboardInterrupt
+    if guard.lost:
+        raise WorkflowFailedError(
+            f"the cluster no longer knows {', '.join(guard.lost)}; run again, what is finished "
+            "stays, and ask its administrator about MinJobAge and accounting"
+        )
+    failures = guard.progress.failed()
+    if failures:
+        text = explain_failures(failures, config)
+        raise WorkflowFailedError(text, shared_exit_code(failures))
+    if succeeded:
+        return
+    said = "\n".join(guard.progress.errors[-3:]).strip() or "Snakemake failed without a reason"
+    if "cannot be locked" in said:
+        raise OutputError(
+            f"another run works in {Path.cwd()}; wait for it, or, if there is none, "
+            f"run `genomed run {config} --unlock` first"
+        )
+    raise WorkflowFailedError(said)
+
+
+@contextlib.contextmanager
+def _own_programs_first() -> Any:
+    """The rules call `genomed`: let it be the one that is running."""
+    before = os.environ.get("PATH", "")
+    own = Path(sys.executable).parent
+    if (own / "genomed").exists():
+        os.environ["PATH"] = f"{own}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
