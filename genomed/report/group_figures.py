@@ -16,7 +16,13 @@ import numpy as np
 
 from genomed.report.figures import LARGEST, ticks
 from genomed.report.markup import Html, element, join, shortened
-from genomed.report.tables import format_count, format_percentile, format_score, is_number
+from genomed.report.tables import (
+    format_count,
+    format_percentile,
+    format_score,
+    format_share,
+    is_number,
+)
 
 __all__ = ["GROUP_CSS", "Gain", "Group", "Push", "gains", "pushes", "ridges", "scale_bar"]
 
@@ -32,10 +38,16 @@ GROUP_CSS = """
 .kept{fill:var(--ok);stroke:var(--ok)}
 .here{fill:var(--ink)}
 .band{fill:var(--bar)}
+.card>h4:not(:first-child){margin-top:1.5rem}
 """
 
-WIDE = 760.0
-NAMES, NUMBERS = 132.0, 168.0
+WIDE = 780.0
+NAMES, NUMBERS = 132.0, 194.0
+RIGHT_EDGE = WIDE - NUMBERS  # of the axis of ridges
+ODDS_ENDS = (0.0005, 0.9995)  # probabilities beyond are drawn at the ends
+ODDS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
+FINER_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98,
+               0.99, 0.995)  # fmt: skip
 HILL, ROOM = 34.0, 12.0  # height of a hill, and the room between two
 N_CELLS = 56
 MIN_HILL = 20  # people; fewer are drawn one by one
@@ -74,50 +86,123 @@ def ridges(
     axis_label: str,
     identity: str,
     decimals: int = 2,
+    probability: bool = False,
+    mark: tuple[str, float] | None = None,
 ) -> Html:
     """Distributions of everybody and of each group over one axis.
 
-    everybody : float64 (people,), finite, at least one
-    identity  : prefix of the ids in the figure, unique in the page
+    everybody   : float64 (people,), finite, at least one
+    identity    : prefix of the ids in the figure, unique in the page
+    probability : the values are probabilities: the axis is their log odds, 0.1% to 99.9%
+    mark        : name and value of one person, drawn across all rows
     """
     if not np.abs(everybody).max() < LARGEST:
         return element("p", "The values are too large to be drawn.", class_="muted")
+    axis = _odds_axis(everybody) if probability else _plain_axis(everybody)
     rows = [Group("Everybody", everybody), *groups[:MOST_GROUPS]]
-    low, high = _range(everybody)
-    height = 20 + (HILL + ROOM) * len(rows) + 44
-    x0, x1 = NAMES, WIDE - NUMBERS
-
-    def x(value: float) -> float:
-        return x0 + (min(max(value, low), high) - low) / (high - low) * (x1 - x0)
-
+    top = 36.0 if mark else 20.0
+    height = top + (HILL + ROOM) * len(rows) + 44
     base = height - 40
-    parts: list[Html] = []
-    for tick in ticks(low, high, 6):
-        at = _n(x(tick.value))
-        parts.append(element("path", d=f"M{at} 16V{_n(base)}", class_="grid"))
-        parts.append(element("text", tick.text, x=at, y=_n(base + 16), class_="t m"))
-    parts.append(element("text", axis_label, x=_n((x0 + x1) / 2), y=_n(height - 6), class_="t m"))
-    parts.append(element("text", "median (5 to 95%)", x=_n(x1 + 14), y="12", class_="t"))
+    parts = _scale(axis, axis_label, top - 4, base, height)
+    parts.append(element("text", "median (5 to 95%)", x=_n(RIGHT_EDGE + 14), y="12", class_="t"))
     told = []
     for place, group in enumerate(rows):
-        y = 20 + (HILL + ROOM) * place + HILL
-        at = np.quantile(group.value, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist()
-        said = (
-            f"{format_score(at[2], decimals)} ({format_score(at[0], decimals)} to "
-            f"{format_score(at[4], decimals)})"
-        )
+        y = top + (HILL + ROOM) * place + HILL
+        said = _five(group.value, decimals, probability)
         told.append(f"{group.name}, {len(group.value):,} people: median {said}")
         parts += _names(group, y)
-        parts.append(_hill(group.value, (low, high), x, y, place == 0))
-        a, b, c, d, e = (x(q) for q in at)
-        parts.append(element("path", d=f"M{_n(a)} {_n(y + 3)}H{_n(e)}", class_="tail"))
-        parts.append(element("path", d=f"M{_n(b)} {_n(y + 3)}H{_n(d)}", class_="box"))
-        parts.append(
-            element("circle", element("title", told[-1]), cx=_n(c), cy=_n(y + 3), r="3.6",
-                    class_="knot")
-        )  # fmt: skip
-        parts.append(element("text", said, x=_n(x1 + 14), y=_n(y + 2), class_="t"))
+        parts.append(_hill(group.value, axis, y, place == 0))
+        parts += _quantiles(group.value, axis, y, told[-1])
+        parts.append(element("text", said, x=_n(RIGHT_EDGE + 14), y=_n(y + 2), class_="t"))
+    if mark:
+        parts += _mark(mark, axis, base, decimals, probability)
+        told.append(f"{mark[0]}: {_value(mark[1], decimals, probability)}")
     return _svg(title, "; ".join(told) + ".", identity, parts, WIDE, height)
+
+
+class _Axis(NamedTuple):
+    """Values -> x, through the log odds of probabilities; ticks as value and text."""
+
+    low: float
+    high: float
+    ticks: list[tuple[float, str]]
+    odds: bool = False
+
+    def at(self, value: np.ndarray) -> np.ndarray:
+        """Values in the unit of the axis, no further than its ends."""
+        if self.odds:
+            p = np.clip(value, *ODDS_ENDS)
+            value = np.log(p / (1 - p))
+        return np.clip(value, self.low, self.high)
+
+    def x(self, value: float) -> float:
+        share = (float(self.at(np.float64(value))) - self.low) / (self.high - self.low)
+        return NAMES + share * (RIGHT_EDGE - NAMES)
+
+
+def _plain_axis(values: np.ndarray) -> _Axis:
+    """Where nearly everybody is: 0.2 to 99.8 %, and a little more."""
+    low, high = np.quantile(values, (0.002, 0.998)).tolist()
+    room = 0.03 * (high - low) or max(abs(low) * 0.1, 0.5)
+    low, high = low - room, high + room
+    return _Axis(low, high, [(t.value, t.text) for t in ticks(low, high, 6)])
+
+
+def _odds_axis(values: np.ndarray) -> _Axis:
+    """Log odds of probabilities, as far as there are any."""
+    seen = np.clip(np.quantile(values, (0.002, 0.998)), *ODDS_ENDS)
+    low, high = np.log(seen / (1 - seen)).tolist()
+    low, high = low - 0.4, high + 0.4
+    wanted = ODDS_TICKS if high - low > 6 else FINER_TICKS
+    marks = [(p, f"{100 * p:g}%") for p in wanted if low <= math.log(p / (1 - p)) <= high]
+    return _Axis(low, high, marks, odds=True)
+
+
+def _scale(axis: _Axis, axis_label: str, top: float, base: float, height: float) -> list[Html]:
+    parts = []
+    for value, text in axis.ticks:
+        at = _n(axis.x(value))
+        parts.append(element("path", d=f"M{at} {_n(top)}V{_n(base)}", class_="grid"))
+        parts.append(element("text", text, x=at, y=_n(base + 16), class_="t m"))
+    middle = (NAMES + RIGHT_EDGE) / 2
+    parts.append(element("text", axis_label, x=_n(middle), y=_n(height - 6), class_="t m"))
+    return parts
+
+
+def _value(x: float, decimals: int, probability: bool) -> str:
+    return format_share(x) if probability else format_score(x, decimals)
+
+
+def _five(value: np.ndarray, decimals: int, probability: bool) -> str:
+    """Median, and where nine in ten are."""
+    low, middle, high = (
+        _value(q, decimals, probability) for q in np.quantile(value, (0.05, 0.5, 0.95)).tolist()
+    )
+    return f"{middle} ({low} to {high})"
+
+
+def _quantiles(value: np.ndarray, axis: _Axis, y: float, tip: str) -> list[Html]:
+    """Nine in ten as a thin rule, half as a thick one, the median as a ring."""
+    a, b, c, d, e = (axis.x(q) for q in np.quantile(value, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist())
+    return [
+        element("path", d=f"M{_n(a)} {_n(y + 3)}H{_n(e)}", class_="tail"),
+        element("path", d=f"M{_n(b)} {_n(y + 3)}H{_n(d)}", class_="box"),
+        element("circle", element("title", tip), cx=_n(c), cy=_n(y + 3), r="3.6", class_="knot"),
+    ]
+
+
+def _mark(
+    mark: tuple[str, float], axis: _Axis, base: float, decimals: int, probability: bool
+) -> list[Html]:
+    """A line through all rows where one person is, with the name above it."""
+    x = axis.x(mark[1])
+    side = "e" if x > (NAMES + RIGHT_EDGE) / 2 else ""
+    text = f"{shortened(mark[0], 24)} {_value(mark[1], decimals, probability)}"
+    start = x + (-7 if side else 7)
+    return [
+        element("path", d=f"M{_n(x)} 20V{_n(base)}M{_n(x - 4)} 16h8l-4 8z", class_="mark"),
+        element("text", text, x=_n(start), y="22", class_=f"t {side} halo".replace("  ", " ")),
+    ]
 
 
 def _names(group: Group, y: float) -> list[Html]:
@@ -129,25 +214,19 @@ def _names(group: Group, y: float) -> list[Html]:
     ]  # fmt: skip
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
-    """Where nearly everybody is: 0.2 to 99.8 %, and a little more."""
-    low, high = np.quantile(values, (0.002, 0.998)).tolist()
-    room = 0.03 * (high - low) or max(abs(low) * 0.1, 0.5)
-    return low - room, high + room
-
-
-def _hill(value: np.ndarray, ends: tuple[float, float], x, y: float, whole: bool) -> Html:  # type: ignore[no-untyped-def]
+def _hill(value: np.ndarray, axis: _Axis, y: float, whole: bool) -> Html:
     """The shape of a distribution; of few people, a stroke for each."""
     if len(value) < MIN_HILL:
-        strokes = "".join(f"M{_n(x(v))} {_n(y - 14)}v12" for v in np.sort(value).tolist())
+        strokes = "".join(f"M{_n(axis.x(v))} {_n(y - 14)}v12" for v in np.sort(value).tolist())
         return element("path", d=strokes, class_="tail")
-    edges = np.linspace(*ends, N_CELLS + 1)
-    n = np.histogram(np.clip(value, *ends), edges)[0].astype(float)
+    edges = np.linspace(axis.low, axis.high, N_CELLS + 1)
+    n = np.histogram(axis.at(value), edges)[0].astype(float)
     n = np.convolve(np.pad(n, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
     height = y - (HILL - 4) * n / n.max()
-    middle = (edges[:-1] + edges[1:]) / 2
-    points = "L".join(f"{_n(x(a))} {_n(b)}" for a, b in zip(middle.tolist(), height, strict=True))
-    path = f"M{_n(x(middle[0]))} {_n(y)}L{points}L{_n(x(middle[-1]))} {_n(y)}Z"
+    step = (RIGHT_EDGE - NAMES) / N_CELLS
+    middle = [NAMES + step * (i + 0.5) for i in range(N_CELLS)]
+    points = "L".join(f"{_n(a)} {_n(b)}" for a, b in zip(middle, height.tolist(), strict=True))
+    path = f"M{_n(middle[0])} {_n(y)}L{points}L{_n(middle[-1])} {_n(y)}Z"
     return element("path", d=path, class_="hill all" if whole else "hill")
 
 

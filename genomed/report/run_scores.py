@@ -16,10 +16,23 @@ import polars as pl
 import polars.selectors as cs
 
 from genomed.report.content import ModelDigest, RiskPage, digest_models
+from genomed.report.markup import shortened
 from genomed.report.run_records import Need, ReportData, RunRecord
+from genomed.report.verdicts import score_unit
 
-__all__ = ["NEEDS", "Grouping", "ModelScores", "evaluations_of", "grouping", "scored_models",
-           "training_of"]  # fmt: skip
+__all__ = [
+    "NEEDS",
+    "Grouping",
+    "ModelScores",
+    "axis_label",
+    "by_group",
+    "evaluations_of",
+    "grouping",
+    "parse_moved",
+    "scored_models",
+    "training_of",
+    "values_of",
+]
 
 SCORES = (
     "sample", "model", "trait", "score", "cohort_z", "cohort_percentile", "n_matched",
@@ -92,6 +105,11 @@ class ModelScores:
     def predicts(self) -> bool:
         """Whether it says more than a score: it is a trained bundle."""
         return "prediction" in self.frame.columns and self.frame["prediction"].count() > 0
+
+    @property
+    def probability(self) -> bool:
+        """Whether its predictions are known to be probabilities."""
+        return self.predicts and self.kind in ("binary", "survival")
 
     @property
     def unit(self) -> str:
@@ -178,9 +196,9 @@ def evaluations_of(data: ReportData, model: ModelScores) -> list[RunRecord]:
     for run in data.of("evaluate"):
         folders = {_folder(path) for path in run.record.get("inputs") or {}}
         trait = (run.record.get("trait") or {}).get("name")
-        if (trained and _folder(f"{trained[0].place}/x") in folders and trait == model.trait) or (
-            _folder(f"{model.run.place}/x") in folders and model.name in _predictions(run)
-        ):
+        learned = bool(trained) and _folder(f"{trained[0].place}/x") in folders  # type: ignore[index]
+        scored = _folder(f"{model.run.place}/x") in folders and model.name in _predictions(run)
+        if (learned and trait == model.trait) or scored:
             found.append(run)
     return found
 
@@ -228,6 +246,15 @@ def values_of(model: ModelScores) -> tuple[np.ndarray, str]:
     return model.frame[column].cast(pl.Float64).to_numpy(), column
 
 
+def axis_label(model: ModelScores) -> str:
+    """What the values of a model are, in words under an axis."""
+    if not model.predicts:
+        return f"score ({score_unit(model.digest.facts)})"
+    if model.probability:
+        return "predicted probability (log odds scale)"
+    return f"predicted {shortened(model.trait, 40)}"
+
+
 def by_group(model: ModelScores, groups: Grouping | None) -> Sequence[tuple[str, np.ndarray]]:
     """Finite values in each group, groups in alphabetical order; none without groups."""
     if groups is None:
@@ -240,3 +267,15 @@ def by_group(model: ModelScores, groups: Grouping | None) -> Sequence[tuple[str,
         if len(there):
             found.append((name, there))
     return found
+
+
+def parse_moved(text: str | None) -> list[tuple[str, float]]:
+    """Terms and what each adds, of a text of `genomed risk` such as "rs1=2 +0.3; age -0.1"."""
+    found = []
+    for part in (text or "").split("; "):
+        term, _, size = part.rpartition(" ")
+        try:
+            found.append((term, float(size)))
+        except ValueError:
+            continue
+    return [(term, size) for term, size in found if term]

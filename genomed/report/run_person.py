@@ -1,0 +1,432 @@
+"""The page of one person: every model in turn, what it rests on, and what moved it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genomed.report.curves import Plot, Series, draw, key
+from genomed.report.group_figures import GROUP_CSS, Group, Push, pushes, ridges, scale_bar
+from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.run_people_table import format_prediction
+from genomed.report.run_records import Need, Part, ReportData, RunRecord, source
+from genomed.report.run_scores import NEEDS as SCORE_NEEDS
+from genomed.report.run_scores import (
+    Grouping,
+    ModelScores,
+    axis_label,
+    by_group,
+    grouping,
+    parse_moved,
+    scored_models,
+    values_of,
+)
+from genomed.report.tables import (
+    UNKNOWN,
+    Column,
+    format_count,
+    format_percentile,
+    format_score,
+    format_share,
+    format_signed,
+    html_table,
+    is_number,
+    score_decimals,
+)
+from genomed.report.verdicts import no_score_reason
+from genomed.stats.curves import Curve
+
+__all__ = ["NEEDS", "person_parts"]
+
+NEEDS = (
+    *SCORE_NEEDS,
+    Need("risk", "absolute_risk.parquet", None, "by_age"),
+    Need("risk", "ancestry.parquet", None, "placed"),
+    Need("explain", "person_terms.parquet", None, "terms"),
+    Need("qc", "samples.parquet", None, "quality"),
+    Need("structure", "kinship.parquet", None, "kinship"),
+    Need("structure", "ancestry.parquet", None, "placed"),
+    Need("reads qc", "reads.parquet", None, "reads"),
+)
+MOST_TERMS = 10
+CSS = (
+    GROUP_CSS
+    + """
+.place .plot{max-width:460px;min-width:0}
+.says{font-size:1.06rem;max-width:70ch}
+@media print{.card{break-inside:auto}figure{break-inside:avoid}}
+"""
+)
+READ = (
+    "A percentile says how many people of this cohort have a lower score. It is no probability, "
+    "says nothing about the population, and moves when the cohort does.",
+    "An interval says what the model does not know, not what else may happen: events, habits and "
+    "variants that it does not read are not in it.",
+    "What moved a prediction need not cause the disease: a variant may stand for others that are "
+    "inherited with it. A high prediction is no diagnosis, and a low one rules nothing out.",
+)
+
+
+def person_parts(data: ReportData, sample: str) -> list[Part]:
+    """Chapters about one person; none where no risk run has a row of them.
+
+    sample : as in the tables
+    """
+    shown = data.people.shown(sample)
+    models = [m for m in scored_models(data) if _row(m, shown) is not None]
+    if not models:
+        return []
+    groups = grouping(data)
+    cards = [_card(data, model, shown, sample, groups) for model in models]
+    lines = element("ul", [_line(model, shown) for model in models], class_="verdicts")
+    how = element("ul", [element("li", text) for text in READ], class_="note")
+    first = Part("person", "In short", "In short", join([lines, how]), css=CSS)
+    second = Part("risk", "Model by model", "Models", join(cards), css=CSS)
+    third = _calls(data, sample)
+    return [part for part in (first, second, third) if part is not None]
+
+
+def _row(model: ModelScores, shown: str) -> Mapping[str, Any] | None:
+    found = model.frame.filter(pl.col("sample") == shown)
+    return found.row(0, named=True) if len(found) else None
+
+
+def _line(model: ModelScores, shown: str) -> Html:
+    """One line of the page's start: how high, and on how much."""
+    row = _row(model, shown)
+    assert row is not None
+    known = is_number(row["score"])
+    word, look = ("scored", "usable") if known else ("no score", "none")
+    return element(
+        "li",
+        element("span", element("span", word, class_=f"pill {look}")),
+        element(
+            "span",
+            element("a", label(model.name, 60), href=f"#model{model.index}", class_="who"),
+            element("span", label(model.trait, 90)) if model.trait != model.name else None,
+        ),
+        element("p", _sentence(model, row)),
+    )
+
+
+def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
+    if not is_number(row["score"]):
+        return f"Nothing is said: {no_score_reason(model.page, row)}."
+    n = format_count(len(model.digest.score))
+    said = [f"Percentile {format_percentile(row['cohort_percentile'])} among {n} people here."]
+    if is_number(row.get("prediction")):
+        decimals = score_decimals(values_of(model)[0])
+        value = format_prediction(row["prediction"], model.kind, decimals)
+        text = f"{model.unit.capitalize()} {value}"
+        if is_number(row.get("prediction_low")):
+            low = format_prediction(row["prediction_low"], model.kind, decimals)
+            high = format_prediction(row["prediction_high"], model.kind, decimals)
+            text += f", interval {low} to {high}"
+        said.append(f"{text}.")
+    covered = format_share(_rounded(row["weighted_coverage"]))
+    said.append(f"It rests on calls that make up {covered} of the model's weight.")
+    if row.get("accuracy_note"):
+        said.append(f"Ancestry: {row['accuracy_note']}.")
+    return " ".join(said)
+
+
+def _rounded(x: float | None) -> float | None:
+    """A share without the last digits of a sum, so that all of it is 100%."""
+    return round(float(x), 9) if is_number(x) else None  # type: ignore[arg-type]
+
+
+def _card(
+    data: ReportData, model: ModelScores, shown: str, sample: str, groups: Grouping | None
+) -> Html:
+    row = _row(model, shown)
+    assert row is not None
+    name = f"model{model.index}"
+    where = f"the row whose sample is {shown} here, and whose model is {shortened(model.name, 60)}"
+    return element(
+        "article",
+        element(
+            "header",
+            element("h3", label(model.name, 60), id=f"{name}-name"),
+            element("p", label(model.trait, 120)) if model.trait != model.name else element("p"),
+        ),
+        element("p", _sentence(model, row), class_="says"),
+        _place(model, row, shown, groups) if is_number(row["score"]) else None,
+        source(data, model.run, "risk.tsv", where),
+        element("h4", "What it rests on"),
+        _rests(row, groups),
+        _moved(data, model, row, sample),
+        _by_age(data, model, sample),
+        class_="card",
+        id=name,
+        aria_labelledby=f"{name}-name",
+    )
+
+
+def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Grouping | None) -> Html:
+    """The person among everybody, and among their group."""
+    values, column = values_of(model)
+    known = values[np.isfinite(values)]
+    mine = groups.group.get(shown) if groups else None
+    own = [Group(f"{name} (own)", there) for name, there in by_group(model, groups)
+           if name == mine]  # fmt: skip
+    scale = None
+    if is_number(row["cohort_percentile"]):
+        title = f"Percentile of {shown} in {shortened(model.name)}"
+        scale = element("div", element("h4", "Percentile among everybody here"),
+                        scale_bar(row["cohort_percentile"], title, f"model{model.index}-scale"),
+                        class_="place")  # fmt: skip
+    if not is_number(row.get(column)):
+        return join([scale])
+    plot = ridges(
+        known,
+        own,
+        title=f"{shown} in the distribution of {shortened(model.name)}",
+        axis_label=axis_label(model),
+        identity=f"model{model.index}-spread",
+        decimals=score_decimals(known),
+        probability=model.probability,
+        mark=(shown, float(row[column])),
+    )
+    told = "Shapes: people. Thick rule: middle half; ring: median; thin rule: 5 to 95%."
+    figure = element(
+        "figure",
+        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+        element("figcaption", told),
+    )
+    return join([figure, scale])
+
+
+def _rests(row: Mapping[str, Any], groups: Grouping | None) -> Html:
+    variants = f"{format_count(row['n_matched'])} found, {format_count(row['n_missing_calls'])} of "
+    pairs: list[tuple[str, object]] = [
+        ("Weight covered", format_share(_rounded(row["weighted_coverage"]))),
+        ("Filled in", format_share(_rounded(row["imputed_share"]))),
+        ("Variants", variants + "these without a call"),
+        ("z among everybody", format_signed(row["cohort_z"])),
+    ]
+    if row.get("expected_accuracy_share") is not None:
+        share = format_share(_rounded(row["expected_accuracy_share"]))
+        pairs.append(("Expected accuracy", f"{share} of what the model can do"))
+    if row.get("most_similar_population"):
+        pairs.append(("Most similar population", label(row["most_similar_population"], 60)))
+    for column, told in (
+        ("population_percentile", "Percentile in that population"),
+        ("neighbourhood_percentile", "Percentile among nearest reference people"),
+    ):
+        if is_number(row.get(column)):
+            pairs.append((told, format_percentile(row[column])))
+    if is_number(row.get("z_norm2")):
+        pairs.append(("z, adjusted for ancestry", format_signed(row["z_norm2"])))
+    flags = [f.strip().replace("_", " ") for f in (row["flags"] or "").split(";") if f.strip()]
+    if flags:
+        pairs.append(("Remarks", ", ".join(flags)))
+    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
+    return element("dl", items, class_="facts wide")
+
+
+def _moved(
+    data: ReportData, model: ModelScores, row: Mapping[str, Any], sample: str
+) -> Html | None:
+    """Terms of the predictor: those of an explanation of this model, else those in risk.tsv."""
+    run, terms = _terms(data, model, sample)
+    if run is None:
+        moved = [Push(*_held(term), size) for term, size in parse_moved(row.get("moved_most"))]
+        file, run = "risk.tsv", model.run
+    else:
+        moved, file = terms, "person_terms.tsv"
+    if not moved:
+        return None
+    told = (
+        "Against the mean of those learned from, in units of the predictor (log odds of a binary "
+        "trait)."
+    )
+    plot = pushes(moved, "What moved the prediction", f"model{model.index}-moved")
+    return join(
+        [
+            element("h4", "What moved it most"),
+            element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+            element("p", told, class_="note"),
+            source(data, run, file, "rows of this person"),
+        ]
+    )
+
+
+def _held(term: str) -> tuple[str, str]:
+    """A term of `moved_most` and what the person holds of it: "rs1=2" -> rs1, 2 copies."""
+    name, _, held = term.rpartition("=")
+    if name and held in ("0", "1", "2"):
+        return name, "1 copy" if held == "1" else f"{held} copies"
+    return term, ""
+
+
+def _terms(
+    data: ReportData, model: ModelScores, sample: str
+) -> tuple[RunRecord | None, list[Push]]:
+    """An explanation's largest terms of a person, of the bundle that this model is."""
+    for run in data.of("explain"):
+        bundle = run.record.get("bundle") or {}
+        table = run.tables.get("terms")
+        if table is None or bundle.get("name") != model.name:
+            continue
+        own = table.filter(
+            pl.col("sample") == sample, pl.col("kind").is_in(("variant", "covariate"))
+        ).sort("rank")
+        found = [
+            Push(row["term"], _copies(row["kind"], row["call"]), row["contribution"])
+            for row in own.head(MOST_TERMS).iter_rows(named=True)
+        ]
+        if found:
+            return run, found
+    return None, []
+
+
+def _copies(kind: str, call: object) -> str:
+    if kind != "variant":
+        return ""
+    return "not called" if call is None else ("1 copy" if str(call) == "1" else f"{call} copies")
+
+
+def _by_age(data: ReportData, model: ModelScores, sample: str) -> Html | None:
+    """Absolute risk by age beside everybody's."""
+    table = model.run.tables.get("by_age")
+    if table is None:
+        return None
+    own = table.filter(pl.col("sample") == sample, pl.col("model") == model.name).sort("age")
+    own = own.filter(pl.col("absolute_risk").is_not_null())
+    if len(own) < 2:
+        return None
+    age = own["age"].cast(pl.Float64).to_numpy()
+    nothing, zero = np.full(len(age), math.nan), np.zeros(len(age), np.int64)
+    curves = {
+        "this person": own["absolute_risk"].to_numpy(),
+        "everybody, from the incidence": own["population_risk"].to_numpy(),
+    }
+    series = [Series(n, Curve(age, y, nothing, nothing, zero)) for n, y in curves.items()]
+    top = max(float(np.nanmax(y)) for y in curves.values()) or 0.01
+    last = own.row(-1, named=True)
+    told = (
+        f"By age {last['age']:g}: {format_share(last['absolute_risk'])}; everybody "
+        f"{format_share(last['population_risk'])}, if nothing else takes the person away."
+    )
+    plot = Plot("Risk by age", told, "age (years)", "probability of the event",
+                (float(age[0]), float(age[-1])), (0.0, 1.08 * top))  # fmt: skip
+    return join(
+        [
+            element("h4", "Risk by age"),
+            element("div", draw(plot, series, f"model{model.index}-age"), class_="place sheet"),
+            key(list(curves)),
+            element("p", told, class_="note"),
+            source(data, model.run, "absolute_risk.tsv", "rows of this person"),
+        ]
+    )
+
+
+QUALITY = {
+    "call_rate": "Call rate",
+    "het_hom_ratio": "Heterozygous over homozygous ALT",
+    "titv": "Transitions over transversions",
+    "f": "Inbreeding, F",
+    "declared_sex": "Sex as declared",
+    "sex": "Sex by genotypes",
+    "sex_status": "Do they agree",
+}
+
+
+def _calls(data: ReportData, sample: str) -> Part | None:
+    """What qc, structure and reads say of the person's data."""
+    parts = [
+        *(_quality(data, run, sample) for run in data.of("qc")),
+        *(_placed(data, run, sample) for run in data.of("structure", "risk")),
+        *(_relatives(data, run, sample) for run in data.of("structure")),
+        *(_reads(data, run, sample) for run in data.of("reads qc")),
+    ]
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    body = element("div", known, class_="figures")
+    return Part("calls", "The data behind it", "Data", body, css=CSS)
+
+
+def _own(run: RunRecord, table: str, sample: str) -> Mapping[str, Any] | None:
+    frame = run.tables.get(table)
+    if frame is None or "sample" not in frame.columns:
+        return None
+    found = frame.filter(pl.col("sample").cast(pl.String) == sample)
+    return found.row(0, named=True) if len(found) else None
+
+
+def _box(heading: str, pairs: list[tuple[str, object]], last: Html) -> Html:
+    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
+    return element("div", element("h4", heading), element("dl", items, class_="facts keys"), last,
+                   class_="card")  # fmt: skip
+
+
+def _plain(value: object) -> str:
+    if value is None or value == "":
+        return UNKNOWN
+    return format_score(float(value), 3) if isinstance(value, float) else str(value)
+
+
+def _quality(data: ReportData, run: RunRecord, sample: str) -> Html | None:
+    row = _own(run, "quality", sample)
+    if row is None:
+        return None
+    passed = "passes" if row.get("pass") else f"left out: {row.get('reason') or 'no reason given'}"
+    pairs: list[tuple[str, object]] = [("Quality control", label(str(passed), 80))]
+    for column, told in QUALITY.items():
+        if row.get(column) is not None:
+            value = format_share(row[column]) if column == "call_rate" else _plain(row[column])
+            pairs.append((told, label(value, 60)))
+    return _box("Genotypes", pairs, source(data, run, "samples.tsv", "the row of this person"))
+
+
+def _placed(data: ReportData, run: RunRecord, sample: str) -> Html | None:
+    row = _own(run, "placed", sample)
+    if row is None:
+        return None
+    outside = row.get("outside_reference")
+    pairs: list[tuple[str, object]] = [
+        ("Most similar population", label(str(row["most_similar_population"] or "none"), 60)),
+        ("Its probability", format_share(row["population_probability"])),
+        ("Genetic distance", _plain(row["genetic_distance"])),
+        ("Inside the reference", "no: nothing is adjusted" if outside else "yes"),
+    ]
+    return _box("Ancestry", pairs, source(data, run, "ancestry.tsv", "the row of this person"))
+
+
+def _relatives(data: ReportData, run: RunRecord, sample: str) -> Html | None:
+    table = run.tables.get("kinship")
+    if table is None or not len(table):
+        return None
+    own = table.filter((pl.col("sample1") == sample) | (pl.col("sample2") == sample))
+    rows = [
+        [
+            label(data.people.shown(r["sample2"] if r["sample1"] == sample else r["sample1"]), 40),
+            str(r["relation"] or UNKNOWN),
+            f"{r['kinship']:.3f}",
+        ]
+        for r in own.sort("kinship", descending=True).head(10).iter_rows(named=True)
+    ]
+    columns = [Column("Person"), Column("Relation"), Column("Kinship", True)]
+    found = html_table("Relatives in the cohort", columns, rows) if rows else element(
+        "p", "Nobody in the cohort is a close relative.", class_="muted"
+    )  # fmt: skip
+    return element("div", element("h4", "Relatives in the cohort"), found,
+                   source(data, run, "kinship.tsv"), class_="card")  # fmt: skip
+
+
+def _reads(data: ReportData, run: RunRecord, sample: str) -> Html | None:
+    row = _own(run, "reads", sample)
+    if row is None:
+        return None
+    hidden = {"sample", "prefix", "path", "file"}
+    pairs: list[tuple[str, object]] = [
+        (key.replace("_", " "), label(_plain(value), 40))
+        for key, value in row.items()
+        if key not in hidden and isinstance(value, int | float | str) and value != ""
+    ]
+    return _box("Reads", pairs[:14], source(data, run, "reads.tsv", "the row of this person"))
