@@ -2,23 +2,29 @@
 # Every rule is one command of genomed and bears its name; there is no analysis in here.
 # The configuration is always named: one read from here as well would be merged into yours.
 
+import sys
 from pathlib import Path
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
 min_version("9.0")
 
+sys.path.insert(0, str(Path(workflow.basedir) / "workflows"))
+import checks
+
+if workflow.is_main_process:  # jobs on other machines need not ask again
+    found = checks.problems(config, Path.cwd())
+    if found:
+        raise WorkflowError("\n".join(["The configuration cannot run:", *found]))
 validate(config, "workflows/schemas/config.schema.yaml")
 
 RESULTS = config["results"]
 TARGETS = []  # every file of rules adds what it makes
 
 
-wildcard_constraints:
-    cohort="|".join(map(re.escape, config["cohorts"])),
-    trait="[^/]+",
-
-
 include: "workflows/rules/common.smk"
+include: "workflows/rules/reads_qc.smk"
+include: "workflows/rules/reads_call.smk"
 include: "workflows/rules/convert.smk"
 include: "workflows/rules/qc.smk"
 include: "workflows/rules/structure.smk"
@@ -26,6 +32,7 @@ include: "workflows/rules/train.smk"
 include: "workflows/rules/risk.smk"
 include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/explain.smk"
+include: "workflows/rules/report.smk"
 
 
 rule all:

@@ -1,7 +1,6 @@
-"""The workflow: its configuration is checked first, and every rule is one command."""
+"""The workflow: every rule is one command, and works on what the one before it has made."""
 
 import dataclasses
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,10 @@ from genomed.settings import RiskSettings
 WORKFLOWS = REPOSITORY / "workflows"
 CONFIG = WORKFLOWS / "config" / "config.yaml"
 SCHEMA = yaml.safe_load((WORKFLOWS / "schemas" / "config.schema.yaml").read_text())
+VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tA\tB\n"
+STEPS = (
+    "reads qc", "reads call", "convert", "qc", "structure", "train", "risk", "evaluate", "explain",
+)  # fmt: skip
 
 
 def example_config() -> dict[str, Any]:
@@ -41,25 +44,22 @@ def dry_run(config: dict[str, Any], directory: Path) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
-def command_of(done: subprocess.CompletedProcess[str]) -> str:
-    """The shell command of the only rule `risk` that would run."""
-    (command,) = commands_of(done, "risk")
-    return command
-
-
-def commands_of(done: subprocess.CompletedProcess[str], name: str) -> list[str]:
-    """The shell commands that would run `genomed NAME`."""
+def commands(config: dict[str, Any], directory: Path) -> dict[str, list[str]]:
+    """The shell commands of every step under a configuration."""
+    done = dry_run(config, directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    start = f"genomed {name} "
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if start in line]
-    return [" ".join(line[line.index(start) :].split()) for line in lines]
+    found: dict[str, list[str]] = {}
+    for name in STEPS:
+        start = f"genomed {name} "
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if start in line]
+        found[name] = sorted(" ".join(line[line.index(start) :].split()) for line in lines)
+    return found
 
 
-def analysis(sections: dict[str, Any], cohorts: Any, directory: Path) -> dict[str, list[str]]:
-    """The commands of every step under a configuration with these sections."""
-    done = dry_run({"cohorts": cohorts} | sections, directory)
-    steps = ("convert", "qc", "structure", "train", "risk", "evaluate", "explain")
-    return {name: commands_of(done, name) for name in steps}
+def files(directory: Path, **texts: str) -> None:
+    """Small files, by name; a double underscore in a name stands for the dot."""
+    for name, text in texts.items():
+        (directory / name.replace("__", ".")).write_text(text)
 
 
 def test_the_example_configuration_names_every_key_of_the_schema() -> None:
@@ -85,130 +85,80 @@ def test_defaults_of_the_workflow_are_those_of_the_command() -> None:
     }
 
 
-def test_the_example_cohort_would_be_scored_by_the_model_trained_in_it(tmp_path: Path) -> None:
-    config = example_config()
-    (tmp_path / "examples/data").mkdir(parents=True)
-    (tmp_path / config["cohorts"]["example"]).touch()
-
-    for name in ("cohort.psam", "samples.tsv", "traits.tsv", "covariates.tsv"):
-        (tmp_path / "examples/data" / name).touch()
-
-    command = command_of(dry_run(config, tmp_path))
-
-    assert command.startswith("genomed risk examples/data/cohort.vcf.gz --model results/models/")
-    assert "--min-weighted-coverage 0.75 --ambiguous by-frequency --missing mean" in command
-
-
 def test_every_step_works_on_what_the_step_before_it_has_made(tmp_path: Path) -> None:
-    for name in ("a.vcf", "traits.tsv", "people.tsv", "groups.tsv"):
-        (tmp_path / name).touch()
+    people = "sample\tbmi\tpopulation\nA\t1\tx\nB\t2\ty\n"
+    files(tmp_path, a__vcf=VCF, traits__tsv=people, people__tsv=people, groups__tsv=people)
     train = {"trait": ["bmi"], "traits": "traits.tsv", "covariates": "people.tsv"}
-    sections = {"train": train, "structure": {"groups": "groups.tsv:population"}}
-    step = analysis(sections, {"one": "a.vcf"}, tmp_path)
+    planned = {"risk": {"one": {"mem_mb": 777}}, "qc": {"*": {"mem_mb": 555}}}
+    structure = {"groups": "groups.tsv:population"}
+    sections = {"train": train, "structure": structure, "planned": planned}
+    step = commands({"cohorts": {"one": "a.vcf"}} | sections, tmp_path)
 
-    (convert,), (qc,), (structure,) = step["convert"], step["qc"], step["structure"]
-    (train,), (risk,) = step["train"], step["risk"]
+    (convert,), (qc,), (structured,) = step["convert"], step["qc"], step["structure"]
+    (trained,), (risk,) = step["train"], step["risk"]
     (evaluate,), (explain,) = step["evaluate"], step["explain"]
     assert convert.startswith("genomed convert a.vcf --out results/store/one")
     assert qc.startswith(
         "genomed qc results/store/one.pgen --out results/qc/one --write results/passed/one"
     )
-    assert structure.startswith("genomed structure results/passed/one.pgen --out")
-    assert "--groups groups.tsv:population" in structure
-    assert train.startswith("genomed train results/passed/one.pgen --trait bmi --out")
-    assert "--traits traits.tsv --covariates people.tsv" in train
-    assert risk.startswith("genomed risk a.vcf --model results/models/bmi.zip")
+    assert "--max-memory 555M" in qc
+    assert structured.startswith("genomed structure results/passed/one.pgen --out")
+    assert "--groups groups.tsv:population" in structured
+    assert trained.startswith("genomed train results/passed/one.pgen --trait bmi --out")
+    assert "--traits traits.tsv --covariates people.tsv" in trained
+    assert risk.startswith("genomed risk a.vcf --model results/models/bmi.zip --out")
+    assert "--min-weighted-coverage 0.75 --ambiguous by-frequency --missing mean" in risk
+    assert "--max-memory 777M" in risk
     assert evaluate.startswith("genomed evaluate results/models/bmi.training/predictions.tsv.gz")
     assert explain.startswith("genomed explain results/models/bmi.zip results/passed/one.pgen")
 
 
-def test_what_is_switched_off_does_not_run(tmp_path: Path) -> None:
-    (tmp_path / "a.vcf").touch()
-    step = analysis({"qc": {"run": False}}, {"one": "a.vcf"}, tmp_path)
-
-    (structure,) = step["structure"]
-    assert structure.startswith("genomed structure results/store/one.pgen")
-    assert [name for name, commands in step.items() if commands] == ["convert", "structure", "risk"]
-
-
-def test_files_of_one_cohort_are_converted_together(tmp_path: Path) -> None:
-    for name in ("chr 1.vcf", "chr2.vcf"):
-        (tmp_path / name).touch()
-    step = analysis({}, {"one": ["chr 1.vcf", "chr2.vcf"]}, tmp_path)
-
-    (convert,) = step["convert"]
-    (risk,) = step["risk"]
-    assert convert.startswith("genomed convert 'chr 1.vcf' chr2.vcf --out results/store/one")
-    assert risk.startswith("genomed risk results/store/one.pgen --out")
-
-
-def test_options_become_words_of_the_command(tmp_path: Path) -> None:
-    (tmp_path / "a.vcf").touch()
+def test_files_of_one_cohort_are_converted_together_or_scattered_and_gathered(
+    tmp_path: Path,
+) -> None:
+    for name in ("chr 1.vcf", "it's 2.vcf", "mine.vcf", "eur.zip", "a;b.txt"):
+        (tmp_path / name).write_text(VCF)
+    files(tmp_path, genome__fa=">1\nA\n", genome__fa__fai="1\t1\t3\t1\t2\n")
     options = {"min_gq": 20, "phase": True, "gvcf": False, "info": "AF;x", "explain": ["1", "2"]}
-    step = analysis({"convert": {"options": options}}, {"one": "a.vcf"}, tmp_path)
+    config = {
+        "cohorts": {"two": ["chr 1.vcf", "it's 2.vcf"], "one": "mine.vcf"},
+        "fasta": "genome.fa",
+        "convert": {"scatter": "files", "options": options},
+        "qc": {"run": False},
+        "risk": {"models": ["a;b.txt", "PGS000001"], "reference": "eur.zip"},
+    }
+    step = commands(config, tmp_path)
 
-    (convert,) = step["convert"]
-    assert "--explain 1 --explain 2 --info 'AF;x' --min-gq 20 --phase --threads" in convert
-
-
-def test_a_short_configuration_is_filled_from_the_schema(tmp_path: Path) -> None:
-    (tmp_path / "mine.vcf").touch()
-
-    command = command_of(dry_run({"cohorts": {"mine": "mine.vcf"}}, tmp_path))
-
-    assert "--missing mean" in command
-    assert "results/risk/mine" in command
-
-
-def test_paths_with_spaces_and_quotes_stay_one_word(tmp_path: Path) -> None:
-    (tmp_path / "it's mine.vcf").touch()
-    (tmp_path / "a;b.txt").touch()
-    config = {"cohorts": {"mine": "it's mine.vcf"}, "risk": {"models": ["a;b.txt", "PGS000001"]}}
-
-    command = command_of(dry_run(config, tmp_path))
-
-    assert command.startswith("""genomed risk 'it'"'"'s mine.vcf' --model 'a;b.txt' --model""")
-
-
-def test_a_fasta_and_a_reference_bundle_are_handed_on(tmp_path: Path) -> None:
-    for name in ("mine.vcf", "my genome.fa", "eur.zip"):
-        (tmp_path / name).touch()
-    risk = {"fasta": "my genome.fa", "reference": "eur.zip"}
-
-    command = command_of(dry_run({"cohorts": {"mine": "mine.vcf"}, "risk": risk}, tmp_path))
-
-    assert "--fasta 'my genome.fa' --reference eur.zip --threads" in command
-
-
-def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path: Path) -> None:
-    done = dry_run(example_config() | {"risk": {"ambigous": "drop"}}, tmp_path)
-
-    assert done.returncode != 0
-    assert "'ambigous' was unexpected" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"cohort": {}}, "'cohort' was unexpected"),
-        ({"cohorts": {}}, "{} should be non-empty"),
-        ({"cohorts": {"a/b": "a.vcf"}}, "'a/b' does not match"),
-        ({"qc": {"options": {"--hwe-p": 1}}}, "'--hwe-p' does not match"),
-        ({"threads": "two"}, "'two' is not of type 'integer'"),
-        ({"risk": {"missing": "hom-ref"}}, "'hom-ref' is not one of"),
-        ({"risk": {"min_weighted_coverage": 75}}, "75 is greater than the maximum of 1"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_the_schema_refuses(change: dict[str, Any], named: str) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-
-    with pytest.raises(jsonschema.ValidationError, match=re.escape(named)):
-        jsonschema.validate(example_config() | change, SCHEMA)
+    whole = [one for one in step["convert"] if "/store/" in one]
+    parts = [one for one in step["convert"] if "/parts/" in one and "/store/" not in one]
+    words = "--explain 1 --explain 2 --info 'AF;x' --min-gq 20 --phase --threads"
+    assert len(parts) == 2
+    assert parts[0].startswith("genomed convert 'chr 1.vcf' --out results/parts/two/1 ")
+    assert parts[1].startswith("""genomed convert 'it'"'"'s 2.vcf' --out results/parts/two/2 """)
+    assert words in parts[0]
+    assert whole[0].startswith("genomed convert mine.vcf --out results/store/one ")
+    assert words in whole[0]
+    assert whole[1].startswith(
+        "genomed convert results/parts/two/1.pgen results/parts/two/2.pgen --out results/store/two "
+        "--info 'AF;x' --phase --threads"
+    )
+    assert [one.split()[2] for one in step["structure"]] == [
+        "results/store/one.pgen", "results/store/two.pgen"
+    ]  # fmt: skip
+    mine, from_store = step["risk"]
+    assert mine.startswith("genomed risk mine.vcf --model 'a;b.txt' --model PGS000001 --out")
+    assert from_store.startswith("genomed risk results/store/two.pgen --model")
+    assert "--fasta genome.fa --reference eur.zip --threads" in mine
+    assert not step["qc"] + step["train"] + step["evaluate"] + step["explain"] + step["reads qc"]
 
 
 def test_no_rule_holds_analysis() -> None:
     for path in set((WORKFLOWS / "rules").glob("*.smk")) - {WORKFLOWS / "rules" / "common.smk"}:
-        words = path.read_text().split()
-        assert not {"script:", "run:", "notebook:", "import"} & set(words), path.name
-        assert {"log:", "benchmark:", "conda:"} <= set(words), path.name
+        text = path.read_text()
+        words = text.split()
+        n_rules = words.count("rule")
+        assert not {"script:", "run:", "notebook:", "import", "def"} & set(words), path.name
+        for directive in ("log:", "benchmark:", "conda:", "resources:"):
+            assert words.count(directive) == n_rules, (path.name, directive)
+        assert text.count('retries: config["retries"]') == n_rules, path.name
+        assert text.count('mem_mb=needs("') == n_rules, path.name

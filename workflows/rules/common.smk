@@ -1,17 +1,39 @@
-# How sections of the configuration become words of a command line.
+# Who and what there is to work on, and how sections of the configuration become words of a command.
+
+SAMPLES = checks.sheet(config["samples"]) if config["samples"] else []
+READS = {row["sample"]: row["reads"] for row in SAMPLES}
+COHORTS = dict(config["cohorts"])  # reads_call adds what it calls
+
+
+def alternatives(names):
+    """A pattern of wildcards that holds these names and no other."""
+    return "|".join(map(re.escape, names)) or "[^/]+"
+
+
+wildcard_constraints:
+    cohort=alternatives(COHORTS | {config["reads_call"]["cohort"]: []}),
+    trait=alternatives(config["train"]["trait"]),
+    sample=alternatives(row["sample"] for row in SAMPLES),
+    contig="[^/]+",
+    part="[^/]+",
+
+
+def words(chosen):
+    """Words of the command line: min_maf: 0.05 is --min-maf 0.05."""
+    found = []
+    for name, value in chosen.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            found.append(option)
+        elif value is not False:
+            for one in value if isinstance(value, list) else [value]:
+                found += [option, str(one)]
+    return found
 
 
 def options(section):
-    """Words of the command line for the options of a section: min_maf: 0.05 is --min-maf 0.05."""
-    words = []
-    for name, value in config[section]["options"].items():
-        option = f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(option)
-        elif value is not False:
-            for one in value if isinstance(value, list) else [value]:
-                words += [option, str(one)]
-    return words
+    """Words for the options of a section."""
+    return words(config[section]["options"])
 
 
 def given(section, *names):
@@ -22,18 +44,103 @@ def given(section, *names):
     ]
 
 
+def fasta(*option):
+    """The reference genome, if there is one, behind the option that it is for."""
+    return [*option, config["fasta"]] if config["fasta"] else []
+
+
 def files(section, *names):
-    """Those of them that are files here: a name may also stand in the library, or end in :COLUMN."""
-    paths = [config[section][name].partition(":")[0] for name in names]
+    """Files of a section, its options too: a value may also be a name, or end in :COLUMN."""
+    values = [config[section][name] for name in names]
+    values += config[section].get("options", {}).values()
+    paths = [str(value).partition(":")[0] for value in values]
     return [path for path in paths if path and Path(path).is_file()]
+
+
+def needs(rule, key, section=None):
+    """A resource of a rule's jobs: as planned, or as its section has it; more in every attempt.
+
+    `genomed plan` tells by rule, and there by the values of wildcards, joined by commas; any
+    one of them; or * for all jobs.
+    """
+    plan = config["planned"].get(rule, {})
+    default = config[section or rule].get(key, 1000)
+
+    def amount(wildcards, attempt):
+        for name in (",".join(wildcards), *wildcards, "*"):
+            if key in plan.get(name, {}):
+                return attempt * plan[name][key]
+        return attempt * default
+
+    return amount
+
+
+def companions(paths):
+    """Files that belong to the files of a cohort: a .pgen has its .pvar and .psam."""
+    return [str(file) for path in paths for file in checks.headers.companions(path)]
+
+
+def parts_of(cohort):
+    """Part -> its files, and its contig if it is no more of them; none of a cohort that is whole."""
+    given, scatter = COHORTS[cohort], config["convert"]["scatter"]
+    paths = [given] if isinstance(given, str) else given
+    parts = {}
+    if scatter == "files" and not config["convert"]["options"].get("gvcf"):
+        parts = {str(n): ([path], "") for n, path in enumerate(paths, start=1)}
+    elif scatter == "contigs":
+        for path in paths:
+            if path.endswith((".pgen", ".bed", ".bgen")):
+                parts[str(len(parts))] = ([path], "")
+                continue
+            for contig in checks.headers.contigs_with_records(Path(path)):
+                name = (
+                    contig
+                    if re.fullmatch(r"[\w.-]+", contig)
+                    else f"contig{len(parts)}"
+                )
+                parts.setdefault(name, ([], contig))[0].append(path)
+    return parts if len(parts) > 1 and cohort in config["cohorts"] else {}
+
+
+def to_convert(wildcards):
+    """What becomes the store of a cohort: its files, or the stores of its parts."""
+    parts, given = PARTS[wildcards.cohort], COHORTS[wildcards.cohort]
+    stores = expand(PART + ".pgen", cohort=wildcards.cohort, part=parts)
+    return stores or ([given] if isinstance(given, str) else given)
+
+
+def convert_options(wildcards):
+    """Options of a conversion; of one that gathers, those that say what to keep of a store."""
+    if wildcards.cohort not in config["cohorts"]:
+        return ["--gvcf"]
+    if not PARTS[wildcards.cohort]:
+        return options("convert")
+    kept = ("phase", "dosage", "info", "zst")
+    chosen = config["convert"]["options"]
+    return words({name: value for name, value in chosen.items() if name in kept})
 
 
 def scored(wildcards):
     """What risk reads: a cohort as it came, for a store keeps less; of several files, the store."""
-    cohort = config["cohorts"][wildcards.cohort]
+    cohort = COHORTS[wildcards.cohort]
     if isinstance(cohort, str):
-        return [cohort]
-    return [
-        STORE.format(cohort=wildcards.cohort) + end
-        for end in (".pgen", ".pvar", ".psam")
-    ]
+        return [cohort, *companions([cohort])]
+    store = STORE.format(cohort=wildcards.cohort)
+    return [store + end for end in (".pgen", ".pvar", ".psam")]
+
+
+def reads_of(cohort):
+    """Sample -> its reads, of those that fill gaps in a cohort; those called alone fill theirs."""
+    own = config["reads_call"]["cohort"] if config["reads_call"]["run"] else None
+    return {
+        row["sample"]: row["reads"]
+        for row in SAMPLES
+        if row.get("cohort", own) == cohort
+    }
+
+
+def indexed(reads):
+    """Alignments with their index."""
+    ends = (".crai", ".bai", ".csi")
+    index = checks.headers.index_beside(Path(reads), *ends)
+    return [reads] + [str(index)] * (index is not None)

@@ -13,12 +13,14 @@ rule evaluate:
         f"{RESULTS}/logs/evaluate/{{trait}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate/{{trait}}.tsv"
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * config["evaluate"]["mem_mb"],
-        runtime=config["evaluate"]["runtime_minutes"],
+        mem_mb=needs("evaluate", "mem_mb"),
+        runtime=needs("evaluate", "runtime_minutes"),
+        disk_mb=needs("evaluate", "disk_mb"),
     params:
         options=given("evaluate", "groups") + options("evaluate"),
     shell:

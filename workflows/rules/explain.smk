@@ -14,12 +14,14 @@ rule explain:
         f"{RESULTS}/logs/explain/{{trait}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/explain/{{trait}}.tsv"
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * config["explain"]["mem_mb"],
-        runtime=config["explain"]["runtime_minutes"],
+        mem_mb=needs("explain", "mem_mb"),
+        runtime=needs("explain", "runtime_minutes"),
+        disk_mb=needs("explain", "disk_mb"),
     params:
         options=given("train", "covariates", "groups")
         + given("explain", "genes")

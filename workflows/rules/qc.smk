@@ -14,12 +14,14 @@ rule qc:
         f"{RESULTS}/logs/qc/{{cohort}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/qc/{{cohort}}.tsv"
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * config["qc"]["mem_mb"],
-        runtime=config["qc"]["runtime_minutes"],
+        mem_mb=needs("qc", "mem_mb"),
+        runtime=needs("qc", "runtime_minutes"),
+        disk_mb=needs("qc", "disk_mb"),
     params:
         passed=lambda wildcards, output: output.store[0].removesuffix(".pgen"),
         options=given("qc", "groups", "pheno") + options("qc"),

@@ -1,24 +1,31 @@
 RISK = config["risk"]
-TARGETS += expand(f"{RESULTS}/risk/{{cohort}}", cohort=config["cohorts"])
+TARGETS += expand(f"{RESULTS}/risk/{{cohort}}", cohort=COHORTS)
 
 
 rule risk:
     input:
         cohort=scored,
         models=[model for model in RISK["models"] if Path(model).exists()] + TRAINED,
-        files=files("risk", "fasta", "reference", "covariates", "groups"),
+        reads=lambda wildcards: [
+            file
+            for reads in reads_of(wildcards.cohort).values()
+            for file in indexed(reads)
+        ],
+        files=files("risk", "reference", "covariates", "groups") + fasta(),
     output:
         directory(f"{RESULTS}/risk/{{cohort}}"),
     log:
         f"{RESULTS}/logs/risk/{{cohort}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/risk/{{cohort}}.tsv"
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * RISK["mem_mb"],
-        runtime=RISK["runtime_minutes"],
+        mem_mb=needs("risk", "mem_mb"),
+        runtime=needs("risk", "runtime_minutes"),
+        disk_mb=needs("risk", "disk_mb"),
     params:
         models=[
             word for model in RISK["models"] + TRAINED for word in ("--model", model)
@@ -26,9 +33,18 @@ rule risk:
         min_weighted_coverage=RISK["min_weighted_coverage"],
         ambiguous=RISK["ambiguous"],
         missing=RISK["missing"],
-        dosage_field=RISK["dosage_field"],
+        dosage_field=lambda wildcards: (
+            RISK["dosage_field"] if wildcards.cohort in config["cohorts"] else "GT"
+        ),
         assume_hom_ref=["--assume-hom-ref"] if RISK["assume_hom_ref"] else [],
-        files=given("risk", "fasta", "reference", "covariates", "groups"),
+        reads=lambda wildcards: [
+            word
+            for sample, reads in reads_of(wildcards.cohort).items()
+            for word in ("--reads", f"{sample}={reads}")
+        ],
+        options=fasta("--fasta")
+        + given("risk", "reference", "covariates", "groups")
+        + options("risk"),
     shell:
         "genomed risk {input.cohort[0]:q} {params.models:q} --out {output:q}"
         " --min-weighted-coverage {params.min_weighted_coverage}"
@@ -36,7 +52,8 @@ rule risk:
         " --missing {params.missing}"
         " --dosage-field {params.dosage_field}"
         " {params.assume_hom_ref:q}"
-        " {params.files:q}"
+        " {params.reads:q}"
+        " {params.options:q}"
         " --threads {threads}"
         " --max-memory {resources.mem_mb}M"
         " > {log:q} 2>&1"

@@ -14,12 +14,15 @@ rule structure:
         f"{RESULTS}/logs/structure/{{cohort}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/structure/{{cohort}}.tsv"
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * config["structure"]["mem_mb"],
-        runtime=config["structure"]["runtime_minutes"],
+        mem_mb=needs("structure", "mem_mb"),
+        runtime=needs("structure", "runtime_minutes"),
+        disk_mb=needs("structure", "disk_mb"),
+        gpu=config["structure"]["gpu"],
     params:
         options=given("structure", "groups", "reference") + options("structure"),
     shell:

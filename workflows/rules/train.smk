@@ -17,13 +17,14 @@ rule train:
         f"{RESULTS}/logs/train/{{trait}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{trait}}.tsv"
-    retries: 1
+    retries: config["retries"]
     conda:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * config["train"]["mem_mb"],
-        runtime=config["train"]["runtime_minutes"],
+        mem_mb=needs("train", "mem_mb"),
+        runtime=needs("train", "runtime_minutes"),
+        disk_mb=needs("train", "disk_mb"),
         gpu=config["train"]["gpu"],
     params:
         options=given("train", "traits", "covariates", "groups", "relatives")
