@@ -21,6 +21,11 @@ def prefix(request, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(tmp_path_factory.mktemp("kinship"), request.param)
 
 
+@pytest.fixture(scope="module")
+def every_pair(prefix: Path) -> pl.DataFrame:
+    return king_table(open_store(prefix), threads=2)
+
+
 def judged_pairs(out: Path, *source: object, joined: bool = False) -> pl.DataFrame:
     """What --make-king-table says, columns named as ours.
 
@@ -40,9 +45,9 @@ def judged_pairs(out: Path, *source: object, joined: bool = False) -> pl.DataFra
     )
 
 
-def test_every_pair_equals_plink2(prefix: Path, tmp_path: Path):
+def test_every_pair_equals_plink2(prefix: Path, every_pair: pl.DataFrame, tmp_path: Path):
     store = open_store(prefix)
-    ours = king_table(store, threads=2)
+    ours = every_pair
     joined = "iid_repeated" in store.notes
     told = judged_pairs(tmp_path / "judge", "--pfile", prefix, joined=joined)
     assert len(ours) == len(told) == store.n_samples * (store.n_samples - 1) // 2
@@ -57,9 +62,11 @@ def test_every_pair_equals_plink2(prefix: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.0442, 0.0884, 0.177, 0.354])
-def test_unrelated_sets_equal_plink2(prefix: Path, limit: float, tmp_path: Path):
+def test_unrelated_sets_equal_plink2(
+    prefix: Path, every_pair: pl.DataFrame, limit: float, tmp_path: Path
+):
     store = open_store(prefix)
-    pairs = king_table(store, threads=2, min_kinship=limit).filter(pl.col("kinship") > limit)
+    pairs = every_pair.filter(pl.col("kinship") > limit)
     place = {name: i for i, name in enumerate(store.samples)}
     edges = pairs.select(pl.col("sample1", "sample2").replace_strict(place)).to_numpy()
     kept = unrelated(store.n_samples, edges)
@@ -75,10 +82,11 @@ def test_unrelated_sets_equal_plink2(prefix: Path, limit: float, tmp_path: Path)
 
 
 @pytest.mark.parametrize("limit", [0.0, 0.05, 0.25])
-def test_pairs_from_a_limit_on_are_those_of_the_whole_table(prefix: Path, limit: float):
-    store = open_store(prefix)
-    whole = king_table(store)
-    assert king_table(store, min_kinship=limit).equals(whole.filter(pl.col("kinship") >= limit))
+def test_pairs_from_a_limit_on_are_those_of_the_whole_table(
+    prefix: Path, every_pair: pl.DataFrame, limit: float
+):
+    found = king_table(open_store(prefix), min_kinship=limit)
+    assert found.equals(every_pair.filter(pl.col("kinship") >= limit))
 
 
 def test_x_y_and_mt_are_left_out(tmp_path: Path):
