@@ -139,12 +139,14 @@ def scatter(
     identity: str,
     *,
     limits: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    within: tuple[Sequence[float], Sequence[float]] = ((), ()),
     named: bool = False,
     odd: int | None = None,
 ) -> Html:
     """People in a plane, group by group; a <figure> with a key where there are several groups.
 
     limits : values at which a dashed line stands, across and up
+    within : values that the axes hold at least
     named  : write each group's name at its middle
     odd    : index of the cloud of those who stand out, drawn last and in another colour
     """
@@ -153,8 +155,8 @@ def scatter(
     if not everything:
         return element("p", "There is nobody to draw.", class_="muted")
     frame = Frame(
-        _range(np.concatenate([*(c.x for c in everything), np.array(limits[0], float)])),
-        _range(np.concatenate([*(c.y for c in everything), np.array(limits[1], float)])),
+        _range(np.concatenate([*(c.x for c in everything), [*limits[0], *within[0]]])),
+        _range(np.concatenate([*(c.y for c in everything), [*limits[1], *within[1]]])),
     )
     parts = frame.axes(*labels) + _limit_lines(frame, limits)
     step = _step(frame, everything)
@@ -239,10 +241,11 @@ def _key(clouds: Sequence[Cloud], odd: int | None) -> Html | None:
     return element("ul", lines, class_="key")
 
 
-def bars(title: str, rows: Sequence[Bar], identity: str, unit: str) -> Html:
+def bars(title: str, rows: Sequence[Bar], identity: str, unit: str, *, shares: bool = True) -> Html:
     """Counts by class as horizontal bars with their numbers; a <figure>.
 
-    unit : what is counted: "variants"
+    unit   : what is counted: "variants"
+    shares : give each class's share of all beside its number
     """
     total = sum(row.n for row in rows)
     most = max((row.n for row in rows), default=0)
@@ -262,7 +265,7 @@ def bars(title: str, rows: Sequence[Bar], identity: str, unit: str) -> Html:
                 element("rect", tip, x=n(start), y=n(y + 3), width=n(max(size, 1.5)), height="17",
                         rx="2", class_="hb bad" if row.bad else "hb")
             )  # fmt: skip
-        share = _share(row.n / total) if row.n else ""
+        share = _share(row.n / total) if row.n and shares else ""
         small = element("tspan", f" {share}", class_="t") if share else None
         place_of = n(start + max(size, 1.5 if row.n else 0) + 6)
         number = element("text", format_count(row.n), small, x=place_of, y=n(y + 15),

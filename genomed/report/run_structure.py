@@ -37,6 +37,7 @@ RELATIONS = ("duplicate", "parent_child", "siblings", "second_degree", "third_de
 COMPONENTS = ("PC1", "PC2", "PC3", "PC4")
 MOST_PAIRS = 5000  # closest pairs shown
 MOST_GROUPS_LISTED = 40
+FEW_WITH_RUNS = 8  # people; of more a histogram is drawn
 LONG_RUNS = 1 / 64  # inbreeding coefficient of a child of second cousins
 
 
@@ -260,7 +261,7 @@ def _kinship_cards(data: ReportData, run: RunRecord) -> list[Html]:
     )
     cards = [
         _card("Pairs of relatives", element("p", told, class_="note"),
-              bars("Pairs of relatives", rows, f"{run.identity}-pairs", "pairs"),
+              bars("Pairs of relatives", rows, f"{run.identity}-pairs", "pairs", shares=False),
               source(data, run, "run.json", "steps, kinship, pairs"))
     ]  # fmt: skip
     pairs = run.tables.get("kinship.parquet")
@@ -284,6 +285,7 @@ def _pair_figure(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
         "Kinship and the share of no allele by descent",
         ("IBD0, opposite homozygotes over their expectation", "kinship"), clouds,
         f"{run.identity}-kinship", limits=((), (0.354, 0.177, 0.0884, 0.0442)),
+        within=((0.0, 1.0), (0.0, 0.5)),
     )  # fmt: skip
     note = "Dashed: where KING's classes of relation part (0.354, 0.177, 0.0884, 0.0442)."
     return _card("Kinship of related pairs", figure, element("p", note, class_="note"),
@@ -333,9 +335,11 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
         f"{len(some):,} of {len(share):,} people have a run; in {many:,} runs take {LONG_RUNS:.1%} "
         "of the autosomes or more, as they do on average in children of second cousins."
     )
-    if not len(some):
+    if 0 < len(some) <= FEW_WITH_RUNS:
+        figure: Html = _with_runs(data, run, table)
+    elif not len(some):
         number = figure_from(data, run, "run.json", "steps, roh, runs", "0")
-        figure: Html = element("p", number, " runs of homozygosity were found.", class_="muted")
+        figure = element("p", number, " runs of homozygosity were found.", class_="muted")
     else:
         figure = histogram("Share of the autosomes in runs of homozygosity", 100 * some,
                            ("% of the autosomes in runs", "people with a run"),
@@ -344,6 +348,17 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
         _card("Runs of homozygosity", element("p", said, class_="note"), figure,
               source(data, run, "roh_samples.tsv", "column f_roh"))
     ]  # fmt: skip
+
+
+def _with_runs(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
+    columns = [Column("Person"), Column("Runs", True), Column("Share of the autosomes", True)]
+    shown = table.filter(pl.col("n_runs") > 0).sort(["f_roh", "sample"], descending=[True, False])
+    rows: list[list[object]] = [
+        [data.people.shown(row["sample"]), format_count(row["n_runs"]),
+         format_share(row["f_roh"], 2)]
+        for row in shown.iter_rows(named=True)
+    ]  # fmt: skip
+    return html_table("People with runs of homozygosity", columns, rows)
 
 
 def _diversity_cards(data: ReportData, run: RunRecord) -> list[Html]:

@@ -64,7 +64,9 @@ section>h2{padding-bottom:.35rem;border-bottom:2px solid var(--line);margin-bott
 .source code,.file code{font-size:.95em}
 a.from{color:inherit;text-decoration:underline dotted var(--hatch) 1px}
 a.from:hover{color:var(--link);text-decoration-style:solid}
-.figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px;margin:16px 0 0}
+.figures{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:18px;margin:16px 0 0;
+grid-auto-flow:dense}
+.figures figcaption{margin-top:.3rem}.figures .key{margin-top:.35rem}
 .figures>.card{margin:0}.figures>.wide{grid-column:1/-1}
 .card>h4{margin-bottom:.6rem}
 .card .plot{min-width:360px}

@@ -309,6 +309,7 @@ class _Run:
         if self.inputs.groups is not None:
             results.groups, warnings = read_groups(self.store, self.inputs.groups)
             results.warnings += warnings
+            results.tables["groups"] = results.group_of_each()
         elif "ancestry" in results.tables:
             label = results.tables["ancestry"]["most_similar_population"].fill_null("").to_numpy()
             results.groups = {name: label == name for name in sorted(set(label)) if name}

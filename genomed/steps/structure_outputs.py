@@ -41,6 +41,14 @@ class StructureResults:
     notes: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def group_of_each(self) -> pl.DataFrame:
+        """Columns of TABLES["structure_groups"], a row for each sample in their order."""
+        label = np.full(len(self.samples), None, object)
+        for name, members in self.groups.items():
+            label[members] = name
+        schema = {"sample": pl.Utf8, "group": pl.Utf8}
+        return pl.DataFrame([self.samples, label.tolist()], schema=schema)
+
     def per_sample(self) -> pl.DataFrame:
         """One row per sample, of what the tables say of single people."""
         table = pl.DataFrame({"sample": self.samples}, schema={"sample": pl.Utf8})
@@ -49,10 +57,7 @@ class StructureResults:
                 _relatives(self.tables["kinship"]), on="sample", how="left", maintain_order="left"
             ).with_columns(pl.col("n_relatives").fill_null(0))
         if self.groups:
-            label = np.full(len(self.samples), None, object)
-            for name, members in self.groups.items():
-                label[members] = name
-            table = table.with_columns(pl.Series("group", label.tolist(), dtype=pl.Utf8))
+            table = table.with_columns(self.group_of_each()["group"])
         wanted = {
             "ancestry": ("most_similar_population", "genetic_distance"),
             "roh_samples": ("f_roh",),

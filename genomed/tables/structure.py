@@ -89,6 +89,10 @@ TABLES: dict[str, dict[str, str]] = {
         "f_roh": "share, 0 to 1, of the autosomes between the first and last variant of each "
         "contig that lies in runs",
     },
+    "structure_groups": {
+        "sample": "sample name",
+        "group": "group that --groups puts it in; null for none",
+    },
     "diversity": {
         "group": "group name",
         "n_samples": "unrelated people of the group",

@@ -126,7 +126,8 @@ def test_variants_in_are_variants_kept_and_dropped(example, example_store):
 
 def test_tables_have_the_columns_of_the_dictionary(example):
     for name, table in example.results.tables.items():
-        stated = list(TABLES["structure_variants" if name == "variants" else name])
+        known = f"structure_{name}" if name in ("variants", "groups") else name
+        stated = list(TABLES[known])
         fixed = [column for column in stated if column != "PC1"]
         assert table.columns[: len(fixed)] == fixed
         again = pl.read_parquet(example.outputs[f"{name}.parquet"])
