@@ -8,7 +8,7 @@ proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from genomed.errors import UsageError
+from genomed.errors import InputError, UsageError
 from genomed.io.cohort import open_cohort
 from genomed.io.pvar import contig_rank, merge_headers, pvar_contig
 from genomed.regions import Region
 from genomed.schema import MISSING, Reader, VariantBatch
 from genomed.settings import ConvertSettings
-from genomed.steps.convert_inputs import ConvertInputs, Source
+from genomed.steps.convert_inputs import ConvertInputs, Source, first_of_everybody
 from genomed.steps.convert_pieces import Account
 
 __all__ = ["GvcfSet"]
@@ -36,7 +36,7 @@ BLOCK_ROWS = 65536
 class GvcfSet:
     """Several gVCFs, read twice: once for their variants, once for the calls at all variants.
 
-    sources  : inputs whose samples differ
+    sources  : inputs whose samples differ, or are the same on other contigs
     folder   : where calls are kept, person by person, until all have been read
     accounts : of each input; `stored` counts the rows that went into the union
     """
@@ -58,7 +58,12 @@ class GvcfSet:
         self._folder, self._threads = folder, threads
         self._region = Region.parse(inputs.region) if inputs.region else None
         self.accounts = [Account(source.path) for source in sources]
-        self.samples = [name for source in sources for name in source.reader.samples]
+        self._slot: dict[tuple[str, ...], slice] = {}  # samples of an input -> where in the store
+        self.samples: list[str] = []
+        for source in first_of_everybody(sources):
+            names = source.reader.samples
+            self._slot[tuple(names)] = slice(len(self.samples), len(self.samples) + len(names))
+            self.samples += names
         self.header = merge_headers(source.header for source in sources)
         self._spelt: dict[str, str] = {}  # contig as stored -> as its first file spells it
 
@@ -69,11 +74,9 @@ class GvcfSet:
         if not len(sites):
             return
         calls = np.memmap(path, np.int8, "w+", shape=(len(self.samples), len(sites)))
-        first = 0
+        calls[:] = MISSING
         for source in self._sources:
-            stop = first + len(source.reader.samples)
-            self._fill(source, sites, calls[first:stop])
-            first = stop
+            self._fill(source, sites, calls[self._slot[tuple(source.reader.samples)]])
         step = max(1, min(BLOCK_ROWS, max_bytes // len(self.samples)))
         length = pl.col("ref").str.len_bytes().cast(pl.Int64)
         frame = sites.with_columns(
@@ -93,10 +96,12 @@ class GvcfSet:
     def _sites(self) -> pl.DataFrame:
         """Every variant of any input once, by contig, position, REF and ALT."""
         found = pl.DataFrame(schema=_FRAME)
+        read: dict[tuple[str, str], Source] = {}  # contig and sample -> input
         for source, account in zip(self._sources, self.accounts, strict=True):
             parts = [found]
             for batch in self._batches(source):
                 rows = batch.variants
+                self._read_once(source, rows["contig"].unique(), read)
                 variants = rows.filter(~pl.col("alt").is_in(_ANY))
                 account.rows += len(rows)
                 account.stored += len(variants)
@@ -112,6 +117,19 @@ class GvcfSet:
         found = found.with_columns(order.alias("rank")).sort("rank", "position", "ref", "alt")
         return found.drop("rank")
 
+    def _read_once(
+        self, source: Source, contigs: Iterable[str], read: dict[tuple[str, str], Source]
+    ) -> None:
+        """Note the contigs of an input's samples; InputError when another input has had one."""
+        for contig in contigs:
+            sample = source.reader.samples[0]
+            other = read.setdefault((pvar_contig(contig), sample), source)
+            if other is not source:
+                raise InputError(
+                    f"{source.path}: sample {sample!r} is in two of the inputs on contig {contig} "
+                    f"(the other is {other.path}); give every part of everybody's gVCF once"
+                )
+
     def _batches(self, source: Source) -> Iterator[VariantBatch]:
         with closing(self._open(source)) as reader:
             source.reader = reader
@@ -126,8 +144,7 @@ class GvcfSet:
         )  # fmt: skip
 
     def _fill(self, source: Source, sites: pl.DataFrame, calls: np.ndarray) -> None:
-        """Calls of one input's samples at all sites: int8 (samples, sites), filled."""
-        calls[:] = MISSING
+        """Calls of one input's samples at all sites: int8 (samples, sites), missing till filled."""
         shown: dict[str, _Shown] = {}
         numbered = sites.select(*_KEY).with_row_index("site")
         for batch in self._batches(source):

@@ -32,6 +32,7 @@ __all__ = [
     "Listed",
     "Source",
     "files_of",
+    "first_of_everybody",
     "gather_people",
     "open_sources",
     "read_list",
@@ -237,18 +238,25 @@ def files_of(path: str) -> list[Path]:
     return [Path(path)]
 
 
+def first_of_everybody(sources: Sequence[Source]) -> list[Source]:
+    """Sources without those that are further parts of an earlier one: of the same samples."""
+    first = {tuple(source.reader.samples): source for source in reversed(sources)}
+    return [source for source in sources if first[tuple(source.reader.samples)] is source]
+
+
 def gather_people(
     sources: Sequence[Source], files: Sequence[Path], side_by_side: bool = False
 ) -> tuple[pl.DataFrame, list[str]]:
     """Who the samples of a store are, and sentences on who was not found.
 
-    side_by_side : the inputs are of different people
+    side_by_side : the inputs are of different people, or parts by contig of the same
     returns : columns of genomed.io.psam.PEOPLE and phenotypes, in the order of the store
     raises  : InputError when a name cannot stand in a .psam
     """
     people, said = sources[0].people, []
     if side_by_side:
-        people = pl.concat([source.people.select(list(PEOPLE)) for source in sources])
+        parts = first_of_everybody(sources)
+        people = pl.concat([source.people.select(list(PEOPLE)) for source in parts])
         twice = people.filter(people["sample"].is_duplicated())["sample"]
         if len(twice):
             raise InputError(

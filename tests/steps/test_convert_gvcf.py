@@ -1,5 +1,6 @@
 """gVCFs of several people in one store: a call is 0 only where every base of REF was seen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,31 @@ def test_one_person_twice_and_options_without_a_meaning_are_refused(tmp_path: Pa
         convert(a, b, out=tmp_path / "s")
     with pytest.raises(UsageError, match="phase"):
         convert(a, b, out=tmp_path / "s", gvcf=True, phase=True)
+
+
+def test_parts_of_a_person_on_different_contigs_are_as_good_as_one_file(tmp_path: Path) -> None:
+    def elsewhere(record: Record) -> Record:
+        return replace(record, contig="chr2")
+
+    a = [variant(5, "A", "C", "0/1"), variant(9, "A", "G", "1/1")]
+    parts = [
+        write(tmp_path / "a1.vcf", "a", *a),
+        write(tmp_path / "b1.vcf", "b", block(1, 7)),
+        write(tmp_path / "a2.vcf", "a", elsewhere(block(1, 9))),
+        write(tmp_path / "b2.vcf", "b", elsewhere(variant(3, "A", "T", "0/1"))),
+    ]
+    whole = [
+        write(tmp_path / "a.vcf", "a", *a, elsewhere(block(1, 9))),
+        write(tmp_path / "b.vcf", "b", block(1, 7), elsewhere(variant(3, "A", "T", "0/1"))),
+    ]
+    convert(*parts, out=tmp_path / "parts", gvcf=True)
+    convert(*whole, out=tmp_path / "whole", gvcf=True)
+
+    assert calls(tmp_path / "parts", 2) == [[1, 0], [2, -9], [0, 1]]
+    assert table(tmp_path / "parts") == table(tmp_path / "whole")
+    for end in (".pgen", ".psam"):
+        one, other = (Path(f"{tmp_path / name}{end}").read_bytes() for name in ("parts", "whole"))
+        assert one == other, end
 
 
 GENOME = "ACGTTGCAACGT"
