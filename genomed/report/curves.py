@@ -62,13 +62,17 @@ class Plot(NamedTuple):
 
 
 class Estimated(NamedTuple):
-    """A named number with its interval; NaN where it is not known."""
+    """A named number with its interval; NaN where it is not known.
+
+    rank : of the series it belongs to, where several are drawn: its colour
+    """
 
     name: str
     value: float
     low: float
     high: float
     note: str = ""
+    rank: int = 0
 
 
 class _Scale(NamedTuple):
@@ -194,8 +198,9 @@ def forest(title: str, rows: Sequence[Estimated], whole: float, identity: str) -
             continue
         if math.isfinite(row.low):
             path = f"M{_n(x.at(row.low))} {_n(y)}H{_n(x.at(row.high))}"
-            parts.append(element("path", d=path, class_="whisker c0"))
-        parts.append(element("circle", cx=_n(x.at(row.value)), cy=_n(y), r="4", class_="dot c0"))
+            parts.append(element("path", d=path, class_=f"whisker c{row.rank}"))
+        circle = f"dot c{row.rank}"
+        parts.append(element("circle", cx=_n(x.at(row.value)), cy=_n(y), r="4", class_=circle))
         parts.append(
             element(
                 "text",

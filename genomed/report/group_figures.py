@@ -46,8 +46,10 @@ NAMES, NUMBERS = 132.0, 194.0
 RIGHT_EDGE = WIDE - NUMBERS  # of the axis of ridges
 ODDS_ENDS = (0.0005, 0.9995)  # probabilities beyond are drawn at the ends
 ODDS_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
-FINER_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98,
-               0.99, 0.995)  # fmt: skip
+FINER_TICKS = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99,
+    0.995,
+)  # fmt: skip
 HILL, ROOM = 34.0, 12.0  # height of a hill, and the room between two
 N_CELLS = 56
 MIN_HILL = 20  # people; fewer are drawn one by one
@@ -136,7 +138,7 @@ class _Axis(NamedTuple):
         return np.clip(value, self.low, self.high)
 
     def x(self, value: float) -> float:
-        share = (float(self.at(np.float64(value))) - self.low) / (self.high - self.low)
+        share = (float(self.at(np.array(value))) - self.low) / (self.high - self.low)
         return NAMES + share * (RIGHT_EDGE - NAMES)
 
 

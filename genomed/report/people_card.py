@@ -6,7 +6,8 @@ The script writes text, never markup, so a name or a variant that pretends to be
 __all__ = ["CARD_CSS", "CARD_SCRIPT"]
 
 CARD_CSS = """
-.person{display:grid;gap:14px}
+.person{display:grid;gap:14px;grid-template-columns:repeat(2,minmax(0,1fr))}
+.person>.wide,.person>.note{grid-column:1/-1}.one:not(.wide) .sides{grid-template-columns:none}
 .person .one{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:12px 16px 14px}
 .person .who{margin-bottom:.5rem}.person .who span{font-weight:400;color:var(--soft)}
@@ -19,8 +20,10 @@ padding:12px 16px 14px}
 align-items:center}
 .moves b{font-weight:500;text-align:right}.moves svg{display:block;width:100%;height:14px}
 .moves bdi{overflow-wrap:anywhere}
-#people-table td{max-width:24rem}
-@media screen and (max-width:820px){.person .sides{grid-template-columns:minmax(0,1fr)}
+#people-table td{max-width:24rem}#people-table tr.more>td{max-width:none}
+#people-table tbody th{white-space:nowrap}
+@media screen and (max-width:820px){.person{grid-template-columns:minmax(0,1fr)}
+.person .sides{grid-template-columns:minmax(0,1fr)}
 .moves li{grid-template-columns:minmax(5rem,1fr) 5rem 3.8rem}}
 """
 
@@ -34,7 +37,7 @@ for(k in facts)e.setAttribute(k,facts[k]);if(text)e.textContent=text;
 parent.appendChild(e);return e;}
 function share(x){return x>0&&x<.5?"<0.1%":x>999.4&&x<1000?">99.9%":
 (x/10).toFixed(x%1000?1:0)+"%";}
-function percentile(x){return(x/10).toFixed(1);}
+function percentile(x){return x>=999.5?">99.9":x<.5?"<0.1":(x/10).toFixed(1);}
 function scale(p,among){var s=document.createElementNS(NS,"svg"),x=function(v){return 12+v*.396;};
 s.setAttribute("viewBox","0 0 420 52");s.setAttribute("class","scale");
 s.setAttribute("role","img");s.setAttribute("aria-label","Percentile "+percentile(p)+" of 100");
@@ -59,7 +62,8 @@ li.appendChild(make("b",(size>0?"+":"")+size+(size<0?" \\u25bc":" \\u25b2")));li
 return list;}
 var frame=make("div",null,"person");box.appendChild(frame);box=frame;
 all.models.forEach(function(model,k){var c=card[k+1];if(!c)return;
-var one=make("div",null,"one"),who=make("p",null,"who"),link=make("a",model.name);
+var moved=c[6]&&c[6].length,one=make("div",null,moved?"one wide":"one");
+var who=make("p",null,"who"),link=make("a",model.name);
 link.href=model.link;who.appendChild(link);
 if(model.trait&&model.trait!==model.name)who.appendChild(make("span"," "+model.trait));
 one.appendChild(who);var sides=make("div",null,"sides"),left=make("div"),right=make("div");
@@ -77,7 +81,7 @@ model.scored.toLocaleString("en")+" people"],
 ["Weight covered",c[4]===null||c[4]===undefined?null:share(c[4])],
 ["Filled in",c[5]?share(c[5]):null],
 ["Accuracy",c[7]===null||c[7]===undefined?null:all.terms[c[7]]]]));
-if(c[6]&&c[6].length){right.appendChild(make("h5","What moved it most"));
+if(moved){right.appendChild(make("h5","What moved it most"));
 right.appendChild(moves(c[6]));
 right.appendChild(make("p","Against the mean of those learned from; = copies of ALT, or the level "+
 "of a covariate.","note"));}

@@ -102,7 +102,7 @@ def _findings(run: RunRecord, page: EvaluatePage) -> list[Finding]:
         level, word, said = "care", "unequal", f"{said} Groups differ by more than was allowed."
     subject = join(
         [element("a", "Evaluation of ", label(page.trait, 60), href=f"#{run.identity}",
-                 class_="who"),
+                 class_="who"), " ",
          element("span", label(name, 60))]
     )  # fmt: skip
     return [Finding(level, word, subject, said)]

@@ -76,7 +76,7 @@ def _finding(run: RunRecord) -> Finding:
     variants = run.tables["variants"]
     subject = join(
         [element("a", "What moves ", label(str(_bundle(run).get("name") or run.name), 60),
-                 href=f"#{run.identity}", class_="who"),
+                 href=f"#{run.identity}", class_="who"), " ",
          element("span", label(run.place, 60))]
     )  # fmt: skip
     said = "No variant moves it."
@@ -106,10 +106,10 @@ def _block(data: ReportData, run: RunRecord) -> Html:
                 "div",
                 element("h4", "Variants that move most, per copy"),
                 _figure(variants, run.identity),
-                class_="card",
+                class_="card wide",
             ),
-            element("div", element("h4", "Parts of the model"), _parts(run), _checks(run),
-                    class_="card"),
+            element("div", element("h4", "Parts of the model"), _parts(run), class_="card"),
+            _checks(run),
             class_="figures",
         ),
         element(
@@ -176,7 +176,8 @@ def _checks(run: RunRecord) -> Html | None:
         for c in checks
     ]
     columns = [Column("Check"), Column("Value", True), Column("")]
-    return join([element("h4", "How sure is that?"), html_table("Checks", columns, rows)])
+    table = html_table("Checks", columns, rows)
+    return element("div", element("h4", "How sure is that?"), table, class_="card")
 
 
 def _variants(run: RunRecord) -> Html:

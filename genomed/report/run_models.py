@@ -28,9 +28,9 @@ from genomed.stats.measures import MAIN, MEASURES
 __all__ = ["NEEDS", "chapter"]
 
 NEEDS: tuple[Need, ...] = (Need("evaluate", "versus.parquet", None, "versus"),)
-DRAWN = ("auroc", "auprc", "r2", "c_index", "r2_liability")  # measures that share a scale of 0 to 1
+DRAWN = ("auroc", "auprc", "r2", "c_index")  # measures that share a scale of 0 to 1
 LISTED = (
-    *DRAWN, "r2_explained", "brier", "log_loss", "ece", "calibration_slope",
+    *DRAWN, "r2_liability", "r2_explained", "brier", "log_loss", "ece", "calibration_slope",
     "calibration_intercept", "mae", "rmse", "coverage", "integrated_brier",
     "integrated_calibration", "observed_expected",
 )  # fmt: skip
@@ -69,7 +69,7 @@ def _finding(run: RunRecord, trait: Mapping[str, Any], identity: str) -> Finding
     kept = _kept(trait)
     subject = join(
         [element("a", "Model of ", label(str(trait.get("trait")), 60), href=f"#{identity}",
-                 class_="who"),
+                 class_="who"), " ",
          element("span", label(run.place, 60))]
     )  # fmt: skip
     tested = bool(_rows(trait))
@@ -161,7 +161,9 @@ def _estimated(name: str, row: Mapping[str, Any]) -> Estimated:
     value, low, high = (
         float(row[k]) if is_number(row[k]) else float("nan") for k in ("value", "low", "high")
     )
-    return Estimated(name, value, low, high, f"n {format_count(row['n'])}")
+    return Estimated(
+        name, value, low, high, f"n {format_count(row['n'])}", int(row["model"] != "full")
+    )
 
 
 def _measures(
@@ -248,13 +250,13 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
     rows = [
         [
             STAGES.get(s["stage"], s["stage"]),
-            "kept" if s["accepted"] else "left out",
+            element("span", "kept" if s["accepted"] else "left out", class_="whole"),
             f"{s['share']:+.4f}" if s["share_error"] else UNKNOWN,
             label(_why(s), 600),
         ]
         for s in stages
     ]
-    columns = [Column("Stage"), Column("Kept"), Column("Gain", True, "share of the deviance"),
+    columns = [Column("Stage"), Column("Verdict"), Column("Gain", True, "share of the deviance"),
                Column("Why")]  # fmt: skip
     return join([figure, html_table("Stages of training", columns, rows)])
 

@@ -40,9 +40,9 @@ from genomed.report.tables import (
 
 __all__ = ["NEEDS", "chapter", "format_prediction"]
 
-MOST_CARDS = 50_000  # people times models in the page: about 4 MB
+MOST_CARDS = 40_000  # people times models in the page: about 3 MB
 MOST_PEOPLE = 20_000
-MOST_COLUMNS = 3  # models with columns of their own
+MOST_COLUMNS = 5  # models with columns of their own; predictions are in them of two at most
 HIGH = 95.0  # percentile above which somebody counts as high in the summary
 
 
@@ -169,7 +169,8 @@ def _columns(wide: Sequence[_Rows], groups: Grouping | None) -> list[Column]:
         heads = ("percentile", row.model.unit if row.predicts else "score")
         first, second = (f"{name}{head}" if name else head.capitalize() for head in heads)
         columns.append(Column(first, True, "share of this cohort that is lower, 0 to 100"))
-        columns.append(Column(second, True, shortened(row.model.trait, 60)))
+        if len(wide) <= 2:
+            columns.append(Column(second, True, shortened(row.model.trait, 60)))
         if len(wide) == 1 and row.has_interval:
             columns.append(Column("Interval", meaning=row.interval_told))
     columns.append(Column("Coverage", True, "least share of a model's weight that rests on calls"))
@@ -184,13 +185,14 @@ def _cells(
     groups: Grouping | None,
     samples: Mapping[str, Mapping[str, Any]],
 ) -> list[str | Cell | None]:
-    cells: list[str | Cell | None] = [person]
+    cells: list[str | Cell | None] = [shortened(person, 60)]
     if groups:
         cells.append(groups.group.get(person))
     for row in wide:
         i = row.place.get(person, -1)
         cells.append(row.percentile_text(i))
-        cells.append(row.value_text(i))
+        if len(wide) <= 2:
+            cells.append(row.value_text(i))
         if len(wide) == 1 and row.has_interval:
             cells.append(row.interval_text(i))
     covered = [row.coverage[row.place[person]] for row in rows if person in row.place]

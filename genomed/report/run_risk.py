@@ -37,7 +37,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, verdict
+from genomed.report.verdicts import Verdict, no_score_reason, verdict
 
 __all__ = ["NEEDS", "chapter"]
 
@@ -68,7 +68,7 @@ def chapter(data: ReportData) -> Part | None:
 def _finding(model: ModelScores, said: Verdict) -> Finding:
     subject = join(
         [element("a", label(model.name, 60), href=f"#model{model.index}", class_="who"),
-         element("span", label(model.trait, 90)) if model.trait != model.name else None]
+         [" ", element("span", label(model.trait, 90))] if model.trait != model.name else None]
     )  # fmt: skip
     return Finding(LEVELS[said.status], said.word, subject, " ".join(said.sentences))
 
@@ -91,6 +91,7 @@ def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping 
         source(data, model.run, "risk.tsv", f"column {values_of(model)[1]}, {row}"),
         _group_source(data, groups),
         element("div", sides, class_="half" if calibration else None),
+        _without(data, model),
         element(
             "details",
             element("summary", "Coverage: how its variants were matched, and which weigh most"),
@@ -166,6 +167,28 @@ def _key_figures(data: ReportData, model: ModelScores) -> Html:
         for term, v in values.items()
     ]
     return element("div", element("h4", "In figures"), element("dl", rows, class_="facts keys"))
+
+
+def _without(data: ReportData, model: ModelScores) -> Html | None:
+    """Some of the people without a score, and why."""
+    digest = model.digest
+    if not digest.n_unscored:
+        return None
+    rows = [
+        [label(row["sample"], 40), format_share(row["weighted_coverage"]),
+         no_score_reason(model.page, row)]
+        for row in digest.unscored
+    ]  # fmt: skip
+    columns = [Column("Person"), Column("Coverage", True), Column("Reason")]
+    more = digest.n_unscored > len(rows)
+    shown = f"; the {len(rows)} with the least coverage" if more else ""
+    return element(
+        "div",
+        element("h4", f"{format_count(digest.n_unscored)} without a score{shown}"),
+        html_table(f"People without a score by {shortened(model.name)}", columns, rows,
+                   narrow=True),
+        class_="block",
+    )  # fmt: skip
 
 
 def _calibration(data: ReportData, model: ModelScores) -> Html | None:
