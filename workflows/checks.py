@@ -43,6 +43,7 @@ COLUMNS = {  # values that are FILE:COLUMN; without the colon, FILE or a column 
 }
 NAMED = {"structure": ("reference",), "risk": ("reference",)}  # files, or names in the library
 OURS = {"out", "threads", "max_memory", "write", "resume", "json", "quiet", "verbose"}
+MOST_SAID = 50  # faults of a sheet
 FILE_WORDS = {"FILE", "FASTA", "VCF", "BED", "LIST"}  # of --help: the value is a file
 
 
@@ -88,12 +89,13 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def sheet(path: Path | str) -> list[dict[str, str]]:
     """Rows of a sheet of samples, separated by tabs; lines that begin with # are comments."""
-    return [row for _, row in _sheet_rows(Path(path))]
+    return [row for _, row in _read_sheet(Path(path))[1]]
 
 
-def _sheet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and row; a row with too many cells has them under "" joined."""
+def _read_sheet(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Names of columns, and of each row its line and cells; those beyond the columns under ""."""
     names: list[str] = []
+    rows = []
     with path.open(newline="", encoding="utf-8-sig") as file:
         for line, cells in enumerate(csv.reader(file, delimiter="\t"), start=1):
             if not any(cells) or cells[0].startswith("#"):
@@ -102,7 +104,9 @@ def _sheet_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 names = cells
                 continue
             row = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-            yield line, row | ({"": "\t".join(cells[len(names) :])} if cells[len(names) :] else {})
+            more = "\t".join(cells[len(names) :])
+            rows.append((line, row | ({"": more} if more else {})))
+    return names, rows
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -204,24 +208,31 @@ class _Checks:
             yield f"samples: {missing}"
             return
         try:
-            rows = list(_sheet_rows(self._at(path)))
+            names, rows = _read_sheet(self._at(path))
         except (UnicodeDecodeError, csv.Error) as error:
             yield f"samples: {path} is no table of text ({error}); save it separated by tabs"
             return
         if not rows:
             yield f"samples: {path} has no samples; give a line each, below: sample, reads, cohort"
+        lacking = [name for name in ("sample", "reads") if name not in names]
+        if rows and lacking:
+            yield f"samples: {path} has no column {' and no '.join(lacking)}; name it on its top"
+            return
+        said = list(self._rows(rows))
+        yield from (f"{path}, {sentence}" for sentence in said[:MOST_SAID])
+        if len(said) > MOST_SAID:
+            yield f"{path}: {len(said) - MOST_SAID} more faults like these; mend these first"
+        yield from self._called([row for _, row in rows])
+
+    def _rows(self, rows: list[tuple[int, dict[str, str]]]) -> Iterator[str]:
         line_of: dict[str, int] = {}
         for line, row in rows:
             sample = row.get("sample", "")
-            for sentence in self._row(row):
-                yield f"{path}, line {line}: {sentence}"
+            yield from (f"line {line}: {sentence}" for sentence in self._row(row))
             if sample in line_of:
-                yield (
-                    f"{path}, line {line}: {sample} is on line {line_of[sample]} already; "
-                    "merge the files of one sample"
-                )
+                first = line_of[sample]
+                yield f"line {line}: {sample} is on line {first} already; merge its files"
             line_of.setdefault(sample, line)
-        yield from self._called([row for _, row in rows])
 
     def _row(self, row: dict[str, str]) -> Iterator[str]:
         """Faults of one line of the sheet."""
@@ -234,7 +245,7 @@ class _Checks:
         reads, sample, cohort = row.get("reads"), row.get("sample", ""), row.get("cohort")
         if reads and (missing := self._missing(reads)):
             yield f"reads: {missing}"
-        elif reads:
+        elif reads and sample and reads.endswith((".bam", ".cram")):
             yield from self._reads(reads, sample, cohort)
         if cohort and cohort not in self.config["cohorts"]:
             known = ", ".join(self.config["cohorts"]) or "none"
