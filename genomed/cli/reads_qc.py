@@ -139,11 +139,11 @@ def reads_qc(
 
 def _start_inflating(path: Path) -> TextStream | None:
     """Open a BAM and inflate in the background while Python still imports polars."""
-    from genomed.io.bgzf import TextStream
+    from genomed.io.bgzf import RECORD_ROOM, TextStream
 
     if not path.is_file():
         return None
-    stream = TextStream(path)
+    stream = TextStream(path, room=RECORD_ROOM)
     if stream.kind != "bgzf" or stream.peek(4) != b"BAM\1":
         stream.close()
         return None

@@ -6,20 +6,20 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+from weakref import finalize
 
 import numpy as np
 
 from genomed.errors import InputError
 from genomed.io.alignment_header import AlignmentHeader, parse_header
-from genomed.io.bgzf import CHUNK_BYTES, PADDING, Chunk, TextStream
+from genomed.io.bgzf import PADDING, RECORD_ROOM, Chunk, TextStream
 from genomed.io.htslib_records import text_of_header
 from genomed.io.sam_text import check_sam
 
 __all__ = ["Piece", "file_kind", "fill", "has_crai", "read_header", "without_header"]
 
 _MAX_HEADER = 1 << 30
-_HEAD = 1 << 16  # bytes left free before what is inflated, for the record that was cut off
 _PEEK_BYTES = 1 << 16
 # The container that ends a CRAM of version 3 and 2.1 (CRAMv3 section 9, CRAMv2.1 section 7.5).
 _CRAM_ENDS = (
@@ -41,11 +41,11 @@ class Piece(NamedTuple):
         if len(rest) <= self.first:
             self.data[self.first - len(rest) : self.first] = rest
             return self._replace(first=self.first - len(rest))
-        data = np.empty(_HEAD + len(rest) + self.stop - self.first + PADDING, np.uint8)
-        data[_HEAD : _HEAD + len(rest)] = rest
-        stop = _HEAD + len(rest) + self.stop - self.first
-        data[_HEAD + len(rest) : stop] = self.data[self.first : self.stop]
-        return Piece(data, _HEAD, stop)
+        data = np.empty(RECORD_ROOM + len(rest) + self.stop - self.first + PADDING, np.uint8)
+        data[RECORD_ROOM : RECORD_ROOM + len(rest)] = rest
+        stop = RECORD_ROOM + len(rest) + self.stop - self.first
+        data[RECORD_ROOM + len(rest) : stop] = self.data[self.first : self.stop]
+        return Piece(data, RECORD_ROOM, stop)
 
 
 def file_kind(path: str) -> str:
@@ -128,10 +128,11 @@ def _bam_header(path: str) -> tuple[str, list[tuple[str, int]]]:
 
 
 def fill(chunk: Chunk) -> Piece:
-    """Inflate a chunk."""
-    data: Any = np.empty(_HEAD + CHUNK_BYTES + PADDING, np.uint8)
-    n = chunk.fill_into(memoryview(data)[_HEAD : _HEAD + CHUNK_BYTES])
-    return Piece(data, _HEAD, _HEAD + n)
+    """Inflate a chunk; its buffer is used again when nobody looks at the array any more."""
+    buffer, n = chunk.fill()
+    data = np.frombuffer(buffer, np.uint8)
+    finalize(data, chunk.release, buffer).atexit = False
+    return Piece(data, chunk.room, chunk.room + n)
 
 
 def without_header(pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -28,7 +28,7 @@ from genomed.io.alignment_pieces import (
     without_header,
 )
 from genomed.io.bam_index import BamIndex, find_index
-from genomed.io.bgzf import Chunk, TextStream, unfit_index
+from genomed.io.bgzf import RECORD_ROOM, Chunk, TextStream, unfit_index
 from genomed.io.fasta import Fasta
 from genomed.io.htslib_records import IndexedRegions, turned
 from genomed.io.sam_text import explain_sam
@@ -103,7 +103,7 @@ class AlignmentReader:
         with ExitStack() as opened:
             if indexed is not None:
                 opened.callback(indexed.close)
-            stream = opened.enter_context(closing(TextStream(self.path)))
+            stream = opened.enter_context(closing(TextStream(self.path, room=RECORD_ROOM)))
             for region in regions:
                 contig = self.contig_index(region.contig)
                 end = min(region.end, int(self.lengths[contig]))
@@ -234,8 +234,8 @@ class AlignmentReader:
         if self.kind != "bam":
             yield from self._through_htslib(region, indexed)
         elif region is None:
-            stream, self._stream = self._stream or TextStream(self.path), None
-            with closing(stream) as whole:
+            stream, self._stream = self._stream, None
+            with closing(stream or TextStream(self.path, room=RECORD_ROOM)) as whole:
                 yield from without_header(self._inflated(whole.chunks()))
                 self.sha256 = whole.sha256
         else:

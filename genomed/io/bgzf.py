@@ -26,7 +26,7 @@ from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
 
-__all__ = ["EOF_BLOCK", "ZLIB_ERROR", "Chunk", "TextStream", "unfit_index"]
+__all__ = ["EOF_BLOCK", "RECORD_ROOM", "ZLIB_ERROR", "Chunk", "TextStream", "unfit_index"]
 
 # The empty member that ends every whole BGZF file (SAMv1 section 4.1.2).
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -36,6 +36,7 @@ CHUNK_BYTES = BLOCKS_PER_CHUNK * 65536
 READ_BYTES = 1 << 20
 MAX_BLOCK = 65536  # bytes of a BGZF block, as it lies in the file and inflated
 PADDING = 64  # spare bytes behind every buffer
+RECORD_ROOM = 1 << 16  # bytes to leave free before binary records, for one that was cut off
 PREFETCH_BYTES = 96 << 20
 _USUAL_HEAD = struct.Struct("<2s10x4sH")  # of a BGZF block whose first subfield is BC
 _GzipReader: Any = zlib_ng._GzipReader  # zlib-ng's stub allows for fewer sources than it takes
@@ -46,6 +47,7 @@ _DAMAGE = (EOFError, OSError, ValueError, ZLIB_ERROR)  # what inflating damaged 
 class Chunk:
     """A piece of the inflated stream: `fill` inflates it into a buffer and says how long it is.
 
+    room         : bytes that are free at the front of the buffer, before the text
     n_compressed : bytes of the file up to the end of this chunk, for progress bars
     blocks       : of a chunk that was sought, (place in the text, address in the file) of each one
     begins_range : whether what was sought begins with this chunk, that is with a line
@@ -61,11 +63,13 @@ class Chunk:
         "begins_range",
         "blocks",
         "n_compressed",
+        "room",
     )
 
     def __init__(self, path: str, pool: _BufferPool, n_compressed: int) -> None:
         self._path = path
         self._pool = pool
+        self.room = pool.room
         self._compressed: bytes | None = None
         self._filled: tuple[bytearray, int] | None = None
         self._span: tuple[int, int] | None = None  # of the text, what was asked for
@@ -75,39 +79,27 @@ class Chunk:
         self.begins_range = False
 
     def fill(self) -> tuple[bytearray, int]:
-        """Return (buffer, valid bytes); give the buffer back with `release` when done."""
+        """Return (buffer, bytes of text); give the buffer back with `release` when done."""
         if self._filled is not None:
             return self._filled
         return self._inflate()
 
-    def fill_into(self, target: memoryview) -> int:
-        """Inflate into another buffer of at least CHUNK_BYTES; the bytes that it has then."""
-        if self._filled is None and self._span is None:
-            return self._inflate_into(target)
-        buffer, n = self.fill()
-        target[:n] = memoryview(buffer)[:n]
-        self.release(buffer)
-        return n
-
     def _inflate(self) -> tuple[bytearray, int]:
         buffer = self._pool.take()
-        n = self._inflate_into(memoryview(buffer)[:CHUNK_BYTES])
-        return buffer, n if self._span is None else self._cut(buffer, n, *self._span)
-
-    def _inflate_into(self, target: memoryview) -> int:
+        text = memoryview(buffer)[self.room : self.room + CHUNK_BYTES]
         try:
-            n = _read_fully(_GzipReader(self._compressed), target, len(target))
+            n = _read_fully(_GzipReader(self._compressed), text, len(text))
         except _DAMAGE as error:
             raise _damaged(self._path, self.n_compressed, error) from None
         self._compressed = None
-        return n
+        return buffer, n if self._span is None else self._cut(text, n, *self._span)
 
-    def _cut(self, buffer: bytearray, n: int, first: int, stop: int) -> int:
-        """Move text[first:stop] to the front of the buffer; the bytes it has."""
-        if stop > n or (self._lines and first and buffer[first - 1] != 10):
+    def _cut(self, text: memoryview, n: int, first: int, stop: int) -> int:
+        """Move text[first:stop] to the front; the bytes it has."""
+        if stop > n or (self._lines and first and text[first - 1] != 10):
             raise unfit_index(self._path)
         if first:
-            buffer[: stop - first] = buffer[first:stop]
+            text[: stop - first] = bytes(text[first:stop])
         return stop - first
 
     def release(self, buffer: bytearray) -> None:
@@ -117,37 +109,37 @@ class Chunk:
 
 
 class _BufferPool:
-    """Reused bytearrays of CHUNK_BYTES plus padding: fresh ones cost page faults."""
+    """Reused bytearrays of `room`, CHUNK_BYTES and padding: fresh ones cost page faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        self.room = room
         self._free: list[bytearray] = []
-        self._lock = threading.Lock()
 
     def take(self) -> bytearray:
-        with self._lock:
-            if self._free:
-                return self._free.pop()
-        return bytearray(CHUNK_BYTES + PADDING)
+        try:
+            return self._free.pop()
+        except IndexError:
+            return bytearray(self.room + CHUNK_BYTES + PADDING)
 
     def put(self, buffer: bytearray) -> None:
-        with self._lock:
-            self._free.append(buffer)
+        self._free.append(buffer)
 
 
 class TextStream:
     """The inflated bytes of a file (or of standard input, ``-``) as Chunks, in order.
 
+    room      : bytes left free in every buffer before the text
     kind      : "bgzf", "gzip" or "plain"
     size      : bytes of the file as it lies on disk, None for a pipe
     sha256    : digest of the bytes as they lie on disk; complete once all chunks were taken
     """
 
-    def __init__(self, path: Path | str, *, stream: IO[bytes] | None = None) -> None:
+    def __init__(self, path: Path | str, *, stream: IO[bytes] | None = None, room: int = 0) -> None:
         self.path = str(path)
         self._raw = stream if stream is not None else _open(self.path)
         self.size = _size(self._raw)
         self._digest = hashlib.sha256()
-        self._pool = _BufferPool()
+        self._pool = _BufferPool(room)
         self._n_read = 0
         self._pending: bytes = self._read(READ_BYTES)
         self._start = self._pending[:65536]
@@ -285,7 +277,7 @@ class TextStream:
         while True:
             buffer = self._pool.take()
             try:
-                n = _read_fully(source, buffer, len(buffer) - PADDING)
+                n = _read_fully(source, memoryview(buffer)[self._pool.room :], CHUNK_BYTES)
             except _DAMAGE as error:
                 raise _damaged(self.path, self._n_read, error) from None
             if n == 0:

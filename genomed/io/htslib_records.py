@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genomed.errors import InputError
-from genomed.io.bgzf import TextStream
+from genomed.io.bgzf import RECORD_ROOM, TextStream
 from genomed.regions import Region
 
 __all__ = ["IndexedRegions", "open_alignments", "text_of_header", "turned"]
@@ -75,7 +75,7 @@ def turned(
         assert process.stdout is not None
         read_all = False
         try:
-            yield TextStream(path, stream=process.stdout)
+            yield TextStream(path, stream=process.stdout, room=RECORD_ROOM)
             read_all = True
         except InputError:
             if process.wait() == 0:
@@ -114,7 +114,7 @@ class IndexedRegions:
             except ValueError as error:
                 raise OSError(str(error)) from None
             held.seek(0)
-            with closing(TextStream(self._path, stream=held)) as stream:
+            with closing(TextStream(self._path, stream=held, room=RECORD_ROOM)) as stream:
                 yield stream
 
     def close(self) -> None:

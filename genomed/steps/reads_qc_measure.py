@@ -215,6 +215,8 @@ class _BedFiles:
 
     def classes(self, start: np.ndarray, end: np.ndarray, value: np.ndarray) -> None:
         known = value >= 0
+        if not known.any():
+            return
         labels = self._labels.gather(value[known])
         self._classes.stretches(self._contig, start[known], end[known], labels)
 
