@@ -30,13 +30,14 @@ from genomed.kernels import cache_directory
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["NOTE", "OK", "UNFIT", "DoctorSettings", "Finding", "examine"]
+__all__ = ["NOTE", "OK", "UNFIT", "DoctorSettings", "Finding", "examine", "memory_limit"]
 
 OK, NOTE, UNFIT = "ok", "note", "unfit"
 
 _GIB = 1 << 30
 _OLDEST_PYTHON = (3, 11)
 _CGROUP = Path("/sys/fs/cgroup")
+_LEAST_JOB_AGE_S = 200  # Snakemake's executor asks every 180 s at most
 _NO_LIMIT = 1 << 60  # cgroup v1 writes a number of this order for "unlimited"
 
 _OPTIONAL_TOOLS = {
@@ -84,6 +85,7 @@ def examine(settings: DoctorSettings | None = None) -> list[Finding]:
         _models,
         _numerics,
         _tools,
+        _slurm,
     ]
     findings: list[Finding] = []
     for check in checks:
@@ -163,6 +165,33 @@ def _tools(settings: DoctorSettings) -> Iterator[Finding]:
         yield Finding(name, OK if done.returncode == 0 else NOTE, f"{words[0]} ({path})")
 
 
+def _slurm(settings: DoctorSettings) -> Iterator[Finding]:
+    """Whether jobs can be sent to a cluster from here, and how one asks after them."""
+    from genomed.steps.slurm import find_cluster  # noqa: PLC0415 - see above
+
+    cluster = find_cluster(settings.tool_timeout_s)
+    if cluster is None:
+        yield Finding("Slurm", OK, "none; the workflow runs on this machine")
+        return
+    if not cluster.answers:
+        advice = "its controller does not answer: ask its administrator, or run on a login node"
+        yield Finding("Slurm", NOTE, f"{cluster.version}, out of reach", advice)
+        return
+    accounts = "with accounts" if cluster.has_accounts else "without accounts: sacct fails"
+    age = cluster.min_job_age_s
+    remembers = f", ended jobs are known for {age} s" if age is not None else ""
+    value = f"{cluster.version}, {' '.join(cluster.partitions)}, {accounts}{remembers}"
+    advice = f"--slurm-status-command {cluster.status_command}"
+    if not cluster.has_accounts and age is not None and age < _LEAST_JOB_AGE_S:
+        advice += (
+            "; Snakemake may miss the end of a job and wait for ever, which `genomed run` notices: "
+            f"ask for MinJobAge={_LEAST_JOB_AGE_S} in slurm.conf"
+        )
+        yield Finding("Slurm", NOTE, value, advice)
+    else:
+        yield Finding("Slurm", OK, value, advice)
+
+
 # ---------------------------------------------------------------- machine
 
 
@@ -196,10 +225,8 @@ def _processor_quota() -> float:
 
 def _memory(settings: DoctorSettings) -> Iterator[Finding]:
     total, available = _system_memory()
-    limits = [int(text) for text in _cgroup_files("memory.max") if text.isdigit()]
+    limits = _memory_limits()
     used = [int(text) for text in _cgroup_files("memory.current") if text.isdigit()]
-    limits += [int(t) for t in _cgroup_files("memory.limit_in_bytes", "memory") if t.isdigit()]
-    limits = [limit for limit in limits if limit < _NO_LIMIT]
     value = f"{available / _GIB:.1f} of {total / _GIB:.1f} GiB free"
     if limits and min(limits) < total:
         free = min(limits) - (used[0] if used else 0)
@@ -212,6 +239,17 @@ def _memory(settings: DoctorSettings) -> Iterator[Finding]:
         yield Finding("memory", NOTE, value, "keep --max-memory below this")
     else:
         yield Finding("memory", OK, value)
+
+
+def memory_limit() -> int:
+    """Bytes that this process may use at most: of the machine, or of its control group."""
+    return min([_system_memory()[0], *_memory_limits()])
+
+
+def _memory_limits() -> list[int]:
+    limits = [int(text) for text in _cgroup_files("memory.max") if text.isdigit()]
+    limits += [int(t) for t in _cgroup_files("memory.limit_in_bytes", "memory") if t.isdigit()]
+    return [limit for limit in limits if limit < _NO_LIMIT]
 
 
 def _system_memory() -> tuple[int, int]:

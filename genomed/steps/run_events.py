@@ -19,6 +19,7 @@ LAST_LINES = 8  # of a log, which are shown
 _AGAIN = re.compile(r"Trying to restart job (\d+)")
 _SUBMITTED = re.compile(r"Job (\d+) has been submitted with SLURM jobid (\S+)")
 _STATUS = re.compile(r"non-zero exit status (\d+)")
+_OUT_OF_MEMORY = re.compile(r"oom-kill|Out Of Memory|exceeded.*memory limit", re.IGNORECASE)
 _STATE = re.compile(r"SLURM status is: '([A-Z_]+)")
 
 
@@ -158,17 +159,19 @@ class Progress:
         self.running.pop(number, None)
         message = str(getattr(record, "rule_msg", None) or "")
         logs = tuple(str(log).split(" (", 1)[0] for log in getattr(record, "log", None) or [])
+        kept = [_text(Path(log)) for log in logs if log not in job.logs]  # by Slurm
         found = _STATE.search(message)
         state = found[1] if found else ""
-        code = self._exit_code(job, logs)
+        if any(_OUT_OF_MEMORY.search(text) for text in kept):
+            state = "OUT_OF_MEMORY"  # Slurm says FAILED where a step of the job was killed for it
+        code = self._exit_code(job, kept)
         self.failures.append(Failure(job, job.attempt, state, code, logs, message.strip()))
         self.tell(f"{job.name}: failed" + (f", Slurm says {state}" if state else ""))
 
-    def _exit_code(self, job: Job, logs: tuple[str, ...]) -> int | None:
+    def _exit_code(self, job: Job, kept: list[str]) -> int | None:
         """Of the command: Snakemake has said it just before, or in the log that Slurm keeps."""
         texts = [text for text in self.errors if job.command.strip() in text][-1:]
-        texts += [_text(Path(log)) for log in logs if log not in job.logs]
-        found = [match for text in texts for match in _STATUS.findall(text)]
+        found = [match for text in [*texts, *kept] for match in _STATUS.findall(text)]
         return int(found[-1]) if found else None
 
     def _error(self, record: logging.LogRecord) -> None:
