@@ -21,6 +21,7 @@ CHAIN = (
     "reads train", "train", "risk", "evaluate", "explain",
 )  # fmt: skip
 RECORD = "run.json"
+READS = "files.parquet"
 LARGEST_RECORD = 64 << 20  # bytes
 # Where a command lists people: file -> columns. The first file that is there is enough.
 PEOPLE: Mapping[str, Sequence[Mapping[str, Sequence[str]]]] = {
@@ -32,7 +33,11 @@ PEOPLE: Mapping[str, Sequence[Mapping[str, Sequence[str]]]] = {
         {"roh_samples.parquet": ("sample",)},
         {"ancestry.parquet": ("sample",)},
     ],
-    "reads qc": [{"files.parquet": ("sample", "prefix")}],
+    "reads qc": [
+        {"files.parquet": ("sample",)},
+        {"identity.parquet": ("best_match", "contaminant")},
+        {"matches.parquet": ("match",)},
+    ],
     "train": [{"predictions.tsv.gz": ("sample",)}],
     "risk": [{"risk.parquet": ("sample",)}],
     "explain": [{"people.parquet": ("sample",)}],
@@ -176,13 +181,18 @@ def _names_in(path: Path, columns: Sequence[str]) -> set[str]:
     if path.suffix == ".psam":
         return set(_psam_names(path))
     try:
-        table = _scan(path).select(pl.col(*columns).cast(pl.Utf8)).unique().collect()
+        whole = _scan(path)
+        present = [c for c in columns if c in whole.collect_schema().names()]
+        table = whole.select(pl.col(present).cast(pl.Utf8)).unique().collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         why = str(error).partition("\n")[0]
         raise InputError(
             f"{path}: its people cannot be read ({why}); run the command again"
         ) from None
-    return {name for column in columns for name in table[column].drop_nulls().to_list()}
+    texts = {text for column in table.columns for text in table[column].drop_nulls().to_list()}
+    if path.name == READS:  # the sample of a file, or several with commas between
+        return {name for text in texts for name in text.split(",")}
+    return texts
 
 
 def _psam_names(path: Path) -> Iterator[str]:

@@ -1,0 +1,323 @@
+"""The chapter on reads: how deep, how good, whose they are, and what was called from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genomed.report.markup import Html, element, join, label
+from genomed.report.run_grid import Cell, grid
+from genomed.report.run_plots import Line, lines
+from genomed.report.run_records import (
+    Finding,
+    Need,
+    Part,
+    ReportData,
+    RunRecord,
+    figure_from,
+    file_link,
+    source,
+)
+from genomed.report.tables import UNKNOWN, Column, format_count, format_share, html_table, is_number
+
+__all__ = ["NEEDS", "chapter"]
+
+MOST_FILES = 24  # with curves of their own
+MOST_POINTS = 160  # of a curve
+CONTAMINATION_OF_NOTE = 0.02  # GATK and verifyBamID reports commonly look at 2 to 3 %
+IDENTITIES = {  # verdict -> its look, and what it says
+    "confirmed": ("pill usable", "own reads"),
+    "swapped": ("pill none", "another person's reads"),
+    "not_own": ("pill none", "not the named person's"),
+    "other_name": ("pill care", "name not in the store"),
+    "not_in_store": ("pill told", "nobody's of the store"),
+    "not_told": ("pill told", "too few sites to tell"),
+}
+
+
+def _curves(table: pl.LazyFrame) -> pl.LazyFrame:
+    return table.filter(pl.col("measure").is_in(("depth", "cycle_quality", "insert_size")))
+
+
+NEEDS = (
+    Need("reads qc", "files.parquet"),
+    Need("reads qc", "identity.parquet"),
+    Need("reads qc", "pairs.parquet", lambda t: t.filter(pl.col("verdict").is_in(
+        ("same_person", "different_people")))),
+    Need("reads qc", "distributions.parquet", _curves),
+)  # fmt: skip
+
+
+def chapter(data: ReportData) -> Part | None:
+    """What the runs of `reads` found; None without one."""
+    measured = [run for run in data.of("reads qc") if "files.parquet" in run.tables]
+    called, scored = data.of("reads call"), data.of("reads score")
+    if not measured and not called and not scored:
+        return None
+    body = join([
+        *(_run(data, run) for run in measured),
+        _calls(data, called), _scores(data, scored),
+    ])  # fmt: skip
+    findings = [finding for run in measured for finding in _findings(run)]
+    return Part("reads", "Reads", "Reads", body, findings)
+
+
+def _findings(run: RunRecord) -> list[Finding]:
+    files = run.tables["files.parquet"]
+    depth = files["mean_depth"].drop_nulls().to_list()
+    said = f"{len(files):,} files"
+    if depth:
+        said += f", mean depth {min(depth):.1f} to {max(depth):.1f}"
+    shares = files["callable_share"].drop_nulls().to_list()
+    if shares:
+        said += f", {format_share(min(shares))} or more callable"
+    found = [Finding("told", "measured", f"Reads of {run.name}", f"{said}.")]
+    identity = run.tables.get("identity.parquet")
+    if identity is None or not len(identity):
+        return found
+    compared = "identity" in identity.columns
+    wrong = int(identity["identity"].is_in(["swapped", "not_own"]).sum()) if compared else 0
+    mixed = int((identity["contamination_low"] > CONTAMINATION_OF_NOTE).sum())
+    said = f"{wrong:,} of {len(identity):,} files hold another person's reads; " if compared else ""
+    said += (
+        f"in {mixed:,} of {len(identity):,} more than {CONTAMINATION_OF_NOTE:.0%} of the reads are "
+        "somebody else's."
+    )
+    said = said[0].upper() + said[1:]
+    word = "swapped" if wrong else "contaminated" if mixed else "nothing odd"
+    level = "none" if wrong else "care" if mixed else "usable"
+    return [*found, Finding(level, word, f"Identity of {run.name}", said)]
+
+
+def _run(data: ReportData, run: RunRecord) -> Html:
+    heading = element("h3", label(data.people.masked(run.name), 60),
+                      element("small", label(data.people.masked(run.place), 80)))  # fmt: skip
+    cards = [*_curve_cards(data, run), _identity_card(data, run), _pairs_card(data, run)]
+    figures = element("div", [c for c in cards if c is not None], class_="figures")
+    return element("div", heading, _files(data, run), figures, class_="run")
+
+
+def _name(data: ReportData, row: Mapping[str, Any]) -> str:
+    """What the page calls the reads of a file: its people, or the file where none is named."""
+    sample = row.get("sample")
+    if sample is None:
+        return data.people.masked(str(row["file"]))
+    return ", ".join(data.people.shown(one) for one in str(sample).split(","))
+
+
+def _files(data: ReportData, run: RunRecord) -> Html:
+    columns = [
+        Column("Person"), Column("Reads", True), Column("Mapped", True),
+        Column("Duplicates", True), Column("Depth", True, "mean"),
+        Column("Callable", True, "share of bases whose depth is in the third class of --quantize"),
+        Column("Insert", True, "median size, bases"), Column("Q30", True, "share of bases"),
+        Column("Mismatches", True, "per mapped base"), Column("Sex", False, "by depth of X and Y"),
+    ]  # fmt: skip
+    files = run.tables["files.parquet"].iter_rows(named=True)
+    rows = [_file(data, row) for row in files]
+    table = grid(
+        f"{run.identity}-files", f"Files of reads of {data.people.masked(run.name)}", columns,
+        rows, page=15, rest=join(["All measures are in ", file_link(data, run, "files.tsv"), "."]),
+    )  # fmt: skip
+    origin = source(data, run, "files.tsv", "a row for each file")
+    return element("div", element("h4", "Files"), table, origin, class_="card")
+
+
+def _file(data: ReportData, row: Mapping[str, Any]) -> list[str | Cell | None]:
+    return [
+        _name(data, row), format_count(row["n_reads"]), _share(row["mapped_share"]),
+        _share(row["duplicate_share"]), _fixed(row["mean_depth"], 1),
+        _share(row["callable_share"]), _fixed(row["insert_median"], 0), _share(row["q30_share"]),
+        _share(row["mismatch_rate"], 2), row["sex"] or "not told",
+    ]  # fmt: skip
+
+
+def _share(value: float | None, decimals: int = 1) -> str | None:
+    return format_share(value, decimals) if is_number(value) else None
+
+
+def _fixed(value: float | None, decimals: int) -> str | None:
+    return f"{value:,.{decimals}f}" if is_number(value) else None
+
+
+def _curve_cards(data: ReportData, run: RunRecord) -> list[Html]:
+    table = run.tables.get("distributions.parquet")
+    if table is None or not len(table):
+        return []
+    files = run.tables["files.parquet"]
+    shown = list(files.head(MOST_FILES).iter_rows(named=True))
+    drawn = (
+        ("depth", "Bases by depth", ("depth, at least", "% of the bases"), _cumulated),
+        ("cycle_quality", "Base quality by cycle", ("cycle", "mean base quality"), _as_it_is),
+        ("insert_size", "Sizes of inserts", ("insert, bases", "% of the pairs"), _smoothed),
+    )
+    cards = []
+    for measure, heading, labels, made in drawn:
+        own = table.filter(pl.col("measure") == measure)
+        curves = [
+            curve
+            for row in shown
+            for curve in made(
+                _name(data, row), own.filter(pl.col("file").is_in((row["file"], row["prefix"])))
+            )
+        ]
+        if not curves:
+            continue
+        figure = lines(heading, labels, curves, f"{run.identity}-{measure.replace('_', '-')}")
+        more = len(files) - len(shown)
+        told = f"The first {len(shown)} of {len(files):,} files." if more > 0 else ""
+        cards.append(
+            element("div", element("h4", heading), figure,
+                    element("p", told, class_="note") if told else None,
+                    source(data, run, "distributions.tsv", f"measure {measure}"), class_="card")
+        )  # fmt: skip
+    return cards
+
+
+def _arrays(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    rows = table.group_by("key").agg(pl.col("value").sum()).sort("key")
+    return rows["key"].cast(pl.Float64).to_numpy(), rows["value"].fill_null(0.0).to_numpy()
+
+
+def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """About MOST_POINTS of the points, the last one among them."""
+    if len(x) <= MOST_POINTS:
+        return x, y
+    kept = np.unique(np.append(np.linspace(0, len(x) - 1, MOST_POINTS).astype(int), len(x) - 1))
+    return x[kept], y[kept]
+
+
+def _cumulated(name: str, table: pl.DataFrame) -> list[Line]:
+    """Share of bases at each depth or deeper, down to one in a thousand."""
+    if not len(table):
+        return []
+    depth, bases = _arrays(table)
+    deeper = 100 * np.cumsum(bases[::-1])[::-1] / bases.sum()
+    kept = deeper >= 0.1
+    return [Line(name, *_thinned(depth[kept], deeper[kept]))]
+
+
+def _as_it_is(name: str, table: pl.DataFrame) -> list[Line]:
+    curves = []
+    groups = sorted(g for g in table["group"].unique().to_list() if g is not None)
+    for group in groups:
+        own = table.filter(pl.col("group") == group)
+        title = f"{name}, mate {group}" if len(groups) > 1 else name
+        curves.append(Line(title, *_thinned(*_arrays(own))))
+    return curves
+
+
+def _smoothed(name: str, table: pl.DataFrame) -> list[Line]:
+    """Pairs by size in classes, up to the size that all but one in a hundred keep under."""
+    if not len(table):
+        return []
+    size, pairs = _arrays(table)
+    total = pairs.sum()
+    last = float(size[np.searchsorted(np.cumsum(pairs), 0.99 * total)])
+    width = max(1.0, math.ceil(last / 80))
+    counts, edges = np.histogram(size, np.arange(0, last + width, width), weights=pairs)
+    if len(counts) < 2:
+        return []
+    return [Line(name, (edges[:-1] + edges[1:]) / 2, 100 * counts / total)]
+
+
+def _identity_card(data: ReportData, run: RunRecord) -> Html | None:
+    table = run.tables.get("identity.parquet")
+    if table is None or not len(table):
+        return None
+    columns = [
+        Column("Person"), Column("Whose reads"), Column("Best match"),
+        Column("Contamination", True, "share of the reads that are another person's"),
+        Column("95% interval", True), Column("Contaminant"), Column("Sites", True),
+    ]  # fmt: skip
+    rows: list[list[str | Cell | None]] = []
+    for row in table.iter_rows(named=True):
+        look, said = IDENTITIES.get(row.get("identity") or "", ("", "not compared"))
+        low, high = row["contamination_low"], row["contamination_high"]
+        interval = f"{low:.1%} to {high:.1%}" if is_number(low) and is_number(high) else None
+        rows.append([
+            _name(data, row), Cell(said, look), _person(data, row.get("best_match")),
+            _share(row["contamination"], 2), interval, _person(data, row.get("contaminant")),
+            format_count(row["n_sites"]),
+        ])  # fmt: skip
+    table_shown = grid(
+        f"{run.identity}-identity", "Whose reads they are", columns, rows, page=15,
+        rest=join(["All are in ", file_link(data, run, "identity.tsv"), "."]),
+    )  # fmt: skip
+    origin = source(data, run, "identity.tsv", "a row for each file")
+    heading = element("h4", "Whose reads, and how pure")
+    return element("div", heading, table_shown, origin, class_="card wide")
+
+
+def _person(data: ReportData, sample: str | None) -> str | None:
+    return None if sample is None else data.people.shown(sample)
+
+
+def _pairs_card(data: ReportData, run: RunRecord) -> Html | None:
+    table = run.tables.get("pairs.parquet")
+    if table is None or not len(table):
+        return None
+    said = {"same_person": "one person under two names",
+            "different_people": "two people under one name"}  # fmt: skip
+    columns = [Column("First"), Column("Second"), Column("Verdict"), Column("Kinship", True)]
+    rows: list[list[object]] = [
+        [_name(data, {"file": row["file1"], "sample": row["sample1"]}),
+         _name(data, {"file": row["file2"], "sample": row["sample2"]}),
+         said[row["verdict"]], _fixed(row["king"], 3) or UNKNOWN]
+        for row in table.iter_rows(named=True)
+    ]  # fmt: skip
+    return element("div", element("h4", "Pairs of files that are not what their names say"),
+                   html_table("Pairs of files", columns, rows),
+                   source(data, run, "pairs.tsv", "verdict same_person or different_people"),
+                   class_="card wide")  # fmt: skip
+
+
+def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
+    if not runs:
+        return None
+    columns = [
+        Column("Person"), Column("SNPs", True), Column("Indels", True), Column("Het", True),
+        Column("Hom ALT", True), Column("Het/hom", True), Column("Candidate sites", True),
+        Column("Below --min-qual", True), Column("Model"), Column("Record"),
+    ]  # fmt: skip
+    rows: list[list[object]] = []
+    for run in runs:
+        counts: Mapping[str, int] = run.record["counts"]
+        het, hom = counts.get("heterozygous", 0), counts.get("homozygous", 0)
+        numbers = [
+            figure_from(data, run, "run.json", f"counts, {key}", format_count(counts.get(key, 0)))
+            for key in ("snps", "indels", "heterozygous", "homozygous")
+        ]
+        rest = [format_count(counts.get(key, 0)) for key in ("candidate_sites", "below_min_qual")]
+        ratio = f"{het / hom:.2f}" if hom else UNKNOWN
+        model = str((run.record.get("model") or {}).get("kind") or UNKNOWN)
+        rows.append([data.people.shown(str(run.record["sample"])), *numbers, ratio, *rest, model,
+                     file_link(data, run, "run.json")])  # fmt: skip
+    table = html_table("Calls from reads", columns, rows)
+    return element("div", element("h3", "Calls from reads"),
+                   element("div", table, class_="card"), class_="run")  # fmt: skip
+
+
+def _scores(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
+    rows: list[list[object]] = []
+    for run in runs:
+        for kind, tranches in sorted((run.record.get("tranches") or {}).items()):
+            total = sum(tranches.values())
+            for tranche, count in sorted(tranches.items(), key=lambda item: (item[0] != "PASS",
+                                                                             item[0])):  # fmt: skip
+                number = figure_from(data, run, "run.json", f"tranches, {kind}, {tranche}",
+                                     format_count(count))  # fmt: skip
+                name = label(data.people.masked(run.name), 60)
+                link = file_link(data, run, "run.json")
+                rows.append([name, kind, tranche, number, format_share(count / total), link])
+    if not rows:
+        return None
+    columns = [Column("Run"), Column("Kind"), Column("Tranche", False, "FILTER of the records"),
+               Column("Calls", True), Column("Share", True), Column("Record")]  # fmt: skip
+    table = html_table("Calls by tranche", columns, rows)
+    return element("div", element("h3", "Calls scored by reads"),
+                   element("div", table, class_="card"), class_="run")  # fmt: skip
