@@ -101,14 +101,14 @@ def test_every_step_works_on_what_the_step_before_it_has_made(tmp_path: Path) ->
     assert qc.startswith(
         "genomed qc results/store/one.pgen --out results/qc/one --write results/passed/one"
     )
-    assert "--max-memory 555M" in qc
+    assert "--max-memory 355M" in qc
     assert structured.startswith("genomed structure results/passed/one.pgen --out")
     assert "--groups groups.tsv:population" in structured
     assert trained.startswith("genomed train results/passed/one.pgen --trait bmi --out")
     assert "--traits traits.tsv --covariates people.tsv" in trained
     assert risk.startswith("genomed risk a.vcf --model results/models/bmi.zip --out")
     assert "--min-weighted-coverage 0.75 --ambiguous by-frequency --missing mean" in risk
-    assert "--max-memory 777M" in risk
+    assert "--max-memory 577M" in risk
     assert evaluate.startswith("genomed evaluate results/models/bmi.training/predictions.tsv.gz")
     assert explain.startswith("genomed explain results/models/bmi.zip results/passed/one.pgen")
 

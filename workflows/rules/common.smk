@@ -75,6 +75,11 @@ def needs(rule, key, section=None):
     return amount
 
 
+def own_memory(wildcards, resources):
+    """What the command may use of its job's memory: on a cluster, Snakemake takes 200 MB of it."""
+    return f"{max(resources.mem_mb - 200, 100)}M"
+
+
 def companions(paths):
     """Files that belong to the files of a cohort: a .pgen has its .pvar and .psam."""
     return [str(file) for path in paths for file in checks.headers.companions(path)]

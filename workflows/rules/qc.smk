@@ -23,8 +23,9 @@ rule qc:
         runtime=needs("qc", "runtime_minutes"),
         disk_mb=needs("qc", "disk_mb"),
     params:
+        max_memory=own_memory,
         passed=lambda wildcards, output: output.store[0].removesuffix(".pgen"),
         options=given("qc", "groups", "pheno") + options("qc"),
     shell:
         "genomed qc {input.store[0]:q} --out {output.tables:q} --write {params.passed:q}"
-        " {params.options:q} --threads {threads} --max-memory {resources.mem_mb}M > {log:q} 2>&1"
+        " {params.options:q} --threads {threads} --max-memory {params.max_memory} > {log:q} 2>&1"

@@ -10,6 +10,7 @@ rule report:
         names=files("report", "names"),
     output:
         page=f"{RESULTS}/report.html",
+        multiqc=f"{RESULTS}/report_mqc.json",
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:

@@ -27,6 +27,7 @@ rule risk:
         runtime=needs("risk", "runtime_minutes"),
         disk_mb=needs("risk", "disk_mb"),
     params:
+        max_memory=own_memory,
         models=[
             word for model in RISK["models"] + TRAINED for word in ("--model", model)
         ],
@@ -55,5 +56,5 @@ rule risk:
         " {params.reads:q}"
         " {params.options:q}"
         " --threads {threads}"
-        " --max-memory {resources.mem_mb}M"
+        " --max-memory {params.max_memory}"
         " > {log:q} 2>&1"
