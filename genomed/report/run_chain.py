@@ -59,12 +59,8 @@ def _parents(children: Sequence[RunRecord], runs: Sequence[RunRecord]) -> list[R
 def _written(run: RunRecord) -> list[str]:
     """Stores that a run wrote, as far as its record tells."""
     if run.command == "convert":
-        # names of the files, in the directory as the report names it
-        return [
-            str(PurePosixPath(run.place) / PurePosixPath(path).name)
-            for path in run.files.values()
-            if path.endswith(STORES)
-        ]
+        prefix = run.files.get("run.json", "").removesuffix(".run.json").lstrip("./")
+        return [prefix + ending for ending in STORES]  # those of parts may be gone by now
     given = _option(run, "--write")
     return [given + ending for ending in STORES] if given and run.command == "qc" else []
 

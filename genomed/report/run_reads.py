@@ -29,6 +29,9 @@ __all__ = ["NEEDS", "chapter"]
 MOST_FILES = 24  # with curves of their own
 MOST_POINTS = 160  # of a curve
 CONTAMINATION_OF_NOTE = 0.02  # GATK and verifyBamID reports commonly look at 2 to 3 %
+COUNTS = (
+    "snps", "indels", "heterozygous", "homozygous", "candidate_sites", "below_min_qual",
+)  # fmt: skip
 IDENTITIES = {  # verdict -> its look, and what it says
     "confirmed": ("pill usable", "own reads"),
     "swapped": ("pill none", "another person's reads"),
@@ -277,29 +280,30 @@ def _pairs_card(data: ReportData, run: RunRecord) -> Html | None:
 
 
 def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
+    """What was called in each person; runs of a person's contigs are added up."""
     if not runs:
         return None
     columns = [
         Column("Person"), Column("SNPs", True), Column("Indels", True), Column("Het", True),
         Column("Hom ALT", True), Column("Het/hom", True), Column("Candidate sites", True),
-        Column("Below --min-qual", True), Column("Model"), Column("Record"),
+        Column("Below --min-qual", True), Column("Runs", True),
     ]  # fmt: skip
-    rows: list[list[object]] = []
+    by_sample: dict[str, list[RunRecord]] = {}
     for run in runs:
-        counts: Mapping[str, int] = run.record["counts"]
-        het, hom = counts.get("heterozygous", 0), counts.get("homozygous", 0)
-        numbers = [
-            figure_from(data, run, "run.json", f"counts, {key}", format_count(counts.get(key, 0)))
-            for key in ("snps", "indels", "heterozygous", "homozygous")
-        ]
-        rest = [format_count(counts.get(key, 0)) for key in ("candidate_sites", "below_min_qual")]
-        ratio = f"{het / hom:.2f}" if hom else UNKNOWN
-        model = str((run.record.get("model") or {}).get("kind") or UNKNOWN)
-        rows.append([data.people.shown(str(run.record["sample"])), *numbers, ratio, *rest, model,
-                     file_link(data, run, "run.json")])  # fmt: skip
-    table = html_table("Calls from reads", columns, rows)
-    return element("div", element("h3", "Calls from reads"),
-                   element("div", table, class_="card"), class_="run")  # fmt: skip
+        by_sample.setdefault(str(run.record["sample"]), []).append(run)
+    rows: list[list[str | Cell | None]] = []
+    for sample, own in by_sample.items():
+        counts = {key: sum(int(run.record["counts"].get(key, 0)) for run in own) for key in COUNTS}
+        het, hom = counts["heterozygous"], counts["homozygous"]
+        ratio = f"{het / hom:.2f}" if hom else None
+        numbers = [format_count(n) for n in counts.values()]
+        rows.append([data.people.shown(sample), *numbers[:4], ratio, *numbers[4:], str(len(own))])
+    models = sorted({str((run.record.get("model") or {}).get("kind") or "none") for run in runs})
+    told = f"Models of calls: {', '.join(models)}. Sums over the runs of each person."
+    table = grid("reads-calls", "Calls from reads", columns, rows, page=15)
+    origin = source(data, runs[0], "run.json", f"key counts, and {len(runs) - 1:,} more like it")
+    card = element("div", element("p", told, class_="note"), table, origin, class_="card")
+    return element("div", element("h3", "Calls from reads"), card, class_="run")
 
 
 def _scores(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:

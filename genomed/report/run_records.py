@@ -63,8 +63,8 @@ class RunRecord:
 
     command : "convert", "qc", "structure", "train", "risk", "evaluate", "explain", "reads qc" ...
     name    : what the run is of, as the directory or prefix says: "example"
-    place   : its directory, as the page names it: "qc/example"; sample names in it are not masked
-    files   : file as the command calls it, without a prefix -> path relative to the page
+    place   : its directory, below that of the results: "qc/example"; samples in both are masked
+    files   : file as the command calls it, without a prefix -> path relative to the page, as it is
     record  : run.json
     tables  : what was asked for with Need, by Need.key; those that are not there are left out
     """
@@ -111,12 +111,14 @@ class Finding(NamedTuple):
     word     : what the level amounts to here, in a word or two: "usable", "2 left out"
     subject  : what it is about: "Samples of example"
     sentence : the finding, with its number
+    link     : id of the place in the part that tells more; the part itself by default
     """
 
     level: str
     word: str
     subject: str | Html
     sentence: str | Html
+    link: str = ""
 
 
 @dataclass(frozen=True)

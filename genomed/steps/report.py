@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genomed import __version__
@@ -15,7 +15,7 @@ from genomed.io.text_table import read_text_table
 from genomed.report.markup import plain
 from genomed.report.run_page import needs, parts, person_needs, render_person, render_report
 from genomed.report.run_people import People
-from genomed.report.run_records import Finding, ReportData
+from genomed.report.run_records import Finding, ReportData, RunRecord
 from genomed.steps.clock import Clock
 from genomed.steps.report_runs import FoundRun, find_runs, load_tables, sample_names
 
@@ -62,7 +62,7 @@ def run_report(
     people = _people(found, names)
     clock.lap("find")
     wanted = person_needs() if person else needs()
-    runs = [load_tables(run, wanted) for run in found]
+    runs = [_masked(load_tables(run, wanted), people) for run in found]
     clock.lap("read")
     shown = title or directory.resolve().name or "results"
     data = ReportData(shown, runs, people, warnings, __version__, command)
@@ -89,6 +89,11 @@ def _fit_for_a_file(name: str) -> str:
 def _people(found: Sequence[FoundRun], names: Path | None) -> People:
     everybody = sample_names(found)
     return People(everybody, _salt(found), _read_names(names, everybody) if names else None)
+
+
+def _masked(run: RunRecord, people: People) -> RunRecord:
+    """The run without samples in its name and place, as those of reads have them."""
+    return replace(run, name=people.masked(run.name), place=people.masked(run.place))
 
 
 def _salt(found: Sequence[FoundRun]) -> str:
