@@ -5,6 +5,7 @@ It is driven through a pipe in Chromium's own protocol
 """
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -39,54 +40,72 @@ def chromium() -> str:
 class Browser:
     """One page in one browser; use it in a `with`."""
 
-    def __init__(self, width=1280, height=900, *, dark=False, scripts=True):
-        self.size, self.dark, self.scripts = (width, height), dark, scripts
+    def __init__(self):
         self.events, self.number, self.rest = [], 0, b""
+        self.process = self.read = self.write = self.session = None
 
     def __enter__(self):
         self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self):
         read_here, write_there = os.pipe()
         read_there, write_here = os.pipe()
-        shell = f'exec "$@" 3<&{read_there} 4>&{write_there}'
-        arguments = [chromium(), *FLAGS, f"--user-data-dir={self.home.name}", "about:blank"]
+        self.read, self.write = read_here, write_here
+        high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (read_there, write_there)]
+
+        def inherit():  # Chromium reads from 3 and writes to 4
+            os.dup2(high[0], 3)
+            os.dup2(high[1], 4)
+
         self.process = subprocess.Popen(
-            ["sh", "-c", shell, "sh", *arguments],
-            pass_fds=(read_there, write_there),
+            [chromium(), *FLAGS, f"--user-data-dir={self.home.name}", "about:blank"],
+            close_fds=False,
+            preexec_fn=inherit,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(read_there)
-        os.close(write_there)
-        self.read, self.write = read_here, write_here
+        for end in (read_there, write_there, *high):
+            os.close(end)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        width, height = self.size
+        self.call("Performance.enable", timeDomain="threadTicks")
+        self.look()
+
+    def look(self, width=1280, height=900, *, dark=False, scripts=True):
+        """Choose the window, light or dark, and whether scripts run on pages loaded from now on."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=width < 600)  # fmt: skip
-        theme = {"name": "prefers-color-scheme", "value": "dark" if self.dark else "light"}
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[theme])
-        self.call("Emulation.setScriptExecutionDisabled", value=not self.scripts)
-        return self
+        self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
 
     def __exit__(self, *_):
-        os.close(self.write)
-        os.close(self.read)
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for end in (self.read, self.write):
+            if end is not None:
+                os.close(end)
         self.home.cleanup()
 
     def call(self, method, **parameters):
         """One command of the protocol and its result; events that come meanwhile are kept."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
-        if hasattr(self, "session"):
+        if self.session is not None:
             message["sessionId"] = self.session
         os.write(self.write, json.dumps(message).encode() + b"\0")
         while True:
@@ -106,6 +125,7 @@ class Browser:
 
     def load(self, path):
         """Open a file and wait until it is loaded; seconds that this took."""
+        assert Path(path).is_file()
         self.events.clear()
         begun = time.perf_counter()
         self.call("Page.navigate", url=Path(path).resolve().as_uri())
@@ -113,6 +133,11 @@ class Browser:
             self.events.append(self._next())
         self.run("1")  # answered when scripts have come to rest
         return time.perf_counter() - begun
+
+    def work(self):
+        """Processor time, in seconds, that the page has taken since it was opened."""
+        metrics = self.call("Performance.getMetrics")["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
     def run(self, script):
         """The value of a JavaScript expression in the page; promises are awaited."""
@@ -137,13 +162,13 @@ class Browser:
         return said
 
     def requests(self):
-        """Addresses that were asked for, beyond files."""
+        """Addresses that were asked for, beyond files and what a page holds itself."""
         urls = [
             event["params"]["request"]["url"]
             for event in self.events
             if event.get("method") == "Network.requestWillBeSent"
         ]
-        return [url for url in urls if not url.startswith("file:")]
+        return [url for url in urls if not url.startswith(("file:", "data:"))]
 
     def picture(self, path, *, whole=True):
         """A PNG of the page, or of what is seen of it."""

@@ -49,9 +49,19 @@ def write_results(folder, n, *, names=(), models=("heart", "height", "PGS000001"
 
 
 def _record(folder, command, **facts):
-    started = {"command_line": f"genomed {command}", "started": "2026-01-01 00:00:00 UTC"}
-    record = {"program": "genomed", "version": "0.1.0", "command": command, "seed": 1,
-              "inputs": {}, "settings": {}, "packages": {}, "warnings": [], "run": started}  # fmt: skip
+    counts = {"n_records": 10, "n_passed_over": 0, "n_emitted": 10, "refused": {}, "notes": {}}
+    record = {
+        "program": "genomed",
+        "version": "0.1.0",
+        "command": command,
+        "seed": 1,
+        "inputs": {},
+        "settings": {},
+        "packages": {},
+        "warnings": [],
+        "records": counts,
+        "run": {"command_line": f"genomed {command}", "started": "2026-01-01 00:00:00 UTC"},
+    }
     Path(folder).mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(record | facts))
 

@@ -38,6 +38,7 @@ GROUP_CSS = """
 .kept{fill:var(--ok);stroke:var(--ok)}
 .here{fill:var(--ink)}
 .band{fill:var(--bar)}
+.half .plot{min-width:0}
 .card>h4:not(:first-child){margin-top:1.5rem}
 """
 

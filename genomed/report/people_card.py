@@ -16,15 +16,18 @@ padding:12px 16px 14px}
 .person svg.scale{display:block;width:100%;max-width:420px;height:auto}
 .person h5{font-size:.8rem;font-weight:600;color:var(--soft);margin:0 0 .3rem}
 .moves{list-style:none;margin:0;padding:0;display:grid;gap:3px;font-size:.88rem}
-.moves li{display:grid;grid-template-columns:minmax(6rem,1fr) 9rem 4.2rem;gap:8px;
+.moves li{display:grid;grid-template-columns:minmax(6rem,1fr) 9rem 5.4rem;gap:8px;
 align-items:center}
-.moves b{font-weight:500;text-align:right}.moves svg{display:block;width:100%;height:14px}
+.moves b{font-weight:500;text-align:right;white-space:nowrap}
+.moves svg{display:block;width:100%;height:14px}
 .moves bdi{overflow-wrap:anywhere}
 #people-table td{max-width:24rem}#people-table tr.more>td{max-width:none}
+#people-table tbody tr:not(.more)>td:last-child{min-width:7rem}
 #people-table tbody th{white-space:nowrap}
-@media screen and (max-width:820px){.person{grid-template-columns:minmax(0,1fr)}
+@media screen and (max-width:820px){.person{grid-template-columns:minmax(0,1fr);
+position:sticky;left:.8rem;width:calc(100vw - 7rem)}tr.more>td{padding:.6rem .8rem}
 .person .sides{grid-template-columns:minmax(0,1fr)}
-.moves li{grid-template-columns:minmax(5rem,1fr) 5rem 3.8rem}}
+.moves li{grid-template-columns:minmax(5rem,1fr) 4rem 5.2rem}}
 """
 
 CARD_SCRIPT = """

@@ -100,12 +100,8 @@ def _findings(run: RunRecord, page: EvaluatePage) -> list[Finding]:
     gap = run.record.get("gap")
     if gap:
         level, word, said = "care", "unequal", f"{said} Groups differ by more than was allowed."
-    subject = join(
-        [element("a", "Evaluation of ", label(page.trait, 60), href=f"#{run.identity}",
-                 class_="who"), " ",
-         element("span", label(name, 60))]
-    )  # fmt: skip
-    return [Finding(level, word, subject, said)]
+    subject = join(["Evaluation of ", label(page.trait, 60)])
+    return [Finding(level, word, subject, said, run.identity)]
 
 
 def prediction_of(page: EvaluatePage, model: str) -> str | None:

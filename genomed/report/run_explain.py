@@ -74,11 +74,7 @@ def _finding(run: RunRecord) -> Finding:
     checks = run.record.get("checks") or ()
     bad = [c for c in checks if c.get("passed") is False]
     variants = run.tables["variants"]
-    subject = join(
-        [element("a", "What moves ", label(str(_bundle(run).get("name") or run.name), 60),
-                 href=f"#{run.identity}", class_="who"), " ",
-         element("span", label(run.place, 60))]
-    )  # fmt: skip
+    subject = join(["What moves ", label(str(_bundle(run).get("name") or run.name), 60)])
     said = "No variant moves it."
     if len(variants):
         top = variants.row(0, named=True)
@@ -88,8 +84,9 @@ def _finding(run: RunRecord) -> Finding:
         )
     if bad:
         names = ", ".join(str(c["name"]).replace("_", " ") for c in bad)
-        return Finding("care", "be careful", subject, f"{said} A check failed: {names}.")
-    return Finding("usable", "adds up", subject, said)
+        said += f" A check failed: {names}."
+        return Finding("care", "be careful", subject, said, run.identity)
+    return Finding("usable", "adds up", subject, said, run.identity)
 
 
 def _block(data: ReportData, run: RunRecord) -> Html:

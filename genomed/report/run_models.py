@@ -52,7 +52,7 @@ def chapter(data: ReportData) -> Part | None:
         for place, trait in enumerate(run.record.get("traits") or ()):
             identity = f"{run.identity}-t{place}"
             cards.append(_card(data, run, trait, identity))
-            findings.append(_finding(run, trait, identity))
+            findings.append(_finding(trait, identity))
     if not cards:
         return None
     note = (
@@ -65,20 +65,16 @@ def chapter(data: ReportData) -> Part | None:
                 css=CURVE_CSS + GROUP_CSS)  # fmt: skip
 
 
-def _finding(run: RunRecord, trait: Mapping[str, Any], identity: str) -> Finding:
+def _finding(trait: Mapping[str, Any], identity: str) -> Finding:
     kept = _kept(trait)
-    subject = join(
-        [element("a", "Model of ", label(str(trait.get("trait")), 60), href=f"#{identity}",
-                 class_="who"), " ",
-         element("span", label(run.place, 60))]
-    )  # fmt: skip
+    subject = join(["Model of ", label(str(trait.get("trait")), 60)])
     tested = bool(_rows(trait))
     word = "linear" if not kept else f"{len(kept) + 1} parts"
     level = "usable" if tested else "care"
     said = str(trait.get("verdict") or "")
     if not tested:
         said += " No test people were set aside: there is no figure to trust it by."
-    return Finding(level, word, subject, said)
+    return Finding(level, word, subject, said, identity)
 
 
 def _kept(trait: Mapping[str, Any]) -> list[str]:

@@ -66,11 +66,8 @@ def chapter(data: ReportData) -> Part | None:
 
 
 def _finding(model: ModelScores, said: Verdict) -> Finding:
-    subject = join(
-        [element("a", label(model.name, 60), href=f"#model{model.index}", class_="who"),
-         [" ", element("span", label(model.trait, 90))] if model.trait != model.name else None]
-    )  # fmt: skip
-    return Finding(LEVELS[said.status], said.word, subject, " ".join(said.sentences))
+    link, sentences = f"model{model.index}", " ".join(said.sentences)
+    return Finding(LEVELS[said.status], said.word, label(model.name, 60), sentences, link)
 
 
 def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping | None) -> Html:

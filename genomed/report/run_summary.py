@@ -36,7 +36,9 @@ def summary_part(data: ReportData, chapters: Sequence[Part]) -> Part:
 
 
 def _line(finding: Finding, chapter: Part) -> Html:
-    subject = element("a", finding.subject, href=f"#{chapter.identity}", class_="who")
+    subject = element(
+        "a", finding.subject, href=f"#{finding.link or chapter.identity}", class_="who"
+    )
     return element(
         "li",
         element("span", pill(finding)),
@@ -87,7 +89,9 @@ def _more_tiles(data: ReportData) -> list[Html]:
         tiles.append(_tile(format_count(sum(map(len, tables))), "files of reads measured"))
     if data.of("train"):
         traits = sum(len(run.record.get("traits") or ()) for run in data.of("train"))
-        tiles.append(_tile(format_count(traits), "models learned"))
+        tiles.append(
+            _tile(format_count(traits), "model learned" if traits == 1 else "models learned")
+        )
     builds = sorted({b for run in data.runs if (b := _build(run))})
     if builds:
         tiles.append(_tile(", ".join(builds), "genome build" + ("s" if len(builds) > 1 else "")))

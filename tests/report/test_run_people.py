@@ -1,0 +1,191 @@
+"""The report's pages of people: everybody is in them, nobody is named, and no name is obeyed."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+from report_results import HOSTILE, write_results
+
+from genomed.errors import InputError, UsageError
+from genomed.steps.report import run_report
+
+N = 60
+VOID = {"meta", "br", "hr", "wbr"}
+
+
+class Page(HTMLParser):
+    """Tags, links, ids and the data of a page; fails where tags are not balanced."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.ids, self.links, self.blocks, self.texts = [], [], [], [], [], []
+        self.data = False
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        facts = dict(attrs)
+        assert "style" not in facts
+        assert not any(name.startswith("on") for name in facts)
+        self.tags.append(tag)
+        self.ids += [facts["id"]] if "id" in facts else []
+        self.links += [facts["href"]] if "href" in facts else []
+        self.data = facts.get("type") == "application/json"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.data and self.open[-1] == "script":
+            self.blocks.append(json.loads(data))
+        elif self.open and self.open[-1] not in ("style", "script"):
+            self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    write_results(folder, N, names=HOSTILE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def names(folder):
+    """A table of names that are as hostile as the samples'."""
+    path = folder / "names.tsv"
+    table = pl.DataFrame({"sample": HOSTILE, "name": [f"{s} & co" for s in HOSTILE]})
+    table.write_csv(path, separator="\t", quote_style="never")
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    run_report(folder, folder / "report.html")
+    return (folder / "report.html").read_text()
+
+
+def people_rows(page):
+    """The table of people as the script reads it."""
+    return next(b for b in Page(page).blocks if b.get("render") == "person")
+
+
+def test_everybody_is_in_the_table_with_their_percentile(page, folder):
+    table = pl.read_parquet(folder / "risk" / "c" / "risk.parquet")
+    known = table.filter(pl.col("model") == "heart")["cohort_percentile"].drop_nulls()
+    rows = people_rows(page)["rows"]
+    assert len(rows) == N
+    assert len({row[0] for row in rows}) == N
+    shown = sorted(float(row[2].strip("<>")) for row in rows if row[2] is not None)
+    assert shown == pytest.approx(sorted(known.round(1)), abs=0.11)
+
+
+def test_no_sample_is_named_unless_names_are_asked_for(page):
+    assert "S000000" not in page
+    assert "S000049" not in page
+    for name in HOSTILE:
+        assert name not in page
+        assert name[:12].replace("<", "&lt;") not in page
+    assert re.search(r"P-0001\b", page)
+
+
+def test_the_same_results_make_the_same_page(page, folder):
+    run_report(folder, folder / "again.html")
+    assert (folder / "again.html").read_text() == page
+
+
+def test_names_are_shown_as_text_and_close_no_script(folder, names):
+    run_report(folder, folder / "named.html", names=names)
+    text = (folder / "named.html").read_text()
+    found = Page(text)
+    assert {"iframe", "img"}.isdisjoint(found.tags)
+    shown = {row[0] for row in people_rows(text)["rows"]}
+    assert "<script>alert(1)</script> & co" in shown
+    assert "=cmd|' /C calc'!A0 & co" in shown
+    assert "abc[U+202E]gnp.cod & co" in shown
+
+
+def test_cards_hold_what_moved_each_person(page, folder):
+    block = people_rows(page)
+    context = next(b for b in Page(page).blocks if "terms" in b)
+    table = pl.read_parquet(folder / "risk" / "c" / "risk.parquet")
+    heart = table.filter(pl.col("model") == "heart", pl.col("score").is_not_null())
+    texts = {row[0]: row[1] for row in heart.select("cohort_percentile", "moved_most").iter_rows()}
+    expected = sorted(texts.values())
+    told = []
+    for card in block["details"]:
+        own = card[1]
+        if own[0] is not None:
+            flat = own[6]
+            told.append("; ".join(f"{context['terms'][t]} {s:+.3g}" for t, s in
+                                  zip(flat[::2], flat[1::2], strict=True)))  # fmt: skip
+    assert sorted(told) == expected
+
+
+def test_links_within_the_page_lead_somewhere(page):
+    found = Page(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+
+
+def test_the_linear_model_stands_beside_the_full_one(page):
+    text = " ".join(Page(page).texts)
+    assert "Linear model" in text
+    assert "Full model" in text
+    assert "What was tried beyond the linear model" in text
+    assert "0.710 (0.670 to 0.750)" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("sample", ["<script>alert(1)</script>", "__proto__", "S000003"])
+def test_one_persons_page_tells_of_that_person_alone(folder, sample):
+    out = folder / "one.html"
+    run_report(folder, out, person=sample)
+    text = out.read_text()
+    found = Page(text)
+    assert len(set(re.findall(r"P-\d{4}", text))) == 1
+    assert sample not in text
+    assert "What moved it most" in " ".join(found.texts)
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_a_pseudonym_finds_its_person(folder, page):
+    pseudonym = people_rows(page)["rows"][0][0]
+    run_report(folder, folder / "one.html", person=pseudonym)
+    assert pseudonym in (folder / "one.html").read_text()
+
+
+def test_a_person_nobody_knows_is_refused(folder):
+    with pytest.raises(UsageError, match="nobody in these results"):
+        run_report(folder, folder / "one.html", person="S999999")
+
+
+def test_many_models_share_the_room_of_a_page(tmp_path, monkeypatch):
+    monkeypatch.setattr("genomed.report.run_people_table.MOST_CARDS", 40)
+    write_results(tmp_path, 20, models=("heart", "height", "PGS000001"))
+    run_report(tmp_path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert {len(card) for card in people_rows(text)["details"]} == {3}
+    assert "Cards hold the first 2 of 3 models" in text
+
+
+def test_scores_alone_make_a_page_without_cards_of_training(tmp_path):
+    write_results(tmp_path, 12)
+    for folder in ("models", "evaluate", "explain", "qc"):
+        for path in sorted((tmp_path / folder).rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    run_report(tmp_path, tmp_path / "report.html")
+    found = Page((tmp_path / "report.html").read_text())
+    assert {"risk", "people"} <= set(found.ids)
+    assert "models" not in found.ids
+
+
+def test_a_report_of_a_person_needs_a_risk_run(tmp_path):
+    write_results(tmp_path, 12)
+    for path in (tmp_path / "risk" / "c").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="genomed risk"):
+        run_report(tmp_path, tmp_path / "one.html", person="S000003")
