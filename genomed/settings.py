@@ -571,10 +571,15 @@ class PlanSettings:
     # Memory and disc, and time, that are asked for, as multiples of what is predicted.
     memory_room: float = 1.3
     time_room: float = 3.0
-    # Least time that is asked for, minutes.
+    # Least time and memory that are asked for.
     least_minutes: int = 5
+    least_memory_mb: int = 300
+    # What Snakemake takes of a job's memory on a cluster, where it starts the command.
+    launcher_memory_mb: int = 200
     # What starting a job takes, seconds, beside the job.
     job_overhead_s: float = 3.0
     # People and variants to predict for; None is as many as the cohort has.
     people: int | None = None
     variants: int | None = None
+    # Jobs that a cohort is converted in, where no configuration says.
+    parts: int = 1

@@ -16,6 +16,7 @@ from genomed.cli.doctor import doctor
 from genomed.cli.evaluate import evaluate
 from genomed.cli.explain import explain
 from genomed.cli.models import models_app
+from genomed.cli.plan import plan
 from genomed.cli.qc import qc
 from genomed.cli.reads import reads_app
 from genomed.cli.report import report
@@ -67,6 +68,7 @@ app.command()(report)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 app.add_typer(models_app)
 app.command()(doctor)
+app.command()(plan)
 
 
 def stop_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:

@@ -1,0 +1,354 @@
+"""Which jobs a configuration of the workflow, or a single file, makes, and how large each one is.
+
+Headers and indexes are read, and the first records; nothing is assumed to be dropped on the way, so
+that what comes later in the chain is planned for as many variants and people as came in.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from genomed.errors import InputError
+from genomed.io.alignment_sizes import AlignmentSizes, alignment_sizes
+from genomed.io.cohort_sizes import CohortSizes, cohort_sizes
+from genomed.settings import EvaluateSettings, StructureSettings
+from genomed.steps.workflow_files import workflow_checks
+
+__all__ = ["Job", "jobs_of_config", "jobs_of_input", "jobs_of_sizes", "read_config", "store_of"]
+
+ALIGNMENTS = (".bam", ".cram", ".sam")
+HEAD_BYTES = 1 << 20
+LARGEST_PART = 1.8  # of parts by chromosome, times the mean: chromosome 1 has 8 % of the genome
+VARIANTS_PER_BASE, GVCF_BYTES_PER_BASE = 1e-3, 2.0  # of one person
+PANEL_WEIGHTS = 200  # variants of all models of the bundled panel, about
+PGEN_BYTES_RARE, PGEN_BYTES_COMMON = 0.02, 0.25  # of a call in a .pgen
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    rule, name : of the workflow, and the values of its wildcards
+    model      : cost model, the name of a command
+    sizes      : see genomed.stats.costs.terms
+    steps      : of a command that has several, those that are done
+    gpu        : GPUs that it asks for
+    count      : how many jobs there are that are at most as large as this one
+    after      : (rule, name) of what must be there first; what is not among the jobs is there
+    estimated  : which sizes were not told exactly
+    """
+
+    rule: str
+    name: str
+    model: str
+    sizes: Mapping[str, float]
+    steps: tuple[str, ...] = ()
+    threads: int = 1
+    gpu: int = 0
+    count: int = 1
+    after: tuple[tuple[str, str], ...] = ()
+    estimated: tuple[str, ...] = field(default=())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration of the workflow, with the default of every key that it leaves out.
+
+    Raises InputError where it is no such file, or has faults (all are told), and UnfitError where
+    what reads it is not installed.
+    """
+    checks = workflow_checks()
+    yaml = checks.yaml  # comes with snakemake, which is optional
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({error}); correct it") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: is no configuration; see workflows/config/config.yaml")
+    faults = checks.problems(config, Path.cwd())
+    if faults:
+        raise InputError(f"{path}: " + "\n".join(faults))
+    return dict(checks.with_defaults(config))
+
+
+def jobs_of_input(path: str, threads: int) -> list[Job]:
+    """What the commands on one cohort, or on one file of alignments, would be."""
+    if path.lower().endswith(ALIGNMENTS):
+        name = Path(path).name
+        sizes = {name: alignment_sizes(Path(path))}
+        return [_reads_qc(name, sizes.values(), threads), *_reads_calls(sizes, [], threads)]
+    return jobs_of_sizes(cohort_sizes(path), Path(path).name, threads)
+
+
+def jobs_of_sizes(sizes: CohortSizes, name: str, threads: int, parts: int = 1) -> list[Job]:
+    """The chain on one cohort, with one trait and the bundled panel.
+
+    parts : jobs that it is converted in, for example one for each chromosome
+    """
+    config: dict[str, Any] = {
+        "threads": threads, "cohorts": {name: ""}, "train": {"trait": ["trait"], "options": {}},
+        "risk": {"models": []},
+    }  # fmt: skip
+    sections = ("convert", "qc", "structure", "evaluate", "explain")
+    config |= {section: {"run": True, "options": {}} for section in sections}
+    return _Chain(config, {name: [sizes]}, {name: parts}).jobs()
+
+
+def jobs_of_config(
+    config: Mapping[str, Any], sizes_of: Callable[[str], CohortSizes] = cohort_sizes
+) -> list[Job]:
+    """All jobs of a configuration, in the order of the chain."""
+    cohorts = {}
+    for name, paths in config["cohorts"].items():
+        cohorts[name] = [sizes_of(p) for p in ([paths] if isinstance(paths, str) else paths)]
+    jobs, called = _jobs_of_sheet(config)
+    scattered = {name: _n_parts(config, name) for name in cohorts}
+    jobs += _Chain(config, cohorts, scattered, called).jobs()
+    if config["report"]["run"]:
+        people = sum(job.sizes.get("samples", 0) for job in jobs if job.rule == "risk")
+        after = tuple((job.rule, job.name) for job in jobs)
+        jobs.append(Job("report", "*", "report", {"samples": people}, after=after))
+    return jobs
+
+
+def _jobs_of_sheet(config: Mapping[str, Any]) -> tuple[list[Job], CohortSizes | None]:
+    """Jobs on the reads of a sheet of samples, and the cohort that is called from them, if any."""
+    if not config["samples"]:
+        return [], None
+    rows, threads = workflow_checks().sheet(config["samples"]), config["threads"]
+    sizes = {row["sample"]: alignment_sizes(Path(row["reads"])) for row in rows}
+    jobs = []
+    if config["reads_qc"]["run"]:
+        if config["reads_qc"].get("scatter", "sheet") == "sheet":
+            jobs.append(_reads_qc("all", sizes.values(), threads))
+        else:
+            jobs += [_reads_qc(name, [one], threads) for name, one in sizes.items()]
+    new = {row["sample"]: sizes[row["sample"]] for row in rows if not row.get("cohort")}
+    if not config["reads_call"]["run"] or not new:
+        return jobs, None
+    jobs += _reads_calls(new, config["reads_call"]["contigs"], threads)
+    return jobs, _called(list(new.values()))
+
+
+def _called(reads: list[AlignmentSizes]) -> CohortSizes:
+    """The cohort that calls of these reads become: Watterson's theta times the bases (1975)."""
+    n, bases = len(reads), max(one.covered or one.genome for one in reads)
+    variants = round(VARIANTS_PER_BASE * bases * sum(1 / i for i in range(1, 2 * n)))
+    text = round(GVCF_BYTES_PER_BASE * bases * n)
+    return CohortSizes(
+        "vcf", n, variants, variants, text // 8, text_bytes=text,
+        estimated=("variants", "common", "text_bytes"),
+    )  # fmt: skip
+
+
+def _n_parts(config: Mapping[str, Any], cohort: str) -> int:
+    """Jobs that a cohort is converted in, before they are gathered."""
+    paths = config["cohorts"][cohort]
+    paths = [paths] if isinstance(paths, str) else paths
+    scatter = config["convert"].get("scatter", "cohorts")
+    if scatter == "files":
+        return len(paths)
+    if scatter == "contigs":
+        headers = workflow_checks().headers
+        stores = [path for path in paths if path.endswith((".pgen", ".bed", ".bgen"))]
+        names = {name for path in paths if path not in stores
+                 for name in headers.contigs_with_records(Path(path))}  # fmt: skip
+        return len(stores) + len(names)
+    return 1
+
+
+def store_of(sizes: CohortSizes) -> CohortSizes:
+    """The store that `genomed convert` makes of a cohort, if it drops nothing."""
+    n, m, common = sizes.samples, sizes.variants, sizes.common
+    calls = PGEN_BYTES_COMMON * n * common + PGEN_BYTES_RARE * n * (m - common)
+    size = sizes.file_bytes if sizes.kind == "pgen" else round(calls) + 5 * m
+    return CohortSizes("pgen", n, m, common, size, 30 * m + 15 * n, estimated=sizes.estimated)
+
+
+class _Chain:
+    """Jobs from cohorts on."""
+
+    def __init__(
+        self, config: Mapping[str, Any], cohorts: Mapping[str, list[CohortSizes]],
+        scattered: Mapping[str, int], called: CohortSizes | None = None,
+    ) -> None:  # fmt: skip
+        self.config, self.cohorts = config, cohorts
+        self.scattered, self.called = scattered, called
+        self.threads = int(config["threads"])
+
+    def jobs(self) -> list[Job]:
+        """In the order in which they need each other."""
+        jobs: list[Job] = []
+        for name, parts in self.cohorts.items():
+            jobs += self._of_cohort(name, parts)
+        jobs += self._of_traits()
+        for name, parts in self.cohorts.items():
+            jobs.append(self._risk(name, parts))
+        if self.called is not None:
+            jobs += self._of_called(self.config["reads_call"]["cohort"], self.called)
+        return jobs
+
+    def _of_called(self, name: str, sizes: CohortSizes) -> list[Job]:
+        """A cohort that is called from reads is converted and scored."""
+        risk = self._risk(name, [sizes])
+        numbers = _numbers(store_of(sizes)) | {"threads": self.threads}
+        return [
+            self._job("convert", name, sizes, after=(("reads_call", "*"),)),
+            replace(risk, sizes={**risk.sizes, **numbers}, after=(("convert", name), *risk.after)),
+        ]
+
+    def _job(self, rule: str, name: str, sizes: CohortSizes, **more: Any) -> Job:
+        numbers = _numbers(sizes) | more.pop("numbers", {}) | {"threads": self.threads}
+        return Job(
+            rule, name, more.pop("model", rule), numbers, threads=self.threads,
+            gpu=int(self.config.get(rule, {}).get("gpu", 0)), estimated=sizes.estimated, **more,
+        )  # fmt: skip
+
+    def _of_cohort(self, name: str, parts: list[CohortSizes]) -> list[Job]:
+        whole = joined(parts)
+        store = store_of(whole)
+        jobs: list[Job] = []
+        after: tuple[tuple[str, str], ...] = ()
+        if (count := self.scattered[name]) > 1:
+            part = _part(whole, min(1.0, LARGEST_PART / count))
+            jobs.append(self._job("convert_part", name, part, model="convert", count=count))
+            after, whole = (("convert_part", name),), store
+        jobs.append(self._job("convert", name, whole, after=after))
+        if self.config["qc"].get("run"):
+            jobs.append(self._job("qc", name, store, after=(("convert", name),)))
+        if self.config["structure"].get("run"):
+            steps = _steps(self.config["structure"])
+            jobs.append(
+                self._job("structure", name, store, steps=steps, after=(self._clean(name),))
+            )
+        return jobs
+
+    def _clean(self, name: str) -> tuple[str, str]:
+        return ("qc" if self.config["qc"].get("run") else "convert", name)
+
+    def _of_traits(self) -> list[Job]:
+        section, jobs = self.config["train"], []
+        if not self.cohorts:
+            return []
+        cohort = section.get("cohort") or next(iter(self.cohorts))
+        if cohort not in self.cohorts:
+            return []
+        store = store_of(joined(self.cohorts[cohort]))
+        draws = int(self.config["evaluate"]["options"].get("bootstrap", EvaluateSettings.n_draws))
+        tested = replace(store, samples=max(1, store.samples // 5))
+        for trait in section["trait"]:
+            jobs.append(self._job("train", trait, store, after=(self._clean(cohort),)))
+            after = (("train", trait),)
+            jobs.append(self._job("evaluate", trait, tested, numbers={"draws": draws}, after=after))
+            if self.config["explain"].get("run"):
+                jobs.append(self._job("explain", trait, store, after=after))
+        return jobs
+
+    def _risk(self, name: str, parts: list[CohortSizes]) -> Job:
+        section, traits = self.config["risk"], self.config["train"]["trait"]
+        weights, models = model_sizes(section["models"])
+        learned = store_of(joined(parts)).common if traits else 0
+        if not section["models"] and not traits:
+            weights, models = PANEL_WEIGHTS, 4
+        after = tuple(("train", trait) for trait in traits)
+        sizes = joined(parts)
+        if len(parts) > 1:
+            sizes, after = store_of(sizes), (("convert", name), *after)
+        numbers = {"weights": weights + learned * len(traits), "models": models + len(traits)}
+        return self._job("risk", name, sizes, numbers=numbers, after=after)
+
+
+def joined(parts: list[CohortSizes]) -> CohortSizes:
+    """Files of one cohort, one for each chromosome, as if they were one."""
+    first = parts[0]
+    added = ("variants", "common", "file_bytes", "table_bytes", "text_bytes")
+    sums = {name: sum(getattr(part, name) for part in parts) for name in added}
+    estimated = tuple(dict.fromkeys(name for part in parts for name in part.estimated))
+    return replace(first, **sums, estimated=estimated)
+
+
+def _part(sizes: CohortSizes, share: float) -> CohortSizes:
+    """A share of the variants of a cohort."""
+    scaled = ("variants", "common", "file_bytes", "table_bytes", "text_bytes")
+    return replace(sizes, **{name: round(getattr(sizes, name) * share) for name in scaled})
+
+
+def model_sizes(models: Iterable[str]) -> tuple[int, int]:
+    """Weights and models of scoring files; of a name in the library, as of a large one."""
+    n_weights = n_models = 0
+    for name in models:
+        path = Path(name)
+        if not path.is_file() or path.suffix == ".zip":
+            n_weights, n_models = n_weights + 1_000_000, n_models + 1
+            continue
+        rows, columns = _table_shape(path)
+        n_weights, n_models = n_weights + rows * columns, n_models + columns
+    return n_weights, n_models
+
+
+def _table_shape(path: Path) -> tuple[int, int]:
+    """About how many rows a scoring file has, and how many columns of weights, by its beginning."""
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        file: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
+        try:
+            text = file.read(HEAD_BYTES)
+        except (OSError, EOFError):
+            return 1_000_000, 1
+        taken = max(1, raw.tell())
+    lines = text.split(b"\n")
+    rows = [line for line in lines if line and not line.startswith(b"#")]
+    size = path.stat().st_size
+    share = size / taken if zipped and len(text) == HEAD_BYTES else size / max(1, len(text))
+    n_rows = round(max(0, len(rows) - 1) * (max(1.0, share) if len(text) == HEAD_BYTES else 1.0))
+    header = rows[0] if rows else b""
+    columns = max(1, header.count(b"\t") - 1) if header[:2] == b"ID" else 1
+    return n_rows, columns
+
+
+def _numbers(sizes: Any) -> dict[str, float]:
+    numbers = {name: float(v) for name, v in asdict(sizes).items() if isinstance(v, int | float)}
+    return numbers | {"is_bcf": float(getattr(sizes, "kind", "") == "bcf")}
+
+
+def _steps(section: Mapping[str, Any]) -> tuple[str, ...]:
+    given = section["options"].get("steps")
+    return tuple(str(given).split(",")) if given else StructureSettings().steps
+
+
+def _reads_qc(name: str, files: Iterable[AlignmentSizes], threads: int) -> Job:
+    """Quality of files, in one job."""
+    files = list(files)
+    summed = ("records", "genome", "covered", "file_bytes", "contigs")
+    numbers = {name: float(sum(getattr(one, name) for one in files)) for name in summed}
+    bases = sum(one.records * one.read_length for one in files)
+    numbers |= {"read_length": bases / max(1.0, numbers["records"]), "files": float(len(files))}
+    numbers |= {"threads": float(threads), "longest": float(max(one.longest for one in files))}
+    return Job("reads_qc", name, "reads_qc", numbers, threads=threads,
+               estimated=files[0].estimated)  # fmt: skip
+
+
+def _reads_calls(
+    files: Mapping[str, AlignmentSizes], contigs: list[str], threads: int
+) -> list[Job]:
+    """Calls of each file, in one job for each contig that is listed."""
+    share = min(1.0, LARGEST_PART / max(1, len(contigs)))
+    jobs = []
+    for name, sizes in files.items():
+        numbers = _numbers(sizes) | {"threads": float(threads), "files": 1.0}
+        numbers |= {key: numbers[key] * share for key in ("records", "covered")}
+        jobs.append(
+            Job("reads_call", name, "reads_call", numbers, threads=threads,
+                count=max(1, len(contigs)), estimated=sizes.estimated)
+        )  # fmt: skip
+    return jobs
+
+
+def usable_processors() -> int:
+    """Processors of this machine that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
