@@ -21,6 +21,7 @@ __all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", 
 
 MOST_GROUPS = 8
 MOST_MARKS = 2000  # of one figure; beyond it marks are drawn on a coarser grid
+MANY_MARKS = 400  # of one group, which are drawn smaller
 MARKS = (  # path of each group's mark about its place, and whether it is a filled dot
     ("h0", True),
     ("m-3.4-3.4l6.8 6.8m0-6.8l-6.8 6.8", False),  # cross
@@ -218,7 +219,9 @@ def _marks(places: np.ndarray, rank: int, odd: bool) -> Html:
     drawn = "h0" if full else shape
     path = "".join(f"M{n(x)} {n(y)}{drawn}" for x, y in places.tolist())
     look = "pt odd" if odd else f"pt h{rank % MOST_GROUPS}"
-    return element("path", d=path, class_=f"{look} full" if full else look)
+    if full:
+        look += " full many" if len(places) > MANY_MARKS else " full"
+    return element("path", d=path, class_=look)
 
 
 def _limit_lines(frame: Frame, limits: tuple[Sequence[float], Sequence[float]]) -> list[Html]:

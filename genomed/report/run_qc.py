@@ -12,7 +12,7 @@ import polars as pl
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_grid import Cell, grid
-from genomed.report.run_plots import Bar, Cloud, Line, bars, lines, scatter
+from genomed.report.run_plots import Bar, Cloud, Line, bars, histogram, lines, scatter
 from genomed.report.run_records import (
     Finding,
     Need,
@@ -54,9 +54,13 @@ def _by_frequency(table: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _by_hwe(table: pl.LazyFrame) -> pl.LazyFrame:
-    size = -pl.col("hwe_p").clip(lower_bound=1e-300).log10()
-    known = table.filter(pl.col("hwe_p").is_not_null())
-    return known.group_by(place=(size / P_STEP).floor().cast(pl.Int32)).agg(n=pl.len())
+    p = pl.coalesce("hwe_group_p", "hwe_p")
+    size = -p.clip(lower_bound=1e-300).log10()
+    return (
+        table.filter(p.is_not_null())
+        .group_by(place=(size / P_STEP).floor().cast(pl.Int32))
+        .agg(n=pl.len(), grouped=pl.col("hwe_group_p").is_not_null().any())
+    )
 
 
 NEEDS = (
@@ -83,7 +87,7 @@ def chapter(data: ReportData) -> Part | None:
 
 def _findings(run: RunRecord) -> list[Finding]:
     found = []
-    for what, meanings in (("samples", QC_SAMPLES), ("variants", QC_VARIANTS)):
+    for what in ("samples", "variants"):
         counts = run.record[what]
         measured, kept = counts["measured"], counts["kept"]
         lost = measured - kept
@@ -99,7 +103,6 @@ def _findings(run: RunRecord) -> list[Finding]:
             "all pass" if not lost else f"{format_share(kept / measured if measured else 0)} pass"
         )
         found.append(Finding(level, word, f"{what.capitalize()} of {run.name}", said))
-        del meanings
     return found
 
 
@@ -109,16 +112,12 @@ def _ordered(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 def _run(data: ReportData, run: RunRecord) -> Html:
     heading = element("h3", label(run.name, 60), element("small", label(run.place, 80)))
-    return element(
-        "div",
-        heading,
-        element("div", _reasons(data, run, "samples", QC_SAMPLES),
-                _reasons(data, run, "variants", QC_VARIANTS), class_="figures"),
-        _sample_figures(data, run),
-        _variant_figures(data, run),
-        _people(data, run),
-        class_="run",
-    )  # fmt: skip
+    cards = [
+        _reasons(data, run, "samples", QC_SAMPLES), _reasons(data, run, "variants", QC_VARIANTS),
+        *_sample_figures(data, run), *_variant_figures(data, run),
+    ]  # fmt: skip
+    figures = element("div", cards, class_="figures")
+    return element("div", heading, figures, _people(data, run), class_="run")
 
 
 def _reasons(data: ReportData, run: RunRecord, what: str, meanings: Mapping[str, str]) -> Html:
@@ -147,10 +146,25 @@ def _card(heading: str, figure: Html, origin: Html) -> Html:
     return element("div", element("h4", heading), figure, origin, class_="card")
 
 
-def _sample_figures(data: ReportData, run: RunRecord) -> Html | None:
+def _sample_figures(data: ReportData, run: RunRecord) -> list[Html]:
     table = run.tables.get("samples.parquet")
     if table is None or not len(table):
-        return None
+        return []
+    cards = [_call_card(data, run, table)]
+    if table["x_f"].count():
+        columns = "columns x_f, y_call_rate, declared_sex, sex_status"
+        cards.append(_card("Sex", _sex(table, run), source(data, run, "samples.tsv", columns)))
+    return cards
+
+
+def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
+    """Call rate and F of each sample; where all are called alike, F alone."""
+    if table["call_rate"].n_unique() == 1:
+        labels = ("F, inbreeding coefficient", "samples")
+        figure = histogram(labels[0], _array(table, "f"), labels, f"{run.identity}-f")
+        origin = source(data, run, "samples.tsv", "column f")
+        rate = format_share(table["call_rate"][0], 2)
+        return _card(f"Heterozygosity; every sample has {rate} of its calls", figure, origin)
     identity = run.identity
     passed, failed = table.filter("pass"), table.filter(~pl.col("pass"))
     settings = run.record["settings"]
@@ -168,14 +182,8 @@ def _sample_figures(data: ReportData, run: RunRecord) -> Html | None:
         limits=([limit] if low < limit + 1 else [], []),
         odd=1,
     )
-    cards = [
-        _card("Call rate and heterozygosity", calls,
-              source(data, run, "samples.tsv", "columns call_rate, f, pass"))
-    ]  # fmt: skip
-    if table["x_f"].count():
-        cards.append(_card("Sex", _sex(table, run), source(data, run, "samples.tsv",
-                     "columns x_f, y_call_rate, declared_sex, sex_status")))  # fmt: skip
-    return element("div", cards, class_="figures")
+    origin = source(data, run, "samples.tsv", "columns call_rate, f, pass")
+    return _card("Call rate and heterozygosity", calls, origin)
 
 
 def _array(table: pl.DataFrame, column: str) -> np.ndarray:
@@ -215,9 +223,9 @@ def _sex(table: pl.DataFrame, run: RunRecord) -> Html:
     )  # fmt: skip
 
 
-def _variant_figures(data: ReportData, run: RunRecord) -> Html | None:
+def _variant_figures(data: ReportData, run: RunRecord) -> list[Html]:
     if "call rates" not in run.tables:
-        return None
+        return []
     file = "variants.tsv.gz"
     cards = [
         _card("Variants by call rate", _call_rates(run), source(data, run, file,
@@ -225,14 +233,13 @@ def _variant_figures(data: ReportData, run: RunRecord) -> Html | None:
         _card("Variants by frequency of the rarer allele", _frequencies(run),
               source(data, run, file, "columns alt_count, allele_number")),
     ]  # fmt: skip
-    if len(run.tables["equilibrium"]):
-        cards.append(_card("Hardy-Weinberg equilibrium: observed and expected P",
-                           _equilibrium(run), source(data, run, file, "column hwe_p")))  # fmt: skip
     places = run.record["variants"].get("kinds")
     if places:
         origin = source(data, run, "run.json", "variants, kinds and places")
         cards.append(_card("Variants by kind and place", _kinds(data, run), origin))
-    return element("div", cards, class_="figures")
+    if len(run.tables["equilibrium"]):
+        cards.append(_equilibrium_card(data, run))
+    return cards
 
 
 def _counts(table: pl.DataFrame) -> dict[int, int]:
@@ -266,6 +273,20 @@ def _frequencies(run: RunRecord) -> Html:
             number += counts.get(place + 1, 0)
         rows.append(Bar(name, number))
     return bars("Variants by frequency", rows, f"{run.identity}-maf", "variants")
+
+
+def _equilibrium_card(data: ReportData, run: RunRecord) -> Html:
+    grouped = bool(run.tables["equilibrium"]["grouped"].any())
+    note = (
+        "Of the groups' P the smallest, which chance makes smaller than a single one. "
+        if grouped
+        else ""
+    )
+    note += "Dashed: what chance gives. Dots on the upper edge lie beyond it."
+    column = "column hwe_group_p" if grouped else "column hwe_p"
+    return _card("Hardy-Weinberg equilibrium: observed and expected P",
+                 join([_equilibrium(run), element("p", note, class_="note")]),
+                 source(data, run, "variants.tsv.gz", column))  # fmt: skip
 
 
 def _equilibrium(run: RunRecord) -> Html:

@@ -72,9 +72,10 @@ def chapter(data: ReportData) -> Part | None:
 def _findings(run: RunRecord) -> list[Finding]:
     files = run.tables["files.parquet"]
     depth = files["mean_depth"].drop_nulls().to_list()
-    said = f"{len(files):,} files"
+    said = "1 file" if len(files) == 1 else f"{len(files):,} files"
     if depth:
-        said += f", mean depth {min(depth):.1f} to {max(depth):.1f}"
+        low, high = f"{min(depth):.1f}", f"{max(depth):.1f}"
+        said += f", mean depth {low}" if low == high else f", mean depth {low} to {high}"
     shares = files["callable_share"].drop_nulls().to_list()
     if shares:
         said += f", {format_share(min(shares))} or more callable"

@@ -18,7 +18,6 @@ from genomed.report.run_records import (
     Part,
     ReportData,
     RunRecord,
-    figure_from,
     file_link,
     source,
 )
@@ -102,7 +101,10 @@ def _findings(run: RunRecord) -> list[Finding]:
         said = ", ".join(f"{k:,} {name.replace('_', ' ')}" for name, k in pairs.items() if k)
         unrelated = f"{kinship['unrelated']:,} of {run.record['samples']:,} people are unrelated"
         duplicates = int(pairs.get("duplicate") or 0)
-        word = f"{duplicates:,} duplicate{'s' if duplicates > 1 else ''}" if duplicates else "known"
+        n_pairs = sum(int(k or 0) for k in pairs.values())
+        word = f"{n_pairs:,} pairs" if n_pairs else "no relatives"
+        if duplicates:
+            word = f"{duplicates:,} duplicate{'s' if duplicates > 1 else ''}"
         level = "care" if duplicates else "usable"
         pairs_said = f"pairs: {said}" if said else "nobody is closely related"
         found.append(
@@ -331,15 +333,16 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
     share = _floats(table, "f_roh")
     some = share[share > 0]
     many = int((share >= LONG_RUNS).sum())
+    if not len(some):
+        told = "No runs of homozygosity were found."
+        return [_card("Runs of homozygosity", element("p", told, class_="muted"),
+                      source(data, run, "roh_samples.tsv", "column n_runs"))]  # fmt: skip
     said = (
         f"{len(some):,} of {len(share):,} people have a run; in {many:,} runs take {LONG_RUNS:.1%} "
         "of the autosomes or more, as they do on average in children of second cousins."
     )
-    if 0 < len(some) <= FEW_WITH_RUNS:
+    if len(some) <= FEW_WITH_RUNS:
         figure: Html = _with_runs(data, run, table)
-    elif not len(some):
-        number = figure_from(data, run, "run.json", "steps, roh, runs", "0")
-        figure = element("p", number, " runs of homozygosity were found.", class_="muted")
     else:
         figure = histogram("Share of the autosomes in runs of homozygosity", 100 * some,
                            ("% of the autosomes in runs", "people with a run"),
