@@ -81,8 +81,13 @@ def run_train(
     config      : how the run was asked for, to be kept as config.toml
     Of several processes (torchrun, srun) the first does all but the net, which they train together,
     and the summary of the others is empty.
-    Raises InputError, UsageError, UnknownNameError and OutputError; no bundle is left then.
+    Raises InputError, UsageError, UnknownNameError, OutputError, and UnfitError for a device that is
+    not there or does not calculate rightly; no bundle is left then.
     """
+    if device != "cpu":
+        from genomed.steps.structure_parts import require_device  # noqa: PLC0415 - takes 0.1 s
+
+        require_device(device)
     started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     deadline = None if time_budget is None else time.monotonic() + time_budget
     if inputs.genes is not None and not settings.genome_net:

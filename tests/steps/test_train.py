@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from packed_cohorts import array_store, write_fileset
 from train_cohort import Cohort
 
-from genomed.errors import InputError, UnknownNameError, UsageError
+from genomed.errors import InputError, UnfitError, UnknownNameError, UsageError
 from genomed.features.design import apply
 from genomed.io.model_bundle import open_model_bundle
 from genomed.io.packed import open_store
@@ -232,6 +233,14 @@ def test_labels_that_do_not_vary_are_refused(cohort: Cohort, tmp_path: Path) -> 
     with pytest.raises(InputError, match="y"):
         run_train(replace(cohort.inputs(), traits=path), tmp_path / "model", LINEAR)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    device = f"cuda:{torch.cuda.device_count()}"
+    with pytest.raises(UnfitError, match=f"--device {device}"):
+        run_train(cohort.inputs(), tmp_path / "model", LINEAR, device=device)
 
 
 def test_a_trait_that_is_not_there_is_refused_by_name(cohort: Cohort, tmp_path: Path) -> None:
