@@ -126,12 +126,16 @@ def test_tables_that_do_not_fit_the_cohort_are_named(place: Path) -> None:
     (place / "b.vcf").write_text(VCF.replace("\tA\tB", "\tB\tA"))
     train = {"trait": ["bmi", "height"], "traits": "people.tsv", "covariates": "others.tsv"}
     train["options"] = {"device": "cuda"}
-    assert found(place, {"cohorts": {"one": ["a.vcf", "b.vcf"]}, "train": train}) == [
+    risk = {"covariates": "others.tsv"}
+    cohorts = {"one": ["a.vcf", "b.vcf"]}
+    assert found(place, {"cohorts": cohorts, "train": train, "risk": risk}) == [
         "cohorts.one: a.vcf and b.vcf do not have the same samples in the same order; make "
         "cohorts of their own of them, or say convert.options.gvcf: true if they are gVCFs",
         "train.trait: people.tsv has no column height; it has sample, bmi, age",
         "train.covariates: nobody of others.tsv is in cohort one, whose samples begin A, B; "
         "name them alike",
+        "risk.covariates: nobody of cohort one is in others.tsv, and trained models ask for "
+        "covariates; add A, B and the others",
         "train.gpu: is 0, but options.device is cuda; say gpu: 1",
     ]
     assert found(place, {"cohorts": {"one": "a.vcf"}, "train": train | {"cohort": "two"}}) == [

@@ -133,6 +133,7 @@ class _Checks:
         yield from self._tables()
         yield from self._training()
         yield from self._models()
+        yield from self._covariates()
         yield from self._gpus()
         yield from self._options()
 
@@ -378,6 +379,31 @@ class _Checks:
     def _models(self) -> Iterator[str]:
         for number, model in enumerate(self.config["risk"]["models"]):
             yield from self._file_or_name(f"risk.models[{number}]", model)
+
+    def _covariates(self) -> Iterator[str]:
+        """Trained models ask for the covariates of everybody they score."""
+        path = self.config["risk"]["covariates"]
+        bundles = self.config["train"]["trait"] or [
+            one for one in self.config["risk"]["models"] if one.endswith(".zip")
+        ]
+        table = headers.table(self._at(path)) if path and self._at(path).is_file() else None
+        if table is None or not table.samples or not bundles:
+            return
+        people = {name: self._people_of_cohort(name) for name in self.config["cohorts"]}
+        people[self.config["reads_call"]["cohort"]] = self._new_people()
+        for name, samples in people.items():
+            if samples and not samples & set(table.samples):
+                yield (
+                    f"risk.covariates: nobody of cohort {name} is in {path}, and trained models "
+                    f"ask for covariates; add {', '.join(sorted(samples)[:2])} and the others"
+                )
+
+    def _new_people(self) -> set[str]:
+        """Samples that are called from their reads."""
+        path = self.config["samples"]
+        if not path or not self._at(path).is_file() or not self.config["reads_call"]["run"]:
+            return set()
+        return {row.get("sample", "") for row in sheet(self._at(path)) if "cohort" not in row}
 
     def _gpus(self) -> Iterator[str]:
         for section in ("structure", "train"):

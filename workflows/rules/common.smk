@@ -87,6 +87,8 @@ def companions(paths):
 
 def parts_of(cohort):
     """Part -> its files, and its contig if it is no more of them; none of a cohort that is whole."""
+    if cohort not in config["cohorts"]:
+        return {}
     given, scatter = COHORTS[cohort], config["convert"]["scatter"]
     paths = [given] if isinstance(given, str) else given
     parts = {}
@@ -104,7 +106,7 @@ def parts_of(cohort):
                     else f"contig{len(parts)}"
                 )
                 parts.setdefault(name, ([], contig))[0].append(path)
-    return parts if len(parts) > 1 and cohort in config["cohorts"] else {}
+    return parts if len(parts) > 1 else {}
 
 
 def to_convert(wildcards):
