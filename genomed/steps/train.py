@@ -81,8 +81,8 @@ def run_train(
     config      : how the run was asked for, to be kept as config.toml
     Of several processes (torchrun, srun) the first does all but the net, which they train together,
     and the summary of the others is empty.
-    Raises InputError, UsageError, UnknownNameError, OutputError, and UnfitError for a device that is
-    not there or does not calculate rightly; no bundle is left then.
+    Raises InputError, UsageError, UnknownNameError, OutputError, and UnfitError for a device that
+    is not there or does not calculate rightly; no bundle is left then.
     """
     if device != "cpu":
         from genomed.steps.structure_parts import require_device  # noqa: PLC0415 - takes 0.1 s
