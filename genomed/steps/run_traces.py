@@ -64,12 +64,12 @@ def put_traces_aside(tell: Callable[[str], None]) -> None:
         )
     if psutil.pid_exists(process) and _belongs(psutil.Process(process), "", is_main=True):
         raise OutputError(f"another run works in {Path.cwd()}, process {process}; wait for it")
+    n_jobs = end_jobs(run) if shutil.which("squeue") else 0
     left = [other for other in psutil.process_iter() if _belongs(other, run)]
     for other in left:
         with contextlib.suppress(psutil.Error):
             other.terminate()
     psutil.wait_procs(left, timeout=10)
-    n_jobs = end_jobs(run) if shutil.which("squeue") else 0
     shutil.rmtree(LOCKS, ignore_errors=True)
     tell(f"an earlier run was killed: {len(left)} processes and {n_jobs} jobs of it were ended")
 

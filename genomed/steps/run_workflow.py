@@ -8,29 +8,32 @@ the configuration at once, traces of a killed run put aside, an end to every wai
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import logging
 import os
 import secrets
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from genomed.errors import GenomedError, InputError, OutputError, UnfitError, UsageError
-from genomed.settings import RunSettings
+from genomed.settings import PlanSettings, RunSettings
+from genomed.steps.doctor import memory_limit
+from genomed.steps.plan import run_plan, this_place, write_plan
 from genomed.steps.run_events import Job, Progress
 from genomed.steps.run_failures import explain_failures, shared_exit_code
 from genomed.steps.run_guard import Guard, end_jobs, guarded
 from genomed.steps.run_traces import leave_trace, put_traces_aside, remove_trace
 from genomed.steps.slurm import find_cluster
+from genomed.steps.workflow_files import workflow_checks, workflow_directory
 
-__all__ = ["RunSummary", "WorkflowFailedError", "run_workflow", "workflow_directory"]
+__all__ = ["RunSummary", "WorkflowFailedError", "run_workflow"]
 
 _LOGGER = "genomed"  # name of the logger plugin, for as long as this process lives
 
@@ -56,15 +59,6 @@ class RunSummary:
     failed_attempts: tuple[str, ...] = field(default=())  # of jobs that succeeded later
 
 
-def workflow_directory() -> Path:
-    """Where the Snakefile is: in the installed package, or beside it in the repository."""
-    package = Path(__file__).parents[1]
-    for place in (package / "workflow", package.parent):
-        if (place / "Snakefile").is_file() and (place / "workflows").is_dir():
-            return place
-    raise UnfitError(f"{package} has no workflow; install genomed again, its files are gone")
-
-
 def run_workflow(
     config: Path,
     settings: RunSettings,
@@ -88,9 +82,16 @@ def run_workflow(
     results = Path(str(chosen.get("results") or "results"))
     guard = Guard(progress, f"genomed-{secrets.token_hex(4)}", settings, tell)
     with _own_programs_first():
-        words = _words(config, chosen, settings, options, guard.run, tell)
-        parser, arguments = _parse(words, progress)
-        succeeded = _execute(parser, arguments, guard)
+        words = _words(config, settings)
+        _, arguments = _parse([*words, *options], progress)
+        if arguments.executor == "slurm":
+            words += _slurm_words(results, options, guard.run, tell)
+        elif not settings.profile and "--resources" not in options:
+            words += ["--resources", f"mem_mb={memory_limit() >> 20}"]
+        with _planned(config, chosen, settings, arguments, guard) as planned:
+            place = words.index(str(config)) + 1  # beside the configuration, which it adds to
+            words = [*words[:place], *planned, *words[place:], *options]
+            succeeded = _execute(*_parse(words, progress), guard)
     _raise_for(guard, succeeded, config, arguments)
     jobs = tuple(job for job in progress.jobs.values() if job.rule != "all")
     retried = tuple(
@@ -120,7 +121,7 @@ def _read_config(config: Path) -> dict[str, Any]:
         chosen = load_configfile(str(config))
     except WorkflowError as error:
         raise InputError(f"{config} cannot be read: {error}") from None
-    faults = _checks().problems(chosen, Path.cwd())
+    faults = workflow_checks().problems(chosen, Path.cwd())
     if faults:
         many = "faults, all of them" if len(faults) > 1 else "fault"
         listed = "".join(f"\n  {fault}" for fault in faults)
@@ -128,26 +129,34 @@ def _read_config(config: Path) -> dict[str, Any]:
     return chosen
 
 
-def _checks() -> Any:
-    """The module of the workflow that knows what may be wrong with a configuration."""
-    path = workflow_directory() / "workflows" / "checks.py"
-    spec = importlib.util.spec_from_file_location("genomed_workflow_checks", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+@contextlib.contextmanager
+def _planned(
+    config: Path, chosen: dict[str, Any], settings: RunSettings, arguments: Any, guard: Guard
+) -> Iterator[list[str]]:
+    """Path of what was planned: a second configuration; nothing where that is there already."""
+    if not settings.plan or chosen.get("planned") or arguments.unlock:
+        yield []
+        return
+    is_here = arguments.executor == "local"
+    place = this_place()
+    if not is_here:  # what its machines have is not known
+        place = replace(place, memory_mb=None, disk_mb=None, gpu_mb=None)
+    plan = run_plan(str(config), PlanSettings(), place)
+    if plan.misfits:
+        lines = "".join(f"\n  {misfit}" for misfit in plan.misfits)
+        raise UnfitError(f"this will not fit (--no-plan tries it all the same):{lines}")
+    for one in plan.jobs:
+        longest = max(one.wall_s, guard.progress.predicted_s.get(one.job.rule, 0.0))
+        guard.progress.predicted_s[one.job.rule] = longest
+    guard.tell(f"planned {len(plan.jobs)} jobs")
+    with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
+        results = Path(str(chosen.get("results") or "results"))
+        path = (Path(scratch) if settings.dry_run else results) / "plan.yaml"
+        write_plan(plan, path)
+        yield [str(path)]
 
 
-def _words(
-    config: Path,
-    chosen: dict[str, Any],
-    settings: RunSettings,
-    options: Sequence[str],
-    run: str,
-    tell: Callable[[str], None],
-) -> list[str]:
+def _words(config: Path, settings: RunSettings) -> list[str]:
     """The words of Snakemake's command line; those of the user come last, and win."""
     snakefile = workflow_directory() / "Snakefile"
     words = ["--snakefile", str(snakefile), "--configfile", str(config)]
@@ -160,10 +169,7 @@ def _words(
         words += ["--until", *settings.until]
     if settings.dry_run:
         words.append("--dry-run")
-    _, arguments = _parse([*words, *options], Progress())
-    if arguments.executor == "slurm":
-        words += _slurm_words(chosen, options, run, tell)
-    return [*words, *options]
+    return words
 
 
 def _profile(name: str) -> str:
@@ -173,16 +179,15 @@ def _profile(name: str) -> str:
 
 
 def _slurm_words(
-    chosen: dict[str, Any], options: Sequence[str], run: str, tell: Callable[[str], None]
+    results: Path, options: Sequence[str], run: str, tell: Callable[[str], None]
 ) -> list[str]:
     cluster = find_cluster()
     if cluster is None or not cluster.answers:
         raise UnfitError("no Slurm answers here: see `genomed doctor`; run on a login node")
     given = {word.partition("=")[0] for word in options}
-    logs = Path(str(chosen.get("results") or "results"), "logs", "slurm")
     words = ["--slurm-jobname-prefix", run]
     if "--slurm-logdir" not in given:
-        words += ["--slurm-logdir", str(logs)]
+        words += ["--slurm-logdir", str(results / "logs" / "slurm")]
     if "--slurm-status-command" not in given:
         words += ["--slurm-status-command", cluster.status_command]
         kind = "with" if cluster.has_accounts else "without"
