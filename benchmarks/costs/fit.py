@@ -75,7 +75,7 @@ MODELS: dict[str, dict[str, list[str]]] = {
     },
     "train": {
         "cpu_s": ["one", "common_calls", "pairs_of_variants", "samples", "binary_calls"],
-        "memory_mb": ["one", "common_calls", "ridge"],
+        "memory_mb": ["one", "samples"],
         "disk_mb": ["one", "samples", "common"],
     },
     "evaluate": {
@@ -85,6 +85,9 @@ MODELS: dict[str, dict[str, list[str]]] = {
         "cpu_s": ["one", "samples", "common_calls"],
         "memory_mb": ["one", "samples", "common_calls"],
         "disk_mb": ["one", "samples"],
+    },
+    "report": {
+        "cpu_s": ["one", "samples"], "memory_mb": ["one", "samples"], "disk_mb": ["one", "samples"],
     },
     "reads_qc": {
         "cpu_s": ["one", "bases_gb", "genome_gb", "records"],
@@ -98,16 +101,16 @@ MODELS: dict[str, dict[str, list[str]]] = {
     },
 }  # fmt: skip
 
-# Part -> quantity -> term -> value. Memory of a GPU is worked out from the arrays in the code, as
-# it was not measured: libraries; kinship's tiles, at most 6 GiB (genomed/stats/kinship_device.py);
-# the relationship matrix in float64 and a product in float32, and a decoded block of 2,048 variants
-# (pca_device.py). Calls are kept there only where half of what is free has room for them.
+# Part -> quantity -> term -> value. Training holds its calls packed, two bits each. Memory of a GPU
+# is worked out from the arrays in the code, as it was not measured: libraries; kinship's tiles, at
+# most 6 GiB (genomed/stats/kinship_device.py); the relationship matrix in float64 and a product in
+# float32, and a decoded block of 2,048 variants (pca_device.py). Calls are kept there only where half of what is free has room for them.
 FIXED: dict[str, dict[str, dict[str, float]]] = {
     "structure": {"gpu_mb": {"one": 600.0}},
     "structure.kinship": {"gpu_mb": {"device_tile": 91.6}},
     "structure.prune": {"gpu_mb": {"one": 512.0}},
     "structure.pca": {"gpu_mb": {"exact_matrix": 16.0, "samples": 20.0}},
-    "train": {"gpu_mb": {"one": 1500.0}},
+    "train": {"gpu_mb": {"one": 1500.0}, "memory_mb": {"common_calls": 238.4}},
 }
 
 Run = dict[str, Any]

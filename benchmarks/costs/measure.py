@@ -220,6 +220,14 @@ def _in_cache(prefix: str) -> None:
             file.read_bytes()
 
 
+def write(record: dict[str, Any]) -> None:
+    """A line for each run, in the order of tasks, cases and threads."""
+    runs = sorted(record["runs"], key=lambda run: (run["task"], run["case"], run["threads"]))
+    lines = ",\n".join(json.dumps(run) for run in runs)
+    head = json.dumps(record["machine"])
+    MEASUREMENTS.write_text(f'{{"machine": {head},\n"runs": [\n{lines}\n]}}\n')
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -254,7 +262,7 @@ def main() -> None:
             record["runs"] = [
                 old for old in record["runs"] if (old["task"], old["case"], old["threads"]) != key
             ] + [run]
-            MEASUREMENTS.write_text(json.dumps(record, indent=1) + "\n")
+            write(record)
             print(*key, json.dumps(run["used"]), flush=True)
 
 

@@ -56,7 +56,7 @@ def alignment_sizes(path: Path) -> AlignmentSizes:
             lengths = [int(length) for length in file.lengths]
             is_cram = file.is_cram
             first = [] if is_cram else list(islice(file.fetch(until_eof=True), FIRST_RECORDS))
-            taken = file.tell() >> 16 if file.is_bam else 0
+            taken = file.tell() >> 16 if file.is_bam else sum(len(r.to_string()) + 1 for r in first)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: cannot be opened as BAM, CRAM or SAM ({error}); check it with "
@@ -69,7 +69,7 @@ def alignment_sizes(path: Path) -> AlignmentSizes:
     counts = _counts(path)
     estimated: tuple[str, ...] = ("read_length",)
     if counts is None:
-        each = CRAM_READ_BYTES if is_cram else max(20.0, taken / max(1, len(first)))
+        each = CRAM_READ_BYTES if is_cram or not first else max(20.0, taken / len(first))
         counts = [round(size / each)] + [0] * (len(lengths) - 1)
         estimated = ("records", "read_length", "covered")
         covered = sum(lengths)

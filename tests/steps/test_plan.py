@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from datafiles import REPOSITORY
+from small_alignments import Read, random_bases, write_bam
 from small_cohorts import Record, write_vcf
 
 from genomed.errors import InputError, UsageError
@@ -75,6 +77,23 @@ def test_every_planned_rule_is_one_of_the_workflow(config):
     planned = {rule for rule, _ in names(plan_of(config))}
     assert "convert_part" in planned
     assert [rule for rule in planned if f"rule {rule}:" not in rules] == []
+
+
+def test_reads_of_a_sheet_are_measured_and_called_and_their_calls_scored(config, tmp_path):
+    rng = np.random.default_rng(4)
+    reads = [Read(f"r{i}", 50 * i, "80M", random_bases(rng, 80)) for i in range(200)]
+    for name in ("mother", "child"):
+        write_bam(tmp_path / f"{name}.bam", reads, {"1": 12_000})
+    sheet = tmp_path / "samples.tsv"
+    rows = [f"{name}\t{tmp_path}/{name}.bam" for name in ("mother", "child")]
+    sheet.write_text("\n".join(["sample\treads", *rows]) + "\n")
+    config |= {"samples": str(sheet), "cohorts": {}, "train": config["train"] | {"trait": []}}
+    config["reads_call"] |= {"contigs": ["1", "2", "3"], "cohort": "trio"}
+    plan = plan_of(config)
+    jobs = [("reads_qc", "all"), ("reads_call", "mother"), ("reads_call", "child")]
+    assert names(plan) == [*jobs, ("convert", "trio"), ("risk", "trio"), ("report", "*")]
+    assert [one.job.count for one in plan.jobs] == [1, 3, 3, 1, 1, 1]
+    assert plan.jobs[0].job.sizes["records"] == 400
 
 
 def test_what_will_not_fit_is_said_with_a_remedy(config):
