@@ -9,10 +9,14 @@ from snakemake.utils import min_version, validate
 
 min_version("9.0")
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflows"))
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+sys.path.insert(0, str(HERE / "workflows"))
 import checks
 
-if workflow.is_main_process:  # jobs on other machines need not ask again
+# Jobs on other machines need not ask again, and rules can be looked at without a configuration.
+if workflow.is_main_process and "--lint" not in sys.argv:
+    if not config:
+        raise WorkflowError("There is no configuration; name one: --configfile FILE")
     found = checks.problems(config, Path.cwd())
     if found:
         raise WorkflowError("\n".join(["The configuration cannot run:", *found]))

@@ -162,3 +162,12 @@ def test_no_rule_holds_analysis() -> None:
             assert words.count(directive) == n_rules, (path.name, directive)
         assert text.count('retries: config["retries"]') == n_rules, path.name
         assert text.count('mem_mb=needs("') == n_rules, path.name
+
+
+def test_the_catalog_of_workflows_finds_what_it_looks_for() -> None:
+    settings = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
+
+    assert settings["usage"]["software-stack-deployment"]["conda"] is True
+    assert 'include: "../Snakefile"' in (REPOSITORY / "workflow" / "Snakefile").read_text()
+    described = (REPOSITORY / "config" / "README.md").read_text()
+    assert [name for name in SCHEMA["properties"] if f"`{name}`" not in described] == []

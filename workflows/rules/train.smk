@@ -1,7 +1,7 @@
 # One model for each trait, learned in one cohort: results/models/TRAIT.zip.
 MODEL = f"{RESULTS}/models/{{trait}}"
 TRAITS = config["train"]["trait"]
-LEARNED_IN = config["train"]["cohort"] or next(iter(config["cohorts"]))
+LEARNED_IN = config["train"]["cohort"] or next(iter(config["cohorts"]), "")
 TRAINED = expand(f"{MODEL}.zip", trait=TRAITS)
 TARGETS += TRAINED
 
