@@ -39,6 +39,9 @@ GROUP_CSS = """
 .here{fill:var(--ink)}
 .band{fill:var(--bar)}
 .half .plot{min-width:0}
+.stages td:last-child{min-width:17rem}
+@media screen and (max-width:820px){
+.sheet.broad>.plot{min-width:620px}}
 .card>h4:not(:first-child){margin-top:1.5rem}
 """
 
@@ -96,12 +99,15 @@ def ridges(
 
     everybody   : float64 (people,), finite, at least one
     identity    : prefix of the ids in the figure, unique in the page
-    probability : the values are probabilities: the axis is their log odds, 0.1% to 99.9%
+    probability : the values are probabilities: the axis is their log odds, 0.05% to 99.95%
     mark        : name and value of one person, drawn across all rows
     """
     if not np.abs(everybody).max() < LARGEST:
         return element("p", "The values are too large to be drawn.", class_="muted")
     axis = _odds_axis(everybody) if probability else _plain_axis(everybody)
+    if probability and len(axis.ticks) < 3:  # everybody is alike: no need of odds
+        plain = _plain_axis(everybody)
+        axis = plain._replace(ticks=[(p, f"{100 * p:.3g}%") for p, _ in plain.ticks])
     rows = [Group("Everybody", everybody), *groups[:MOST_GROUPS]]
     top = 36.0 if mark else 20.0
     height = top + (HILL + ROOM) * len(rows) + 44

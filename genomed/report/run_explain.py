@@ -139,7 +139,7 @@ def _figure(variants: pl.DataFrame, identity: str) -> Html:
     plot = pushes(rows, "Variants that move predictions most", f"{identity}-push")
     return element(
         "figure",
-        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
         element("figcaption", told),
     )
 

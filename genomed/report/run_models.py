@@ -137,16 +137,15 @@ def _side_by_side(rows: Sequence[Mapping[str, Any]], kept: Sequence[str], identi
         told += " Nothing was kept beyond the linear model, so both are the same."
     return element(
         "figure",
-        element(
-            "div",
-            forest("Linear and full model on the test people", drawn, float("nan"), identity),
-            class_="sheet",
-            tabindex="0",
-            role="group",
-            aria_label="Figure",
-        ),
+        _sheet(forest("Linear and full model on the test people", drawn, float("nan"), identity)),
         element("figcaption", told),
     )
+
+
+def _sheet(plot: Html) -> Html:
+    """A wide figure, which scrolls where there is no room for it."""
+    facts = {"tabindex": "0", "role": "group", "aria_label": "Figure"}
+    return element("div", plot, class_="sheet broad", **facts)
 
 
 def _of(rows: Sequence[Mapping[str, Any]], model: str, measure: str) -> Mapping[str, Any] | None:
@@ -240,9 +239,7 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
         axis = "share of the deviance explained in addition, out of fold"
         plot = gains(beyond, title, axis, identity)
         told = "Lines: two standard errors to both sides. Kept is what clears --accept-z of them."
-        figure = element("figure", element("div", plot, class_="sheet", tabindex="0", role="group",
-                                           aria_label="Figure"),
-                         element("figcaption", told))  # fmt: skip
+        figure = element("figure", _sheet(plot), element("figcaption", told))
     rows = [
         [
             STAGES.get(s["stage"], s["stage"]),
@@ -254,7 +251,8 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
     ]
     columns = [Column("Stage"), Column("Verdict"), Column("Gain", True, "share of the deviance"),
                Column("Why")]  # fmt: skip
-    return join([figure, html_table("Stages of training", columns, rows)])
+    table = html_table("Stages of training", columns, rows)
+    return join([figure, element("div", table, class_="stages")])
 
 
 def _why(stage: Mapping[str, Any]) -> str:
@@ -283,8 +281,7 @@ def _by_group(trait: Mapping[str, Any], main: str, identity: str) -> Html | None
     return join(
         [
             element("h4", title),
-            element("div", forest(title, drawn, value, identity), class_="sheet", tabindex="0",
-                    role="group", aria_label="Figure"),
+            _sheet(forest(title, drawn, value, identity)),
             element("p", "Dashed: the full model in everybody.", class_="note"),
         ]
     )  # fmt: skip

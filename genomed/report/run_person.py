@@ -56,7 +56,7 @@ MOST_TERMS = 10
 CSS = (
     GROUP_CSS
     + """
-.place .plot{max-width:460px;min-width:0}
+.place .plot{max-width:460px;min-width:0}.place h4{margin-top:1.2rem}
 .says{font-size:1.06rem;max-width:70ch}
 @media print{.card{break-inside:auto}figure{break-inside:avoid}}
 """
@@ -127,6 +127,9 @@ def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
             high = format_prediction(row["prediction_high"], model.kind, decimals)
             text += f", interval {low} to {high}"
         said.append(f"{text}.")
+    else:
+        decimals = score_decimals(values_of(model)[0])
+        said.append(f"Score {format_score(row['score'], decimals)}.")
     covered = format_share(_rounded(row["weighted_coverage"]))
     said.append(f"It rests on calls that make up {covered} of the model's weight.")
     if row.get("accuracy_note"):
@@ -151,7 +154,7 @@ def _card(
         element(
             "header",
             element("h3", label(model.name, 60), id=f"{name}-name"),
-            element("p", label(model.trait, 120)) if model.trait != model.name else element("p"),
+            element("p", label(model.told, 160)),
         ),
         element("p", _sentence(model, row), class_="says"),
         _place(model, row, shown, groups) if is_number(row["score"]) else None,
@@ -194,7 +197,7 @@ def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Group
     told = "Shapes: people. Thick rule: middle half; ring: median; thin rule: 5 to 95%."
     figure = element(
         "figure",
-        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
         element("figcaption", told),
     )
     return join([figure, scale])
@@ -248,7 +251,9 @@ def _moved(
     return join(
         [
             element("h4", "What moved it most"),
-            element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+            element(
+                "div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"
+            ),
             element("p", told, class_="note"),
             source(data, run, file, "rows of this person"),
         ]

@@ -80,7 +80,7 @@ def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping 
         element(
             "header",
             element("h3", label(model.name, 60), id=f"{name}-name"),
-            element("p", label(model.trait, 120)) if model.trait != model.name else element("p"),
+            element("p", label(model.told, 160)),
             pill(said),
         ),
         element("p", " ".join(said.sentences)),
@@ -131,7 +131,7 @@ def _spread(model: ModelScores, groups: Grouping | None) -> Html:
         )
     return element(
         "figure",
-        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
+        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
         element("figcaption", told),
     )
 

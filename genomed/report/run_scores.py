@@ -68,6 +68,7 @@ NEEDS = (
     Need("risk", "ledger.tsv.gz", _fates, "fates"),
     Need("risk", "ledger.tsv.gz", _top, "top"),
     Need("structure", "ancestry.parquet", _present("sample", "most_similar_population"), "nearest"),
+    Need("structure", "groups.parquet", _present("sample", "group"), "given"),
     Need("qc", "samples.parquet", _present("sample", "group", "call_rate", "pass", "reason"),
          "samples"),
 )  # fmt: skip
@@ -100,6 +101,12 @@ class ModelScores:
     def trait(self) -> str:
         """What it predicts."""
         return str(self.digest.row["trait"] or "")
+
+    @property
+    def told(self) -> str:
+        """What the head of its card says beside its name: the trait, and the run."""
+        words = [self.trait] if self.trait != self.name else []
+        return ", ".join([*words, self.run.place])
 
     @property
     def predicts(self) -> bool:
@@ -214,30 +221,29 @@ def _predictions(run: RunRecord) -> set[str]:
 
 
 def grouping(data: ReportData) -> Grouping | None:
-    """Groups of people: by a reference where there is one, else those that qc was given."""
-    for run, table, column, file, told in _candidates(data):
-        frame = run.tables[table].select("sample", pl.col(column).cast(pl.String)).drop_nulls()
-        if not len(frame) or frame[column].n_unique() < 2 or (frame[column] == "").all():
-            continue
-        rows = frame.unique("sample", keep="first", maintain_order=True).iter_rows()
-        group = {data.people.shown(sample): name for sample, name in rows if name}
-        return Grouping(group, told, run, file)
-    return None
+    """Groups of people: by a reference where there is one, else those that a command was given.
 
-
-def _candidates(data: ReportData) -> list[tuple[RunRecord, str, str, str, str]]:
-    nearest, given = "most similar population of the reference", "group given to qc (--groups)"
-    wanted = (
+    Runs of several cohorts add up; who is in two groups is in that of the first run.
+    """
+    nearest, given = "most similar population of the reference", "given by --groups"
+    for command, table, column, file, told in (
         ("risk", "scores", "most_similar_population", "risk.tsv", nearest),
         ("structure", "nearest", "most_similar_population", "ancestry.tsv", nearest),
+        ("structure", "given", "group", "groups.tsv", given),
         ("qc", "samples", "group", "samples.tsv", given),
-    )
-    return [
-        (run, table, column, file, told)
-        for command, table, column, file, told in wanted
-        for run in data.of(command)
-        if table in run.tables and column in run.tables[table].columns
-    ]
+    ):
+        group: dict[str, str] = {}
+        runs = []
+        for run in data.of(command):
+            if table in run.tables and column in run.tables[table].columns:
+                known = run.tables[table].select("sample", pl.col(column).cast(pl.String))
+                runs += [run]
+                for sample, name in known.drop_nulls().unique(maintain_order=True).iter_rows():
+                    if name:
+                        group.setdefault(data.people.shown(sample), name)
+        if len(set(group.values())) > 1:
+            return Grouping(group, told, runs[0], file)
+    return None
 
 
 def values_of(model: ModelScores) -> tuple[np.ndarray, str]:
