@@ -195,8 +195,23 @@ def _risk_flows(data: ReportData, run: RunRecord) -> list[Html]:
         flows.append(_flow(data, title, words, found, "offered to models", "records", identity))
     table = run.tables.get("fates")
     if table is not None and len(table):
-        flows.append(_model_fates(data, run, table))
+        flows += [_fate_flow(data, run, table), _model_fates(data, run, table)]
     return flows
+
+
+def _fate_flow(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
+    """What became of the variants of all models together."""
+    total = table.group_by("reason").agg(pl.col("n").sum()).sort("reason")
+    counts = dict(total.iter_rows())
+    lost = [
+        Loss(code.replace("_", " "), count, REASONS.get(code, ""))
+        for code, count in counts.items()
+        if code not in USED
+    ]
+    used = sum(count for code, count in counts.items() if code in USED)
+    step = Step("in the models", sum(counts.values()), lost, [], used)
+    return _flow(data, f"Variants of models in {run.name}", "models → cohort", [(step, run)],
+                 "used", "variants", f"flow-{run.identity}-models")  # fmt: skip
 
 
 def _model_fates(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
@@ -230,7 +245,7 @@ def _model_fates(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
                Column(""), Column("Meaning")]  # fmt: skip
     return element(
         "div",
-        element("h4", "Variants of models in ", label(run.name, 60)),
+        element("h4", "Variants of models in ", label(run.name, 60), ", model by model"),
         html_table(f"Fates of the variants of models in {run.name}", columns, rows),
         element("p", told, class_="note") if told else None,
         source(data, run, "ledger.tsv.gz", "a row for each variant of each model"),

@@ -38,8 +38,7 @@ class People:
         width = max(4, len(str(len(everybody))))
         self._shown = {s: f"P-{i:0{width}d}" for i, s in enumerate(everybody, 1)}
         self._shown |= {s: n for s, n in (names or {}).items() if s in self._shown}
-        # a number or letter in a sentence is mostly just that: masked in lists of samples only
-        self._words = {s for s in everybody if _PLAIN(s) and len(s) > 2 and not s.isdigit()}
+        self._words = {s for s in everybody if _PLAIN(s) and _stands_out(s)}
         self._odd = sorted((s for s in everybody if s and not _PLAIN(s)), key=len, reverse=True)
 
     def __len__(self) -> int:
@@ -85,7 +84,18 @@ class People:
         items = [item.strip() for item in found[1].split(",")]
         if items[-1] != "..." and not any(item in self._shown for item in items):
             return found[1]
-        return ", ".join(self._shown.get(i, i if i == "..." else "unknown") for i in items)
+        kept = {"...", *self._shown.values()}
+        return ", ".join(self._shown.get(i, i if i in kept else "unknown") for i in items)
+
+
+def _stands_out(sample: str) -> bool:
+    """Whether a sample's ID is nothing else in a sentence, as a small number or a letter may be.
+
+    Others are masked in lists of samples only.
+    """
+    if sample.isdigit():
+        return len(sample) > 4
+    return len(sample) > 2 or any(c.isdigit() for c in sample)
 
 
 def _digest(salt: str, sample: str) -> bytes:

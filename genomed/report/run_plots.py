@@ -22,6 +22,7 @@ __all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", 
 MOST_GROUPS = 8
 MOST_MARKS = 2000  # of one figure; beyond it marks are drawn on a coarser grid
 MANY_MARKS = 400  # of one group, which are drawn smaller
+KEY = 65536.0  # more than any figure is high
 MARKS = (  # path of each group's mark about its place, and whether it is a filled dot
     ("h0", True),
     ("m-3.4-3.4l6.8 6.8m0-6.8l-6.8 6.8", False),  # cross
@@ -164,7 +165,7 @@ def scatter(
     drawn = 0
     names, n_people = [], 0
     for rank, cloud in enumerate(clouds):
-        places = np.unique(_places(frame, cloud, step), axis=0)
+        places = _places(frame, cloud, step)
         drawn, n_people = drawn + len(places), n_people + len(cloud.x)
         if len(places):
             parts.append(_marks(places, rank, odd == rank))
@@ -200,14 +201,17 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 
 def _places(frame: Frame, cloud: Cloud, step: float) -> np.ndarray:
-    at = np.stack([np.asarray(frame.x(cloud.x)), np.asarray(frame.y(cloud.y))], axis=1)
-    return np.round(at / step) * step
+    """Places of a group's marks on a grid, each once: float64 (marks, 2)."""
+    x, y = (np.rint(np.asarray(at) / step) for at in (frame.x(cloud.x), frame.y(cloud.y)))
+    key = np.unique(x * KEY + y)  # exact: both are small whole numbers
+    across = np.floor(key / KEY)
+    return np.stack([across, key - across * KEY], axis=1) * step
 
 
 def _step(frame: Frame, clouds: Sequence[Cloud]) -> float:
     """The finest grid on which there are at most MOST_MARKS marks."""
     for step in (0.5, 1.0, 1.5, 2.0, 3.0, 4.0):
-        if sum(len(np.unique(_places(frame, c, step), axis=0)) for c in clouds) <= MOST_MARKS:
+        if sum(len(_places(frame, c, step)) for c in clouds) <= MOST_MARKS:
             return step
     return 5.0
 
