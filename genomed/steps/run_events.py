@@ -101,9 +101,9 @@ class Progress:
         if not done:
             return None
         if self.predicted_s:
-            now = self.clock()
-            running = list(self.running.values())
-            done += sum(min(now - job.began, weight.get(job.rule, 1.0)) for job in running)
+            for job in list(self.running.values()):  # one that takes longer is never quite done
+                most = 0.95 * weight.get(job.rule, 1.0)
+                done += min(self.clock() - job.began, most)
         return (self.clock() - self._began) * max(whole - done, 0.0) / done
 
     def failed(self) -> list[Failure]:
@@ -166,7 +166,9 @@ class Progress:
             state = "OUT_OF_MEMORY"  # Slurm says FAILED where a step of the job was killed for it
         code = self._exit_code(job, kept)
         self.failures.append(Failure(job, job.attempt, state, code, logs, message.strip()))
-        self.tell(f"{job.name}: failed" + (f", Slurm says {state}" if state else ""))
+        said = [line for log in job.logs for line in last_lines(log, 1) if "error: " in line]
+        reason = f", Slurm says {state}" if state else "".join(f": {line}" for line in said[:1])
+        self.tell(f"{job.name}: failed{reason}")
 
     def _exit_code(self, job: Job, kept: list[str]) -> int | None:
         """Of the command: Snakemake has said it just before, or in the log that Slurm keeps."""

@@ -84,6 +84,8 @@ def run_workflow(
     with _own_programs_first():
         words = _words(config, settings)
         _, arguments = _parse([*words, *options], progress)
+        if not arguments.dryrun:
+            put_traces_aside(tell)
         if arguments.executor == "slurm":
             words += _slurm_words(results, options, guard.run, tell)
         elif not settings.profile and "--resources" not in options:
@@ -238,7 +240,6 @@ def _execute(parser: Any, arguments: Any, guard: Guard) -> bool:
 
     if arguments.dryrun:
         return bool(args_to_api(arguments, parser))
-    put_traces_aside(guard.tell)
     leave_trace(guard.run)
     try:
         with guarded(guard):
