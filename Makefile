@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MODELS ?=
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
 	@echo "make bench   time genomed beside its peers"
+	@echo "make bundle  pack wheels, the workflow and MODELS=\"NAME...\" for a machine without network"
 	@echo "make clean   remove what the above made"
 
 $(BIN)/python:
@@ -48,6 +50,9 @@ types: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
+
+bundle: $(VENV)/.installed
+	$(BIN)/python deploy/bundle.py $(MODELS) --pip "$(PIP_ARGS)" --out dist
 
 clean:
 	rm -rf $(VENV) demo-out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

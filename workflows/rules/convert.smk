@@ -17,7 +17,7 @@ rule convert_part:
         f"{RESULTS}/benchmarks/convert_part/{{cohort}}/{{part}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("convert_part", "mem_mb", "convert"),
@@ -47,7 +47,7 @@ rule convert:
         f"{RESULTS}/benchmarks/convert/{{cohort}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("convert", "mem_mb"),

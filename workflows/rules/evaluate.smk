@@ -15,7 +15,7 @@ rule evaluate:
         f"{RESULTS}/benchmarks/evaluate/{{trait}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("evaluate", "mem_mb"),

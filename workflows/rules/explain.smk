@@ -16,7 +16,7 @@ rule explain:
         f"{RESULTS}/benchmarks/explain/{{trait}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("explain", "mem_mb"),

@@ -16,7 +16,7 @@ rule qc:
         f"{RESULTS}/benchmarks/qc/{{cohort}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("qc", "mem_mb"),

@@ -22,7 +22,7 @@ rule reads_call:
         f"{RESULTS}/benchmarks/reads_call/{{sample}}/{{contig}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("reads_call", "mem_mb"),

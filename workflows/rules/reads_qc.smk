@@ -18,7 +18,7 @@ rule reads_qc:
         f"{RESULTS}/benchmarks/reads_qc/{{part}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("reads_qc", "mem_mb"),

@@ -17,7 +17,7 @@ rule report:
         f"{RESULTS}/benchmarks/report.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     resources:
         mem_mb=needs("report", "mem_mb"),
         runtime=needs("report", "runtime_minutes"),

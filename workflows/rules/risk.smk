@@ -20,7 +20,7 @@ rule risk:
         f"{RESULTS}/benchmarks/risk/{{cohort}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("risk", "mem_mb"),

@@ -16,7 +16,7 @@ rule structure:
         f"{RESULTS}/benchmarks/structure/{{cohort}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("structure", "mem_mb"),

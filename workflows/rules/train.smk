@@ -19,7 +19,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{trait}}.tsv"
     retries: config["retries"]
     conda:
-        "../../environment.yml"
+        "../envs/genomed.yaml"
     threads: config["threads"]
     resources:
         mem_mb=needs("train", "mem_mb"),
