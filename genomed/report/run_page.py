@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 from genomed.report.curves import CURVE_CSS
@@ -52,8 +51,7 @@ def parts(data: ReportData) -> list[Part]:
 
 
 def _modules(names: Sequence[str]) -> list[ModuleType]:
-    whole = [f"genomed.report.{name}" for name in names]
-    return [import_module(name) for name in whole if find_spec(name)]
+    return [import_module(f"genomed.report.{name}") for name in names]
 
 
 def render_report(data: ReportData, chapters: Sequence[Part]) -> str:
