@@ -572,7 +572,7 @@ class PlanSettings:
     memory_room: float = 1.3
     time_room: float = 3.0
     # Least time and memory that are asked for.
-    least_minutes: int = 5
+    least_minutes: int = 15  # a busy machine that has kernels to compile needs that
     least_memory_mb: int = 300
     # What Snakemake takes of a job's memory on a cluster, where it starts the command.
     launcher_memory_mb: int = 200
