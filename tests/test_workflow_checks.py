@@ -112,9 +112,9 @@ def test_files_that_are_missing_empty_cut_short_or_of_another_kind_are_named(pla
         "cohorts.c6: . is a directory; name a file",
         "fasta: people.tsv has no index; make one with samtools faidx",
         "results: people.tsv is a file; name a directory",
-        f"risk.reference: eur.zip: no such file in {place}; correct the path, or put it there",
         f"qc.groups: gone.tsv: no such file in {place}; correct the path, or put it there",
         "qc.pheno: people.tsv has no column case; it has sample, bmi, age",
+        f"risk.reference: eur.zip: no such file in {place}; correct the path, or put it there",
         f"risk.models[0]: gone/model.zip: no such file in {place}; correct the path, or put it "
         "there",
         f"qc.options.psam: no.psam: no such file in {place}; correct the path, or put it there",

@@ -26,22 +26,6 @@ import yaml
 __all__ = ["problems", "sheet", "with_defaults"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
-# Files that sections name; others of their values may be names in the library, or columns.
-FILES = {
-    "train": ("traits", "covariates", "relatives"),
-    "risk": ("covariates",),
-    "explain": ("genes",),
-    "reads_qc": ("sites", "targets"),
-    "report": ("names",),
-}
-COLUMNS = {  # values that are FILE:COLUMN; without the colon, FILE or a column of the .psam
-    "qc": ("groups", "pheno"),
-    "structure": ("groups",),
-    "train": ("groups",),
-    "risk": ("groups",),
-    "evaluate": ("groups",),
-}
-NAMED = {"structure": ("reference",), "risk": ("reference",)}  # files, or names in the library
 OURS = {"out", "threads", "max_memory", "write", "resume", "json", "quiet", "verbose"}
 MOST_SAID = 50  # faults of a sheet
 FILE_WORDS = {"FILE", "FASTA", "VCF", "BED", "LIST"}  # of --help: the value is a file
@@ -315,17 +299,17 @@ class _Checks:
             yield f"results: {place} cannot be written to; choose another place"
 
     def _tables(self) -> Iterator[str]:
-        for section, names in FILES.items():
-            for name in names:
-                path = self.config[section][name]
-                if path and (missing := self._missing(path)):
-                    yield f"{section}.{name}: {missing}"
-        for section, names in NAMED.items():
-            for name in names:
-                yield from self._file_or_name(f"{section}.{name}", self.config[section][name])
-        for section, names in COLUMNS.items():
-            for name in names:
-                yield from self._column(f"{section}.{name}", self.config[section][name])
+        """Values whose `format` in the schema says that they are files."""
+        for section, part in _schema("config")["properties"].items():
+            for name, about in part.get("properties", {}).items():
+                value, key = self.config[section][name], f"{section}.{name}"
+                if about.get("format") == "file" and value:
+                    if missing := self._missing(value):
+                        yield f"{key}: {missing}"
+                elif about.get("format") == "file-or-name":
+                    yield from self._file_or_name(key, value)
+                elif about.get("format") == "file:column":
+                    yield from self._column(key, value)
 
     def _file_or_name(self, key: str, value: str) -> Iterator[str]:
         """A path must exist; a name without / and ending may stand in the library."""
