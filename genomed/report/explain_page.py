@@ -212,7 +212,7 @@ def _codes(content: ExplainPage) -> Html | None:
 
 
 def _checks(content: ExplainPage) -> Html:
-    columns = [Column("Check"), Column("Value", True), Column(""), Column("What it says")]
+    columns = [Column("Check"), Column("Value", True), Column("Verdict"), Column("What it says")]
     said = {None: "", True: "as it should be", False: "be careful"}
     rows = [
         [name.replace("_", " "), format_size(value), said[passed], told]

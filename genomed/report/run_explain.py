@@ -172,7 +172,7 @@ def _checks(run: RunRecord) -> Html | None:
         ]
         for c in checks
     ]
-    columns = [Column("Check"), Column("Value", True), Column("")]
+    columns = [Column("Check"), Column("Value", True), Column("Verdict")]
     table = html_table("Checks", columns, rows)
     return element("div", element("h4", "How sure is that?"), table, class_="card")
 

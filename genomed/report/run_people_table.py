@@ -348,7 +348,7 @@ class _Rows:
             self.interval_text(i),
             _scaled(self.coverage[i], 1000),
             _scaled(self.filled[i], 1000),
-            self._moved(self.moved[i], terms),
+            None if self.without(i) else self._moved(self.moved[i], terms),
             _number(note, terms) if note else None,
             [age[0], format_share(age[1]), format_share(age[2])] if age else None,
         ]

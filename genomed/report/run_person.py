@@ -161,7 +161,7 @@ def _card(
         source(data, model.run, "risk.tsv", where),
         element("h4", "What it rests on"),
         _rests(row, groups),
-        _moved(data, model, row, sample),
+        _moved(data, model, row, sample) if is_number(row["score"]) else None,
         _by_age(data, model, sample),
         class_="card",
         id=name,
@@ -352,7 +352,8 @@ def _calls(data: ReportData, sample: str) -> Part | None:
     known = [part for part in parts if part is not None]
     if not known:
         return None
-    body = element("div", known, class_="figures")
+    told = element("h3", "Genotypes, ancestry, relatives and reads", class_="unseen")
+    body = join([told, element("div", known, class_="figures")])
     return Part("calls", "The data behind it", "Data", body, css=CSS)
 
 
