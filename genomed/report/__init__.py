@@ -8,7 +8,7 @@ figures   numbers -> SVG
 page      RiskPage -> risk.html
 summary   RiskPage -> the terminal
 
-report.html, the page of a whole directory of results, is made of modules whose names begin with run_:
+report.html, the page of a whole directory of results, is made of modules that begin with run_:
 
 run_records  what a chapter is given (runs, tables, people) and what it makes (Part, Finding)
 run_page     chapters -> the page; its list CHAPTERS is where a new one is added
