@@ -325,7 +325,8 @@ def comparison_cards(content: EvaluatePage) -> list[Html]:
     """Each prediction beside the one it is compared with: both, and their difference."""
     columns = [
         Column("Measure"), Column("Prediction", True), Column("Other", True),
-        Column("Difference", True), Column(f"{content.level:.0%} interval", True), Column("Verdict"),
+        Column("Difference", True), Column(f"{content.level:.0%} interval", True),
+        Column("Verdict"),
     ]  # fmt: skip
     parts: list[Html] = []
     for name in content.comparison["prediction"].unique(maintain_order=True).to_list():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 __all__ = ["People"]
@@ -32,12 +33,17 @@ class People:
         """Name everybody.
 
         salt  : what tells this cohort from others, for example a digest of its file
-        names : sample -> name to show instead of its pseudonym
+        names : sample -> name to show instead of its pseudonym; a name that several bear is
+                followed by it
         """
         everybody = sorted(set(samples), key=lambda s: (_digest(salt, s), s))
         width = max(4, len(str(len(everybody))))
         self._shown = {s: f"P-{i:0{width}d}" for i, s in enumerate(everybody, 1)}
-        self._shown |= {s: n for s, n in (names or {}).items() if s in self._shown}
+        named = {s: n for s, n in (names or {}).items() if s in self._shown}
+        bearers = Counter((self._shown | named).values())
+        for sample, name in named.items():
+            alone = bearers[name] == 1
+            self._shown[sample] = name if alone else f"{name} ({self._shown[sample]})"
         self._words = {s for s in everybody if _PLAIN(s) and _stands_out(s)}
         self._odd = sorted((s for s in everybody if s and not _PLAIN(s)), key=len, reverse=True)
 

@@ -13,6 +13,7 @@ from genomed.report.curves import Plot, Series, draw, key
 from genomed.report.group_figures import GROUP_CSS, Group, Push, pushes, ridges, scale_bar
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_people_table import format_prediction
+from genomed.report.run_person_data import DATA_NEEDS, data_part
 from genomed.report.run_records import Need, Part, ReportData, RunRecord, source
 from genomed.report.run_scores import NEEDS as SCORE_NEEDS
 from genomed.report.run_scores import (
@@ -26,14 +27,11 @@ from genomed.report.run_scores import (
     values_of,
 )
 from genomed.report.tables import (
-    UNKNOWN,
-    Column,
     format_count,
     format_percentile,
     format_score,
     format_share,
     format_signed,
-    html_table,
     is_number,
     score_decimals,
 )
@@ -44,13 +42,9 @@ __all__ = ["NEEDS", "person_parts"]
 
 NEEDS = (
     *SCORE_NEEDS,
+    *DATA_NEEDS,
     Need("risk", "absolute_risk.parquet", None, "by_age"),
-    Need("risk", "ancestry.parquet", None, "placed"),
     Need("explain", "person_terms.parquet", None, "terms"),
-    Need("qc", "samples.parquet", None, "quality"),
-    Need("structure", "kinship.parquet", None, "kinship"),
-    Need("structure", "ancestry.parquet", None, "placed"),
-    Need("reads qc", "reads.parquet", None, "reads"),
 )
 MOST_TERMS = 10
 CSS = (
@@ -86,7 +80,7 @@ def person_parts(data: ReportData, sample: str) -> list[Part]:
     how = element("ul", [element("li", text) for text in READ], class_="note")
     first = Part("person", "In short", "In short", join([lines, how]), css=CSS)
     second = Part("risk", "Model by model", "Models", join(cards), css=CSS)
-    third = _calls(data, sample)
+    third = data_part(data, sample)
     return [part for part in (first, second, third) if part is not None]
 
 
@@ -328,111 +322,3 @@ def _by_age(data: ReportData, model: ModelScores, sample: str) -> Html | None:
             source(data, model.run, "absolute_risk.tsv", "rows of this person"),
         ]
     )
-
-
-QUALITY = {
-    "call_rate": "Call rate",
-    "het_hom_ratio": "Heterozygous over homozygous ALT",
-    "titv": "Transitions over transversions",
-    "f": "Inbreeding, F",
-    "declared_sex": "Sex as declared",
-    "sex": "Sex by genotypes",
-    "sex_status": "Do they agree",
-}
-
-
-def _calls(data: ReportData, sample: str) -> Part | None:
-    """What qc, structure and reads say of the person's data."""
-    parts = [
-        *(_quality(data, run, sample) for run in data.of("qc")),
-        *(_placed(data, run, sample) for run in data.of("structure", "risk")),
-        *(_relatives(data, run, sample) for run in data.of("structure")),
-        *(_reads(data, run, sample) for run in data.of("reads qc")),
-    ]
-    known = [part for part in parts if part is not None]
-    if not known:
-        return None
-    told = element("h3", "Genotypes, ancestry, relatives and reads", class_="unseen")
-    body = join([told, element("div", known, class_="figures")])
-    return Part("calls", "The data behind it", "Data", body, css=CSS)
-
-
-def _own(run: RunRecord, table: str, sample: str) -> Mapping[str, Any] | None:
-    frame = run.tables.get(table)
-    if frame is None or "sample" not in frame.columns:
-        return None
-    found = frame.filter(pl.col("sample").cast(pl.String) == sample)
-    return found.row(0, named=True) if len(found) else None
-
-
-def _box(heading: str, pairs: list[tuple[str, object]], last: Html) -> Html:
-    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
-    return element("div", element("h4", heading), element("dl", items, class_="facts keys"), last,
-                   class_="card")  # fmt: skip
-
-
-def _plain(value: object) -> str:
-    if value is None or value == "":
-        return UNKNOWN
-    return format_score(float(value), 3) if isinstance(value, float) else str(value)
-
-
-def _quality(data: ReportData, run: RunRecord, sample: str) -> Html | None:
-    row = _own(run, "quality", sample)
-    if row is None:
-        return None
-    passed = "passes" if row.get("pass") else f"left out: {row.get('reason') or 'no reason given'}"
-    pairs: list[tuple[str, object]] = [("Quality control", label(str(passed), 80))]
-    for column, told in QUALITY.items():
-        if row.get(column) is not None:
-            value = format_share(row[column]) if column == "call_rate" else _plain(row[column])
-            pairs.append((told, label(value, 60)))
-    return _box("Genotypes", pairs, source(data, run, "samples.tsv", "the row of this person"))
-
-
-def _placed(data: ReportData, run: RunRecord, sample: str) -> Html | None:
-    row = _own(run, "placed", sample)
-    if row is None:
-        return None
-    outside = row.get("outside_reference")
-    pairs: list[tuple[str, object]] = [
-        ("Most similar population", label(str(row["most_similar_population"] or "none"), 60)),
-        ("Its probability", format_share(row["population_probability"])),
-        ("Genetic distance", _plain(row["genetic_distance"])),
-        ("Inside the reference", "no: nothing is adjusted" if outside else "yes"),
-    ]
-    return _box("Ancestry", pairs, source(data, run, "ancestry.tsv", "the row of this person"))
-
-
-def _relatives(data: ReportData, run: RunRecord, sample: str) -> Html | None:
-    table = run.tables.get("kinship")
-    if table is None or not len(table):
-        return None
-    own = table.filter((pl.col("sample1") == sample) | (pl.col("sample2") == sample))
-    rows = [
-        [
-            label(data.people.shown(r["sample2"] if r["sample1"] == sample else r["sample1"]), 40),
-            str(r["relation"] or UNKNOWN),
-            f"{r['kinship']:.3f}",
-        ]
-        for r in own.sort("kinship", descending=True).head(10).iter_rows(named=True)
-    ]
-    columns = [Column("Person"), Column("Relation"), Column("Kinship", True)]
-    found = html_table("Relatives in the cohort", columns, rows) if rows else element(
-        "p", "Nobody in the cohort is a close relative.", class_="muted"
-    )  # fmt: skip
-    return element("div", element("h4", "Relatives in the cohort"), found,
-                   source(data, run, "kinship.tsv"), class_="card")  # fmt: skip
-
-
-def _reads(data: ReportData, run: RunRecord, sample: str) -> Html | None:
-    row = _own(run, "reads", sample)
-    if row is None:
-        return None
-    hidden = {"sample", "prefix", "path", "file"}
-    pairs: list[tuple[str, object]] = [
-        (key.replace("_", " "), label(_plain(value), 40))
-        for key, value in row.items()
-        if key not in hidden and isinstance(value, int | float | str) and value != ""
-    ]
-    return _box("Reads", pairs[:14], source(data, run, "reads.tsv", "the row of this person"))

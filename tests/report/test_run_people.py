@@ -109,6 +109,17 @@ def test_names_are_shown_as_text_and_close_no_script(folder, names):
     assert "abc[U+202E]gnp.cod & co" in shown
 
 
+def test_people_of_one_name_keep_rows_of_their_own(tmp_path):
+    write_results(tmp_path, 12)
+    names = tmp_path / "names.tsv"
+    names.write_text("sample\tname\nS000001\tAda\nS000002\tAda\nS000003\tEve\n")
+    run_report(tmp_path, tmp_path / "report.html", names=names)
+    shown = {row[0] for row in people_rows((tmp_path / "report.html").read_text())["rows"]}
+    assert len(shown) == 12
+    assert "Eve" in shown
+    assert len([name for name in shown if re.fullmatch(r"Ada \(P-\d{4}\)", name)]) == 2
+
+
 def test_cards_hold_what_moved_each_person(page, folder):
     block = people_rows(page)
     context = next(b for b in Page(page).blocks if "terms" in b)
