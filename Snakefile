@@ -4,6 +4,7 @@
 
 import sys
 from pathlib import Path
+from shutil import which
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
@@ -18,6 +19,8 @@ if workflow.is_main_process and "--lint" not in sys.argv:
     if not config:
         raise WorkflowError("There is no configuration; name one: --configfile FILE")
     found = checks.problems(config, Path.cwd())
+    if not (which("genomed") or workflow.deployment_settings.deployment_method):
+        found.append("genomed is not on the PATH; activate its environment, or --sdm conda")
     if found:
         raise WorkflowError("\n".join(["The configuration cannot run:", *found]))
 validate(config, "workflows/schemas/config.schema.yaml")

@@ -1,6 +1,7 @@
 """The workflow: every rule is one command, and works on what the one before it has made."""
 
 import dataclasses
+import os
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,15 @@ def dry_run(config: dict[str, Any], directory: Path) -> subprocess.CompletedProc
         (directory / name).symlink_to(REPOSITORY / name)
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
     command = [program, "--cores", "2", "--configfile", "config.yaml", "--dry-run", "-p"]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where genomed is
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env=os.environ | {"PATH": own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def commands(config: dict[str, Any], directory: Path) -> dict[str, list[str]]:

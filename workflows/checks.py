@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -428,7 +429,8 @@ class _Checks:
 
 def _help_of(section: str) -> str | None:
     """What `genomed COMMAND --help` prints; None where genomed is not at hand."""
-    program = shutil.which("genomed")
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("genomed") or shutil.which("genomed", path=beside)
     if program is None:
         return None
     done = subprocess.run(
