@@ -118,7 +118,10 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
         ["git", "ls-files", "genomed"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout.split("\n")
 
-    assert {name for name in tracked if name} <= set(zipfile.ZipFile(wheel).namelist())
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {name for name in tracked if name} <= held
+    workflow = {"Snakefile", "workflows/checks.py", "workflows/profiles/slurm/config.yaml"}
+    assert {f"genomed/workflow/{name}" for name in workflow} <= held  # for `genomed run`
 
 
 def test_the_readme_names_every_leniency():
