@@ -35,6 +35,11 @@ def snakemake() -> str:
     return found or pytest.skip("snakemake is not installed: pip install 'genomed[workflow]'")
 
 
+def with_genomed() -> dict[str, str]:
+    """The environment, with the programs beside this Python found first."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def dry_run(config: dict[str, Any], directory: Path) -> subprocess.CompletedProcess[str]:
     """What snakemake would do with this configuration, in a directory of its own."""
     program = snakemake()
@@ -42,14 +47,8 @@ def dry_run(config: dict[str, Any], directory: Path) -> subprocess.CompletedProc
         (directory / name).symlink_to(REPOSITORY / name)
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
     command = [program, "--cores", "2", "--configfile", "config.yaml", "--dry-run", "-p"]
-    own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where genomed is
     return subprocess.run(
-        command,
-        cwd=directory,
-        env=os.environ | {"PATH": own},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=directory, env=with_genomed(), capture_output=True, text=True, check=False
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from datafiles import REPOSITORY
 from simulated_reads import haplotypes_of, simulated_sites, write_bam
-from test_workflow import snakemake
+from test_workflow import snakemake, with_genomed
 
 pytestmark = pytest.mark.slow
 
@@ -84,8 +84,9 @@ def start(directory: Path, *words: str) -> subprocess.Popen[str]:
     command = [snakemake(), "--cores", "2", "--configfile", "config.yaml", "--quiet", *words]
     with (directory / "log.txt").open("a") as log:
         return subprocess.Popen(
-            command, cwd=directory, stdout=log, stderr=log, text=True, start_new_session=True
-        )
+            command, cwd=directory, env=with_genomed(), stdout=log, stderr=log, text=True,
+            start_new_session=True,
+        )  # fmt: skip
 
 
 def finish(directory: Path, *words: str) -> str:
