@@ -34,6 +34,7 @@ SAMPLE_COLUMNS = (
 CALL_RATES = (1.0, 0.999, 0.995, 0.99, 0.98, 0.95, 0.9)  # lower bounds of the classes
 FREQUENCIES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5)  # upper bounds of the classes
 P_STEP = 0.05  # of -log10 P, in which variants are counted
+MOST_PEOPLE = 20_000  # listed; a page of more would be slow to open
 SHARE_OF_NOTE = 0.2  # of variants dropped
 
 
@@ -337,10 +338,15 @@ def _people(data: ReportData, run: RunRecord) -> Html | None:
     shown = table.with_columns(
         shown=pl.Series([data.people.shown(s) for s in table["sample"].to_list()], dtype=pl.Utf8)
     ).sort("pass", "shown")
-    rows = [_person(row, grouped=len(columns) == 9) for row in shown.iter_rows(named=True)]
+    listed = shown.head(MOST_PEOPLE).iter_rows(named=True)
+    rows = [_person(row, grouped=len(columns) == 9) for row in listed]
+    more = len(shown) - len(rows)
+    heading = "All samples, those that do not pass first"
+    if more:
+        heading = f"{len(rows):,} samples, those that do not pass first; {more:,} more pass"
     return element(
         "div",
-        element("h4", "All samples, those that do not pass first"),
+        element("h4", heading),
         grid(f"{run.identity}-people", f"Samples of {run.name}", columns, rows, page=12,
              rest=join(["All are in ", file_link(data, run, "samples.tsv"), "."])),
         source(data, run, "samples.tsv", "a row for each sample"),
@@ -349,11 +355,9 @@ def _people(data: ReportData, run: RunRecord) -> Html | None:
 
 
 def _person(row: Mapping[str, Any], *, grouped: bool) -> list[str | Cell | None]:
-    verdict = (
-        Cell("passes", "pill usable")
-        if row["pass"]
-        else Cell(str(row["reason"]).replace("_", " ").replace(";", ", "), "pill care")
-    )
+    verdict: str | Cell = "passes"
+    if not row["pass"]:
+        verdict = Cell(str(row["reason"]).replace("_", " ").replace(";", ", "), "pill care")
     sex = row["sex"] or "not told"
     if row["sex_status"] in ("mismatch", "ambiguous"):
         sex = f"{sex}, declared {row['declared_sex'] or 'nothing'}"
