@@ -26,6 +26,7 @@ from genomed.errors import GenomedError, InputError, OutputError, UnfitError, Us
 from genomed.settings import PlanSettings, RunSettings
 from genomed.steps.doctor import memory_limit
 from genomed.steps.plan import run_plan, this_place, write_plan
+from genomed.steps.plan_inputs import usable_processors
 from genomed.steps.run_events import Job, Progress
 from genomed.steps.run_failures import explain_failures, shared_exit_code
 from genomed.steps.run_guard import Guard, end_jobs, guarded
@@ -166,7 +167,7 @@ def _words(config: Path, settings: RunSettings) -> list[str]:
     if settings.profile:
         words += ["--profile", _profile(settings.profile)]
     if settings.cores or not settings.profile:
-        words += ["--cores", str(settings.cores or len(os.sched_getaffinity(0)))]
+        words += ["--cores", str(settings.cores or usable_processors())]
     if settings.until:
         words += ["--until", *settings.until]
     if settings.dry_run:
