@@ -44,8 +44,8 @@ def run(
     """Run the whole chain of a configuration: what is there already is not made again.
 
     Any other option is handed to Snakemake, such as --keep-going, --forcerun STEP or --unlock. The
-    working directory is where results and Snakemake's records are written. Where a command fails, its
-    exit code is that of the run, unless others failed with another.
+    working directory is where results and Snakemake's records are written. The exit code of a
+    command that fails is that of the run, unless others failed with another.
     """
     from genomed.cli.run_progress import following
     from genomed.steps.run_workflow import run_workflow
