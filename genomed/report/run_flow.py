@@ -48,7 +48,7 @@ LAST_PEOPLE = {"qc": "pass", "structure": "unrelated", "train": "learned from"}
 
 
 def _fates(table: pl.LazyFrame) -> pl.LazyFrame:
-    return table.group_by("model", "reason").agg(n=pl.len(), share=pl.col("share").sum())
+    return table.group_by("model", "reason").agg(n=pl.len())
 
 
 NEEDS = (

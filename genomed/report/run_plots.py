@@ -67,7 +67,7 @@ class Frame(NamedTuple):
     y_range: tuple[float, float]
     width: float = 480.0
     height: float = 340.0
-    left: float = 54.0
+    left: float = 62.0
     right: float = 12.0
     top: float = 12.0
     bottom: float = 46.0
@@ -103,9 +103,9 @@ class Frame(NamedTuple):
         parts.append(
             element("text", x_label, x=n(middle), y=n(self.height - 7), class_="t m strong")
         )
-        place = f"rotate(-90 12 {n(turned)})"
+        place = f"rotate(-90 10 {n(turned)})"
         parts.append(
-            element("text", y_label, x="12", y=n(turned), transform=place, class_="t m strong",
+            element("text", y_label, x="10", y=n(turned), transform=place, class_="t m strong",
                     dy="4")
         )  # fmt: skip
         return parts
@@ -223,8 +223,8 @@ def _marks(places: np.ndarray, rank: int, odd: bool) -> Html:
     drawn = "h0" if full else shape
     path = "".join(f"M{n(x)} {n(y)}{drawn}" for x, y in places.tolist())
     look = "pt odd" if odd else f"pt h{rank % MOST_GROUPS}"
-    if full:
-        look += " full many" if len(places) > MANY_MARKS else " full"
+    look += " full" if full else ""
+    look += " many" if len(places) > MANY_MARKS else ""
     return element("path", d=path, class_=look)
 
 

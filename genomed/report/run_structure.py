@@ -58,11 +58,8 @@ def _ancestry(table: pl.LazyFrame) -> pl.LazyFrame:
 def _closest(table: pl.LazyFrame) -> pl.LazyFrame:
     known = table.filter(pl.col("kinship").is_not_null())
     columns = ("sample1", "sample2", "kinship", "ibd0", "relation", "n_snps")
-    return (
-        known.select(columns)
-        .top_k(MOST_PAIRS, by="kinship")
-        .sort("kinship", "sample1", "sample2", descending=[True, False, False])
-    )
+    order = ("kinship", "sample1", "sample2")
+    return known.select(columns).sort(order, descending=[True, False, False]).head(MOST_PAIRS)
 
 
 NEEDS = (

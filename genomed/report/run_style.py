@@ -88,7 +88,7 @@ tr.more:hover>td{background:var(--bg)}
 .h0{--c:var(--h0)}.h1{--c:var(--h1)}.h2{--c:var(--h2)}.h3{--c:var(--h3)}.h4{--c:var(--h4)}
 .h5{--c:var(--h5)}.h6{--c:var(--h6)}.h7{--c:var(--h7)}
 .pt{fill:none;stroke:var(--c);stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round}
-.pt.full{stroke-width:6}.pt.many{stroke-width:3.6}.pt.odd{stroke:var(--mark);stroke-width:2}
+.pt.full{stroke-width:6}.pt.many{stroke-width:1}.pt.full.many{stroke-width:3.6}.pt.odd{stroke:var(--mark);stroke-width:2}
 .hb{fill:var(--bar)}.hb:hover{fill:var(--found)}.hb.bad{fill:var(--filled)}
 .limit{stroke:var(--mark);stroke-dasharray:5 4;fill:none;stroke-width:1.4}
 .link{fill:var(--bar);opacity:.42}.link:hover{opacity:.7}
