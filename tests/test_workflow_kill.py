@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -132,14 +133,13 @@ def test_a_chain_killed_at_ten_moments_ends_as_one_that_ran_through(tmp_path: Pa
     killed = 0
     while killed < KILLS:
         running = start(broken, "--rerun-incomplete")
-        time.sleep(moment.uniform(0, took / 3))
+        time.sleep(moment.uniform(0, 0.7 * took))
         if running.poll() is None:
             kill(running)
             killed += 1
             finish(broken, "--unlock")
-        else:
-            assert killed >= KILLS // 2, "the chain ran through before it could be killed"
-            break
+        else:  # it ran through: begin again
+            shutil.rmtree(broken / "results")
     finish(broken, "--rerun-incomplete")
 
     expected, found = results(whole), results(broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -16,8 +17,9 @@ from zlib_ng import gzip_ng
 
 from genomed.errors import OutputError
 
-__all__ = ["OutputDirectory"]
+__all__ = ["OutputDirectory", "hidden_directory"]
 
+_HIDDEN = ".genomed-run-"  # directories of runs that are under way, or were killed
 _TSV: dict[str, Any] = {"separator": "\t", "quote_style": "never", "null_value": ""}
 
 
@@ -25,7 +27,8 @@ class OutputDirectory:
     """Collects files beside their final place and moves them there when all are whole.
 
     The last file written is moved last and an old one of that name is removed first, so whoever
-    finds it finds a whole set. Any failure leaves the directory as it was.
+    finds it finds a whole set. Any failure leaves the directory as it was; what a run that was
+    killed has left there goes with the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,11 +36,12 @@ class OutputDirectory:
         self._made = not path.exists()
         self._names: list[str] = []
         self._temporary: Path | None = None
+        self._lock = -1
 
     def __enter__(self) -> Self:
         with self.explained():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._temporary = Path(tempfile.mkdtemp(prefix=".genomed-", dir=self.path))
+            self._temporary, self._lock = _new_temporary(self.path)
         return self
 
     def __exit__(
@@ -53,6 +57,7 @@ class OutputDirectory:
                     self._publish()
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
+            os.close(self._lock)
             if (
                 kind is not None
                 and self._made
@@ -127,6 +132,58 @@ class OutputDirectory:
                 f"{self.path}: results cannot be written ({why}); nothing was left there, "
                 "choose another --out or make room"
             ) from None
+
+
+@contextmanager
+def hidden_directory(directory: Path) -> Iterator[Path]:
+    """A `with` block with a hidden directory in another; it goes afterwards, as do old ones."""
+    new, lock = _new_temporary(directory)
+    try:
+        yield new
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        os.close(lock)
+
+
+def _new_temporary(directory: Path) -> tuple[Path, int]:
+    """A hidden directory in another, and a descriptor that locks it until it is closed.
+
+    Those that nobody has locked were left by runs that were killed, and are removed. The directory
+    around them is locked meanwhile, so that no other run is between making and locking its own.
+    """
+    around = os.open(directory, os.O_RDONLY)
+    try:
+        if can_lock := _locked(around, wait=True):
+            for left in directory.glob(f"{_HIDDEN}*"):
+                _remove_unless_locked(left)
+        new = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=directory))
+        lock = os.open(new, os.O_RDONLY)
+        if can_lock:
+            _locked(lock)
+    finally:
+        os.close(around)
+    return new, lock
+
+
+def _locked(descriptor: int, *, wait: bool = False) -> bool:
+    """Whether a lock could be had; never where the file system knows none."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
+
+
+def _remove_unless_locked(directory: Path) -> None:
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return  # it has just gone
+    try:
+        if _locked(descriptor):
+            shutil.rmtree(directory, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 def _without_breaks(table: pl.DataFrame) -> pl.DataFrame:

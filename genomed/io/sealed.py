@@ -19,7 +19,7 @@ from typing import Any
 
 from genomed.errors import InputError, OutputError
 from genomed.io.model_pack import DAMAGED_ZIP, zip_bundle
-from genomed.io.outputs import OutputDirectory
+from genomed.io.outputs import OutputDirectory, hidden_directory
 
 __all__ = ["Seal", "Sealed", "open_sealed", "write_sealed"]
 
@@ -78,9 +78,9 @@ def write_sealed(out: Path, seal: Seal, fill: Callable[[OutputDirectory], dict[s
         raise OutputError(
             f"{out}: cannot be written ({error.strerror}); try another --out"
         ) from None
-    with tempfile.TemporaryDirectory(prefix=".genomed-", dir=out.parent) as scratch:
-        _write_directory(Path(scratch) / "bundle", seal, fill)
-        zip_bundle(Path(scratch) / "bundle", out)
+    with hidden_directory(out.parent) as scratch:
+        _write_directory(scratch / "bundle", seal, fill)
+        zip_bundle(scratch / "bundle", out)
 
 
 def _write_directory(
