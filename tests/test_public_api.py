@@ -63,11 +63,6 @@ def declared_names(path: Path) -> list[str] | None:
     return None
 
 
-DECLARING = [
-    path for path in sorted((REPOSITORY / "genomed").rglob("*.py")) if declared_names(path)
-]
-
-
 @pytest.mark.parametrize("module", sorted(PUBLIC))
 def test_the_foundation_offers_exactly_these_names(module: str) -> None:
     assert sorted(import_module(module).__all__) == sorted(PUBLIC[module])
@@ -78,13 +73,15 @@ def test_every_error_keeps_its_exit_code(name: str, exit_code: int) -> None:
     assert getattr(import_module("genomed.errors"), name).exit_code == exit_code
 
 
-@pytest.mark.parametrize(
-    "path", DECLARING, ids=lambda path: path.relative_to(REPOSITORY).as_posix()
-)
-def test_every_public_name_exists_and_every_public_function_is_explained(path: Path) -> None:
-    parts = path.relative_to(REPOSITORY).with_suffix("").parts
-    module = import_module(".".join(parts).removesuffix(".__init__"))
-    for name in module.__all__:
-        thing = getattr(module, name)
-        if inspect.isfunction(thing) or inspect.isclass(thing):
-            assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+def test_every_public_name_exists_and_every_public_function_is_explained() -> None:
+    declaring = 0
+    for path in sorted((REPOSITORY / "genomed").rglob("*.py")):
+        if declared_names(path):
+            declaring += 1
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            module = import_module(".".join(parts).removesuffix(".__init__"))
+            for name in module.__all__:
+                thing = getattr(module, name)
+                if inspect.isfunction(thing) or inspect.isclass(thing):
+                    assert inspect.getdoc(thing), f"{module.__name__}.{name} has no docstring"
+    assert declaring > 100
