@@ -142,14 +142,14 @@ def scatter(
     *,
     limits: tuple[Sequence[float], Sequence[float]] = ((), ()),
     within: tuple[Sequence[float], Sequence[float]] = ((), ()),
-    named: bool = False,
+    nameless: Sequence[str] | None = None,
     odd: int | None = None,
 ) -> Html:
     """People in a plane, group by group; a <figure> with a key where there are several groups.
 
     limits : values at which a dashed line stands, across and up
     within : values that the axes hold at least
-    named  : write each group's name at its middle
+    nameless : groups whose name is not written at their middle; None for all
     odd    : index of the cloud of those who stand out, drawn last and in another colour
     """
     clouds = [_known(cloud) for cloud in clouds]
@@ -169,7 +169,7 @@ def scatter(
         drawn, n_people = drawn + len(places), n_people + len(cloud.x)
         if len(places):
             parts.append(_marks(places, rank, odd == rank))
-        if named and len(cloud.x):
+        if nameless is not None and len(cloud.x) and cloud.name not in nameless:
             x, y = float(np.median(cloud.x)), float(np.median(cloud.y))
             names.append(
                 element("text", shortened(cloud.name, 20), x=n(float(frame.x(x))),

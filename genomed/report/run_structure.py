@@ -34,6 +34,7 @@ __all__ = ["NEEDS", "chapter"]
 
 RELATIONS = ("duplicate", "parent_child", "siblings", "second_degree", "third_degree")
 COMPONENTS = ("PC1", "PC2", "PC3", "PC4")
+NO_GROUP = ("no group", "outside the reference")  # of whom nothing else is known
 MOST_PAIRS = 5000  # closest pairs shown
 MOST_GROUPS_LISTED = 40
 FEW_WITH_RUNS = 8  # people; of more a histogram is drawn
@@ -125,7 +126,8 @@ def _pedigree_finding(run: RunRecord) -> list[Finding]:
     wrong = int((table["verdict"] == "disagrees").sum())
     undeclared = int((table["verdict"] == "undeclared").sum())
     said = (
-        f"{wrong:,} pairs are not related as declared, {undeclared:,} close pairs are undeclared."
+        f"Pairs not related as declared: {wrong:,}; close pairs that are not declared: "
+        f"{undeclared:,}."
     )
     level = "care" if wrong or undeclared else "usable"
     word = "disagrees" if wrong else "incomplete" if undeclared else "agrees"
@@ -157,9 +159,9 @@ def _grouped(run: RunRecord, table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     ):  # fmt: skip
         other = run.tables.get(key)
         if other is not None:
-            named = other.select("sample", group=pl.col(column).fill_null("no group"))
+            named = other.select("sample", group=pl.col(column).fill_null(nothing))
             joined = table.join(named, on="sample", how="left", maintain_order="left")
-            return joined.with_columns(pl.col("group").fill_null("no group")), key
+            return joined.with_columns(pl.col("group").fill_null(NO_GROUP[0])), key
     return table.with_columns(group=pl.lit("people")), ""
 
 
@@ -195,7 +197,7 @@ def _component_cards(data: ReportData, run: RunRecord) -> list[Html]:
             (_axis(run, x), _axis(run, y)),
             _clouds(table, x, y),
             f"{run.identity}-{x}",
-            named=named and x == "PC1",
+            nameless=NO_GROUP if named and x == "PC1" else None,
         )
         heading = f"Ancestry map: {x} and {y}"
         cards.append(_card(heading, figure, source(data, run, "pcs.tsv", files)))
