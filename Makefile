@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MODELS ?=
 
-.PHONY: help demo test lint types bench bundle clean
+.PHONY: help demo test lint types docs bench bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test    install the development tools too and run every test"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy"
+	@echo "make docs    build the site of the documentation: build/site/index.html"
 	@echo "make bench   time genomed beside its peers"
 	@echo "make bundle  pack wheels, the workflow and MODELS=\"NAME...\" for a machine without network"
 	@echo "make clean   remove what the above made"
@@ -47,6 +48,14 @@ lint: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) install --quiet $(PIP_ARGS) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/tools/reference.py
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)

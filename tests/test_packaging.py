@@ -15,7 +15,6 @@ import yaml
 from datafiles import REPOSITORY
 
 import genomed
-from genomed.ledger import LENIENCIES
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 # PyPI name -> conda name; PyPI name -> module, where they differ.
@@ -122,9 +121,3 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     assert {name for name in tracked if name} <= held
     workflow = {"Snakefile", "workflows/checks.py", "workflows/profiles/slurm/config.yaml"}
     assert {f"genomed/workflow/{name}" for name in workflow} <= held  # for `genomed run`
-
-
-def test_the_readme_names_every_leniency():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    missing = [code for code in LENIENCIES if f"| `{code}` |" not in readme]
-    assert not missing
