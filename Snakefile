@@ -20,10 +20,16 @@ if workflow.is_main_process and "--lint" not in sys.argv:
         raise WorkflowError("There is no configuration; name one: --configfile FILE")
     found = checks.problems(config, Path.cwd())
     if not (which("genomed") or workflow.deployment_settings.deployment_method):
-        found.append("genomed is not on the PATH; activate its environment, or --sdm conda")
+        found.append(
+            "genomed is not on the PATH; activate its environment, or --sdm conda"
+        )
     if found:
         raise WorkflowError("\n".join(["The configuration cannot run:", *found]))
 validate(config, "workflows/schemas/config.schema.yaml")
+if not workflow.is_main_process:
+    config["retries"] = (
+        0  # or a job on a cluster tries again within, with the memory it has
+    )
 
 RESULTS = config["results"]
 TARGETS = []  # every file of rules adds what it makes

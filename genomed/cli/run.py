@@ -45,7 +45,7 @@ def run(
 
     Any other option is handed to Snakemake, such as --keep-going, --forcerun STEP or --unlock. The
     working directory is where results and Snakemake's records are written. The exit code of a
-    command that fails is that of the run, unless others failed with another.
+    command that fails here is that of the run; 1 if several differ, or on a cluster.
     """
     from genomed.cli.run_progress import following
     from genomed.steps.run_workflow import run_workflow
