@@ -35,13 +35,13 @@ MODELS: dict[str, dict[str, list[str]]] = {
     "convert": {
         "cpu_s": ["one", "variants", "vcf_gb", "bcf_gb", "calls", "common_calls", "file_gb"],
         "memory_mb": ["one", "batch", "vcf_buffer", "thread_buffers", "threads", "samples",
-                      "variants"],
+                      "variants", "batch_rows"],
         "disk_mb": ["one", "variants", "calls", "common_calls"],
     },
     "qc": {
         "cpu_s": ["one", "variants", "calls", "common_calls", "samples"],
         "memory_mb": ["one", "batch", "packed_buffer", "thread_buffers", "threads",
-                      "samples", "variants"],
+                      "samples", "variants", "block_rows"],
         "disk_mb": ["one", "variants", "calls", "common_calls", "samples"],
     },
     "structure": {
@@ -83,7 +83,7 @@ MODELS: dict[str, dict[str, list[str]]] = {
     },
     "explain": {
         "cpu_s": ["one", "samples", "common_calls"],
-        "memory_mb": ["one", "samples", "common_calls"],
+        "memory_mb": ["one", "samples", "common"],
         "disk_mb": ["one", "samples"],
     },
     "report": {
@@ -104,7 +104,8 @@ MODELS: dict[str, dict[str, list[str]]] = {
 # Part -> quantity -> term -> value. Training holds its calls packed, two bits each. Memory of a GPU
 # is worked out from the arrays in the code, as it was not measured: libraries; kinship's tiles, at
 # most 6 GiB (genomed/stats/kinship_device.py); the relationship matrix in float64 and a product in
-# float32, and a decoded block of 2,048 variants (pca_device.py). Calls are kept there only where half of what is free has room for them.
+# float32, and a decoded block of 2,048 variants (pca_device.py). Calls are kept there only where
+# half of what is free has room for them.
 FIXED: dict[str, dict[str, dict[str, float]]] = {
     "structure": {"gpu_mb": {"one": 600.0}},
     "structure.kinship": {"gpu_mb": {"device_tile": 91.6}},

@@ -186,10 +186,11 @@ def prepare(case: dict[str, Any], options: argparse.Namespace) -> tuple[Path, Pa
         path = Path(case.get("path", f"{options.data}/{case['name']}").format(reads=options.reads))
         return path, path
     made_of = [name for name in COHORTS if f"{{data}}/{name} " in case["make"]]
-    make = case["make"].format(data=options.data, path=path, reads=options.reads)
+    make = case["make"].format(data=options.data, path=path, reads=options.reads, here=HERE,
+                               work=options.work)  # fmt: skip
     options.work.mkdir(parents=True, exist_ok=True)
     if not made_of:
-        if not path.exists():
+        if not (path.exists() or path.with_suffix(".pgen").exists()):
             subprocess.run(shlex.split(make), check=True)
         return path, path
     parent = options.data / made_of[0]

@@ -21,6 +21,7 @@ Coefficients = Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> quanti
 QUANTITIES = ("serial_s", "parallel_s", "memory_mb", "disk_mb", "gpu_mb")
 STRUCTURE_STEPS = ("kinship", "prune", "pca", "roh", "diversity")
 EXACT_SAMPLES = 5000  # up to here components are found by way of the relationship matrix
+WHOLE_TILE, TILE = 4.096, 2.048  # thousands of samples: all pairs at once up to here, else so many
 MAX_SCREENED = 60_000  # variants above which distant pairs are not screened in training
 
 
@@ -118,8 +119,16 @@ def _cohort(s: Mapping[str, float]) -> Terms:
         "vcf_buffer": min(1.0, s["text_bytes"] / (96 << 20)) * (1 - s["is_bcf"]),
         "packed_buffer": min(1.0, s["samples"] * s["variants"] / 4 / (32 << 20)),
         "thread_buffers": s["threads"] * min(1.0, s["samples"] * s["variants"] / (64 << 20)),
+        # Millions of rows that are looked at together: few people make long blocks
+        "batch_rows": min(s["variants"], (16 << 20) / max(1.0, s["samples"])) / 1e6,
+        "block_rows": min(s["variants"], _block_rows(s) * (s["threads"] + 2)) / 1e6,
         "is_text": float(s["text_bytes"] > 0),
     }
+
+
+def _block_rows(s: Mapping[str, float]) -> float:
+    """Rows of 16 MiB of packed calls, whole words of 32 people each."""
+    return (16 << 20) / (8 * max(1, -(-s["samples"] // 32)))
 
 
 def _structure(s: Mapping[str, float]) -> Terms:
@@ -129,7 +138,7 @@ def _structure(s: Mapping[str, float]) -> Terms:
     return _cohort(s) | {
         "pairs": n * n * c,  # 10^12 comparisons of two calls
         "sample_pairs": n * n,
-        "tile": min(n, 4.096) ** 2,
+        "tile": (n if n <= WHOLE_TILE else TILE) ** 2,
         "device_tile": min(n, 8.192) ** 2,
         "kept": min(packed_gb, 0.175),
         "exact_pairs": n * n * c if is_exact else 0.0,
