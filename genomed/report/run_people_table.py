@@ -37,6 +37,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
+from genomed.report.verdicts import whole
 
 __all__ = ["NEEDS", "chapter", "format_prediction"]
 
@@ -197,7 +198,7 @@ def _cells(
             cells.append(row.interval_text(i))
     covered = [row.coverage[row.place[person]] for row in rows if person in row.place]
     known = [c for c in covered if math.isfinite(c)]
-    cells.append(format_share(round(min(known), 9)) if known else None)
+    cells.append(format_share(whole(min(known))) if known else None)
     cells.append(_notes(person, rows, samples))
     return cells
 
@@ -380,9 +381,10 @@ def _findings(shown: Shown) -> list[Finding]:
             continue
         scored, rows = len(values), len(model.frame)
         text = f"{format_count(scored)} of {format_count(rows)} people have a score"
-        low = model.frame["weighted_coverage"].drop_nulls().min()
-        if is_number(low):
-            text += f"; the least covered of all rests on {format_share(float(low))} of its weight"  # type: ignore[arg-type]
+        covered = model.frame["weighted_coverage"].drop_nulls().to_list()
+        if covered:
+            least = format_share(whole(min(covered)))
+            text += f"; the least covered of all rests on {least} of its weight"
         level, word = ("care", f"{rows - scored:,} without") if scored < rows else ("told", "all")
         found.append(Finding(level, word, f"People by {shortened(model.name, 40)}", text + "."))
     return found

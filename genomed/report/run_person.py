@@ -35,7 +35,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import no_score_reason
+from genomed.report.verdicts import no_score_reason, whole
 from genomed.stats.curves import Curve
 
 __all__ = ["NEEDS", "person_parts"]
@@ -124,16 +124,11 @@ def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
     else:
         decimals = score_decimals(values_of(model)[0])
         said.append(f"Score {format_score(row['score'], decimals)}.")
-    covered = format_share(_rounded(row["weighted_coverage"]))
+    covered = format_share(whole(row["weighted_coverage"]))
     said.append(f"It rests on calls that make up {covered} of the model's weight.")
     if row.get("accuracy_note"):
         said.append(f"Ancestry: {row['accuracy_note']}.")
     return " ".join(said)
-
-
-def _rounded(x: float | None) -> float | None:
-    """A share without the last digits of a sum, so that all of it is 100%."""
-    return round(float(x), 9) if is_number(x) else None  # type: ignore[arg-type]
 
 
 def _card(
@@ -200,13 +195,13 @@ def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Group
 def _rests(row: Mapping[str, Any], groups: Grouping | None) -> Html:
     variants = f"{format_count(row['n_matched'])} found, {format_count(row['n_missing_calls'])} of "
     pairs: list[tuple[str, object]] = [
-        ("Weight covered", format_share(_rounded(row["weighted_coverage"]))),
-        ("Filled in", format_share(_rounded(row["imputed_share"]))),
+        ("Weight covered", format_share(whole(row["weighted_coverage"]))),
+        ("Filled in", format_share(whole(row["imputed_share"]))),
         ("Variants", variants + "these without a call"),
         ("z among everybody", format_signed(row["cohort_z"])),
     ]
     if row.get("expected_accuracy_share") is not None:
-        share = format_share(_rounded(row["expected_accuracy_share"]))
+        share = format_share(whole(row["expected_accuracy_share"]))
         pairs.append(("Expected accuracy", f"{share} of what the model can do"))
     if row.get("most_similar_population"):
         pairs.append(("Most similar population", label(row["most_similar_population"], 60)))

@@ -37,7 +37,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, no_score_reason, verdict
+from genomed.report.verdicts import Verdict, no_score_reason, verdict, whole
 
 __all__ = ["NEEDS", "chapter"]
 
@@ -126,8 +126,8 @@ def _spread(model: ModelScores, groups: Grouping | None) -> Html:
         told += f" Groups: {groups.told}."
     elif not groups:
         told += (
-            " Groups of ancestry are drawn where `genomed risk` or `structure` had --reference, or "
-            "`qc` had --groups."
+            " Groups of ancestry are drawn where risk or structure had --reference, or structure "
+            "or qc had --groups."
         )
     return element(
         "figure",
@@ -155,7 +155,7 @@ def _key_figures(data: ReportData, model: ModelScores) -> Html:
         "Score, SD": format_score(sd, decimals) if is_number(sd) else UNKNOWN,
         "Score, range": " to ".join(ends) or UNKNOWN,
         "Variants found": found,
-        "Weight covered": format_share(row["weighted_coverage"]),
+        "Weight covered": format_share(whole(row["weighted_coverage"])),
         "Filled in, mean": format_share(digest.imputed),
     }
     where = f"the row whose model is {shortened(model.name, 60)}"

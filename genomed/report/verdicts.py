@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from genomed.report.content import ModelDigest, RiskPage
 from genomed.report.tables import format_count, format_share, is_number, shares_apart
 
-__all__ = ["Verdict", "no_score_reason", "score_unit", "verdict"]
+__all__ = ["Verdict", "no_score_reason", "score_unit", "verdict", "whole"]
 
 IMPUTED_SHARE_OF_NOTE = 0.10  # of a model's weight; more than this filled in asks for care
 COARSE_COHORT = 30  # samples; percentiles of fewer move by more than three per person
@@ -65,7 +65,12 @@ def _found(model: ModelDigest) -> str:
     text = f"{format_count(matched)} of {format_count(total)} variants found"
     if not is_number(share):
         return f"{text}; the share of the model's weight they carry is not known."
-    return f"{text}, carrying {format_share(share)} of the model's weight."
+    return f"{text}, carrying {format_share(whole(share))} of the model's weight."
+
+
+def whole(share: float | None) -> float | None:
+    """A share without the last digits of a sum, so that all of it is one."""
+    return round(float(share), 9) if is_number(share) else None  # type: ignore[arg-type]
 
 
 def _why_none(page: RiskPage, model: ModelDigest) -> str:
