@@ -154,9 +154,10 @@ def _floats(table: pl.DataFrame, column: str) -> np.ndarray:
 
 def _grouped(run: RunRecord, table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """The table with a column `group`, and the file that the groups are from."""
-    for key, column in (
-        ("ancestry.parquet", "most_similar_superpopulation"), ("groups.parquet", "group"),
-    ):  # fmt: skip
+    for key, column, nothing in (
+        ("groups.parquet", "group", NO_GROUP[0]),
+        ("ancestry.parquet", "most_similar_superpopulation", NO_GROUP[1]),
+    ):
         other = run.tables.get(key)
         if other is not None:
             named = other.select("sample", group=pl.col(column).fill_null(nothing))
