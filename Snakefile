@@ -26,10 +26,8 @@ if workflow.is_main_process and "--lint" not in sys.argv:
     if found:
         raise WorkflowError("\n".join(["The configuration cannot run:", *found]))
 validate(config, "workflows/schemas/config.schema.yaml")
-if not workflow.is_main_process:
-    config["retries"] = (
-        0  # or a job on a cluster tries again within, with the memory it has
-    )
+if not workflow.is_main_process:  # or jobs try again within, with the memory they have
+    config["retries"] = 0
 
 RESULTS = config["results"]
 TARGETS = []  # every file of rules adds what it makes
