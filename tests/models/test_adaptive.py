@@ -1,6 +1,8 @@
 """Stages of the adaptive model find what was planted, and stay away where nothing was."""
 
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -140,6 +142,7 @@ def test_threads_change_nothing() -> None:
     np.testing.assert_array_equal(one.out_of_fold, two.out_of_fold)
 
 
+@cache
 def with_every_part() -> tuple[RiskModel, np.ndarray, TrainingSet]:
     """A model with all parts, and the predictor that training gave to everybody."""
     cohort = planted(41, covariates=2)
@@ -195,7 +198,7 @@ def test_variants_that_no_part_reads_are_left_out() -> None:
 )
 def test_parts_that_do_not_belong_together_are_refused(change, message: str) -> None:  # type: ignore[no-untyped-def]
     model, _, _ = with_every_part()
-    tensors, facts = model.to_parts()
+    tensors, facts = deepcopy(model.to_parts())
     change(tensors, facts)
     with pytest.raises(ValueError, match=message):
         RiskModel.from_parts(tensors, facts, model.variants)

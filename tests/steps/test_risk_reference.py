@@ -250,8 +250,7 @@ def test_people_with_few_calls_are_not_placed(setting, tmp_path):
 # ---------------------------------------------------------------- laws
 
 
-@pytest.mark.parametrize("batch_bytes", [5000, 1 << 20])
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("threads", "batch_bytes"), [(1, 5000), (3, 5000), (3, 1 << 20)])
 def test_neither_threads_nor_batches_change_a_byte(
     setting, found, threads, batch_bytes, tmp_path, monkeypatch
 ):
