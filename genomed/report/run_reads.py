@@ -24,7 +24,7 @@ from genomed.report.run_records import (
 )
 from genomed.report.tables import UNKNOWN, Column, format_count, format_share, html_table, is_number
 
-__all__ = ["NEEDS", "chapter"]
+__all__ = ["NEEDS", "chapter", "findings_of"]
 
 MOST_FILES = 24  # with curves of their own
 MOST_POINTS = 160  # of a curve
@@ -65,11 +65,12 @@ def chapter(data: ReportData) -> Part | None:
         *(_run(data, run) for run in measured),
         _calls(data, called), _scores(data, scored),
     ])  # fmt: skip
-    findings = [finding for run in measured for finding in _findings(run)]
+    findings = [finding for run in measured for finding in findings_of(run)]
     return Part("reads", "Reads", "Reads", body, findings)
 
 
-def _findings(run: RunRecord) -> list[Finding]:
+def findings_of(run: RunRecord) -> list[Finding]:
+    """How deep the files of a `reads qc` run are, and whose reads they hold."""
     files = run.tables["files.parquet"]
     depth = files["mean_depth"].drop_nulls().to_list()
     said = "1 file" if len(files) == 1 else f"{len(files):,} files"
@@ -83,18 +84,35 @@ def _findings(run: RunRecord) -> list[Finding]:
     identity = run.tables.get("identity.parquet")
     if identity is None or not len(identity):
         return found
-    compared = "identity" in identity.columns
-    wrong = int(identity["identity"].is_in(["swapped", "not_own"]).sum()) if compared else 0
+    return [*found, _identity_finding(run, identity)]
+
+
+def _identity_finding(run: RunRecord, identity: pl.DataFrame) -> Finding:
+    """Whose reads they are and how pure, of the files of which that could be told."""
+    verdicts = identity["identity"].to_list() if "identity" in identity.columns else []
+    told = [v for v in verdicts if v not in (None, "not_told")]
+    wrong = sum(v in ("swapped", "not_own") for v in told)
+    known = identity["contamination"].count()
     mixed = int((identity["contamination_low"] > CONTAMINATION_OF_NOTE).sum())
-    said = f"{wrong:,} of {len(identity):,} files hold another person's reads; " if compared else ""
-    said += (
-        f"in {mixed:,} of {len(identity):,} more than {CONTAMINATION_OF_NOTE:.0%} of the reads are "
-        "somebody else's."
-    )
-    said = said[0].upper() + said[1:]
-    word = "swapped" if wrong else "contaminated" if mixed else "nothing odd"
-    level = "none" if wrong else "care" if mixed else "usable"
-    return [*found, Finding(level, word, f"Identity of {run.name}", said)]
+    said = []
+    if told:
+        said.append(f"Files with another person's reads: {wrong:,} of {len(told):,} compared.")
+    if known:
+        limit = f"{CONTAMINATION_OF_NOTE:.0%}"
+        said.append(
+            f"More than {limit} of the reads somebody else's: {mixed:,} of {known:,} files."
+        )
+    silent = len(identity) - known
+    if silent:
+        said.append(f"Too few sites to tell how pure: {silent:,} of {len(identity):,} files.")
+    level, word = "usable", "nothing odd"
+    if wrong:
+        level, word = "none", "swapped"
+    elif mixed:
+        level, word = "care", "contaminated"
+    elif silent:
+        level, word = "told", "not told"
+    return Finding(level, word, f"Identity of {run.name}", " ".join(said))
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:

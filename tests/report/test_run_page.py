@@ -16,6 +16,7 @@ from genomed.report.run_people import People
 from genomed.report.run_plots import MOST_MARKS, Bar, Cloud, Line, bars, lines, scatter
 from genomed.report.run_provenance import chapter as provenance_chapter
 from genomed.report.run_reads import chapter as reads_chapter
+from genomed.report.run_reads import findings_of as find_in_reads
 from genomed.report.run_records import ReportData, RunRecord, figure_from, file_link
 from genomed.report.run_sankey import Loss, Step, sankey
 from genomed.report.tables import Column
@@ -260,6 +261,14 @@ def test_reads_of_others_are_a_finding():
     assert [f.level for f in part.findings] == ["told", "none"]
     assert "AFR001" not in part.body
     assert "another person&#x27;s reads" in part.body
+
+
+def test_reads_of_which_nothing_is_told_are_not_called_sound():
+    files = pl.DataFrame({"mean_depth": [0.1], "callable_share": [None]})
+    empty = pl.DataFrame({"contamination": [None], "contamination_low": [None]})
+    tables = {"files.parquet": files, "identity.parquet": empty.cast(pl.Float64)}
+    [_, finding] = find_in_reads(a_run("reads qc", "reads/a", tables=tables))
+    assert (finding.level, finding.word) == ("told", "not told")
 
 
 def test_calls_of_a_persons_contigs_are_added_up():
