@@ -208,7 +208,7 @@ def test_slurm_runs_the_chain_and_a_cancelled_job_is_reported(tmp_path: Path) ->
     if cluster is None or not cluster.answers:
         pytest.skip("no Slurm answers here")
     words = ("my.yaml", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2")
-    done = genomed_run(configured(tmp_path, good=GOOD), *words)
+    done = genomed_run(configured(tmp_path, good=GOOD), *words, "--until", "convert")
 
     assert done.returncode == 0, done.stderr
     assert "convert good: Slurm job " in done.stderr
@@ -216,15 +216,12 @@ def test_slurm_runs_the_chain_and_a_cancelled_job_is_reported(tmp_path: Path) ->
     assert list(tmp_path.glob("results/logs/slurm/**/*.log")) == []  # kept of failed jobs only
 
     shutil.rmtree(tmp_path / "results")
-    process = subprocess.Popen(
-        [*PROGRAM, *words, "--until", "convert"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    said = ""
-    for line in process.stderr:
-        said += line
-        if found := re.search(r"convert good: Slurm job (\d+)", line):
-            subprocess.run(["scancel", found[1]], check=True)
-    assert process.wait() == 1, said
+    command, said = [*PROGRAM, *words, "--until", "convert"], ""
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr or ():
+            said += line
+            if found := re.search(r"convert good: Slurm job (\d+)", line):
+                subprocess.run(["scancel", found[1]], check=True)
+    assert process.returncode == 1, said
     assert "ended as CANCELLED" in said
     assert "somebody cancelled it" in said
