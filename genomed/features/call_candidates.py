@@ -22,6 +22,7 @@ from genomed.settings import CallSettings
 __all__ = ["Candidates", "Clusters", "count_bases", "find_candidates", "make_clusters"]
 
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+LEAST_SPANNING = 0.3  # of the reads at a long repeat; no other can show that its length differs
 LONG_INDEL_BP = 30  # fewer reads are asked for the longer an indel is, down to a fifth here
 
 
@@ -196,26 +197,59 @@ def _find_indels(
     n_reads = np.bincount(group)
     place = found[:, 0] - tile.first
     np.maximum.at(best, (place, (found[:, 1] < 0).astype(np.int64)), n_reads.astype(np.int32))
+    letters, offset = _inserted(tile, found)
+    reach = np.zeros(len(found), np.int64)
+    kernels.indel_reach(tile.ref, place, found[:, 1].copy(), letters, offset, reach)
     depth = np.maximum(counts[place, pileup.READS], n_reads)
     at_place = np.bincount(place, n_reads, len(tile.ref))[place]
+    alike = _alike_in_reach(found[:, 0], found[:, 1], n_reads, reach)
     size = np.abs(found[:, 1])  # aligners clip most reads at a long one
     limit = settings.min_indel_fraction * np.clip(1 - size / LONG_INDEL_BP, 0.2, 1) * depth
+    limit *= np.clip(1 - (reach + size) / _read_length(tile, found[:, 2]), LEAST_SPANNING, 1)
     keep = (
         (n_reads >= settings.min_indel_reads) & (size <= settings.max_indel_bp)
-        & (at_place >= limit) & (n_reads >= limit / 2)
+        & (np.maximum(at_place, alike) >= limit) & (np.maximum(n_reads, alike) >= limit / 2)
     )  # fmt: skip
     new = np.cumsum(keep) - 1
     chosen = keep[group]
     event = np.stack([new[group[chosen]], events[chosen, 2]], axis=1)
     found, n_reads = found[keep], n_reads[keep]
+    letters, _ = _inserted(tile, found)
+    return np.stack([found[:, 0], found[:, 1], n_reads], axis=1), letters, event, best
+
+
+def _inserted(tile: Tile, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inserted letters of indels (rows of list_indels' events), and where those of each begin."""
     sizes = np.maximum(found[:, 1], 0)
     offset = np.concatenate([[0], np.cumsum(sizes)])
     letters = np.empty(offset[-1], np.uint8)
     kernels.inserted_letters(
-        reads.data, reads.place, *(np.ascontiguousarray(found[:, c]) for c in (2, 4, 5)), sizes,
-        offset, letters,
+        tile.reads.data, tile.reads.place,
+        *(np.ascontiguousarray(found[:, c]) for c in (2, 4, 5)), sizes, offset, letters,
     )  # fmt: skip
-    return np.stack([found[:, 0], found[:, 1], n_reads], axis=1), letters, event, best
+    return letters, offset
+
+
+def _read_length(tile: Tile, read: np.ndarray) -> np.ndarray:
+    """Bases of reads (SAMv1 section 4.2: l_seq), at least one: int64 (reads,)."""
+    at = tile.reads.place[read][:, None] + np.arange(16, 20)
+    return np.maximum(tile.reads.data[at].view("<i4")[:, 0].astype(np.int64), 1)
+
+
+def _alike_in_reach(
+    position: np.ndarray, length: np.ndarray, n_reads: np.ndarray, reach: np.ndarray
+) -> np.ndarray:
+    """Reads of indels of the same length up to where each could be moved: int64 (indels,).
+
+    Aligners put a wrong base of a repeat into an insertion, which then looks like another one.
+    """
+    span = int(position.max()) + int(reach.max()) + 1 - int(position.min())
+    key = length * (2 * span) + position - position.min()
+    order = np.argsort(key, kind="stable")
+    sums = np.concatenate([[0], np.cumsum(n_reads[order])])
+    first = np.searchsorted(key[order], key)
+    last = np.searchsorted(key[order], key + reach, side="right")
+    return sums[last] - sums[first]
 
 
 def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) -> Clusters:

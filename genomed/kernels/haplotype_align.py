@@ -11,7 +11,8 @@ from genomed.kernels.bam_records import base_at
 from genomed.kernels.native import inner
 
 __all__ = [
-    "ANY", "SAME", "align", "fit_one_gap", "fit_without_gaps", "lay_haplotype", "open_gaps",
+    "ANY", "SAME", "align", "fit_one_gap", "fit_without_gaps", "lay_haplotype", "log_slip",
+    "open_gaps",
 ]  # fmt: skip
 
 ANY = 15  # the code of N
@@ -19,6 +20,8 @@ SAME = 0  # the code of "=", for which a read does not say its base: as good as 
 MAX_PERIOD = 4  # of the tandem repeats in which gaps are likelier
 TINY, RESCALE = 1e-150, 1e150
 LOG_QUARTER = math.log(0.25)
+MAX_UNIT = 6  # bases of the units that reads gain or lose as a whole
+NEVER = -1e30
 OUTSIDE = -50.0  # log-probability of a base where the haplotype has none
 
 
@@ -65,6 +68,43 @@ def open_gaps(haplotype, n, gap_open, opening):
                     opening[0, i] = max(opening[0, i], gap_open[0, n_units])
                     opening[1, i] = max(opening[1, i], gap_open[1, n_units])
             j += 1
+
+
+@inner
+def log_slip(true, n_true, read, n_read, log_opening, log_extend, log_close):
+    """Log-probability that a fragment of one haplotype gains or loses whole units of a tandem
+    repeat and so equals another one; NEVER where they differ by something else.
+
+    A gap costs the same whether its unit has one base or six.
+
+    log_opening : float64 (units,), of a gap, by the units that the true haplotype has
+    log_extend, log_close : of each further unit, and of no other
+    """
+    size = abs(n_read - n_true)
+    longer, shorter = (true, read) if n_true > n_read else (read, true)
+    n_long, n_short = max(n_true, n_read), min(n_true, n_read)
+    if size == 0:
+        return NEVER
+    begin = 0
+    while begin < n_short and longer[begin] == shorter[begin]:
+        begin += 1
+    for j in range(begin, n_short):
+        if longer[j + size] != shorter[j]:
+            return NEVER
+    for unit in range(1, min(size, MAX_UNIT) + 1):
+        if size % unit:
+            continue
+        first, stop = begin, begin + unit
+        while stop < n_long and longer[stop] == longer[stop - unit]:
+            stop += 1
+        while first > 0 and longer[first - 1] == longer[first - 1 + unit]:
+            first -= 1
+        if stop - first < size + 2 * unit:
+            continue
+        n_units = (stop - first - (size if n_true < n_read else 0)) // unit
+        n_units = min(n_units, len(log_opening) - 1)
+        return log_opening[n_units] + (size // unit - 1) * log_extend + log_close
+    return NEVER
 
 
 @inner

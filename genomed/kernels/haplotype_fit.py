@@ -34,6 +34,7 @@ from genomed.kernels.haplotype_align import (
     fit_one_gap,
     fit_without_gaps,
     lay_haplotype,
+    log_slip,
     open_gaps,
 )
 from genomed.kernels.native import kernel
@@ -48,8 +49,8 @@ NO_ALLELE = np.float32(-1e4)
 def fit_reads(
     data, place, start, end, mapq, site_start, bases, offset, first, reach, is_plain, reference,
     reference_start, row_first, row_read, match, mismatch, gap_open, extend, mapq_error, flank,
-    band, min_mismatch_quality, haplotype, hap_length, opening, state, loglik, fit, spans,
-    realigned, base_quality, from_start, from_end, mismatches, gaps,
+    band, min_mismatch_quality, haplotype, hap_length, opening, slip, hap_fit, state, loglik, fit,
+    spans, realigned, base_quality, from_start, from_end, mismatches, gaps,
 ):  # fmt: skip
     """Compare each listed read with each allele of its site.
 
@@ -62,7 +63,8 @@ def fit_reads(
     gap_open, extend : see haplotype_align.open_gaps; probability that a gap goes on
     mapq_error   : float64 (256,), probability that a read lies elsewhere, by mapping quality
     haplotype    : uint8 (alleles, bases), opening : float64 (2, alleles, bases), hap_length : int64
-                   (alleles,), state : float64 (3, diagonals + 1): scratch
+                   (alleles,), slip : float64 (alleles, alleles), hap_fit : float64 (alleles,),
+                   state : float64 (3, diagonals + 1): scratch
     loglik and all behind it : filled, see genomed.stats.allele_evidence.AlleleEvidence
     """
     log_match, log_mismatch = match[1], mismatch[1]
@@ -208,6 +210,12 @@ def fit_reads(
                             bases, offset[a_first + a], offset[a_first + a + 1], haplotype[a],
                         )  # fmt: skip
                         open_gaps(haplotype[a], hap_length[a], gap_open, opening[:, a])
+                    for a in range(n_alleles):
+                        for b in range(n_alleles):
+                            slip[a, b] = log_slip(
+                                haplotype[a], hap_length[a], haplotype[b], hap_length[b],
+                                gap_open[1], math.log(extend), math.log(1.0 - extend),
+                            )  # fmt: skip
                     is_laid = True
                 realigned[row] = True
                 net = min(max(net, -MAX_NET), MAX_NET)
@@ -249,6 +257,12 @@ def fit_reads(
                         )  # fmt: skip
                     loglik[row, a] = total
                     best = max(best, total)
+                # A fragment of one allele may have slipped, and look like another one.
+                for a in range(n_alleles):
+                    hap_fit[a] = loglik[row, a]
+                for a in range(n_alleles):
+                    for b in range(n_alleles):
+                        loglik[row, a] = max(loglik[row, a], hap_fit[b] + slip[a, b])
                 byte = np.int64(data[quality + max(anchor, 0)])
                 if anchor + 1 < n_bases:
                     byte = min(byte, np.int64(data[quality + anchor + 1]))

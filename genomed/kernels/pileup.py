@@ -56,21 +56,17 @@ N_COUNTS = 23
 LEAST_SURE = 20  # mapping quality
 NOT_KNOWN = 255  # a quality that the file does not have
 ASSUMED = 20  # instead
+CODES = np.uint64(0x4444444344424104)  # base_code of each, four bits for each: branches take longer
 MOST_SHIFT = 200  # bases that an indel is moved to the left, at most
+LEAST_CLIP = 20  # clipped bases that are compared with the reference some bases away
+SEED = 12  # of them that must be alike
+LEAST_CLIPPED, MOST_CLIPPED = 15, 80  # bases of indels that are found so; aligners open short ones
 
 
 @inner
 def base_code(four_bits):
     """A, C, G, T as 0 to 3 from BAM's code of a base (=ACMGRSVTWYHKDBN), all others as 4."""
-    if four_bits == 1:
-        return 0
-    if four_bits == 2:
-        return 1
-    if four_bits == 4:
-        return 2
-    if four_bits == 8:
-        return 3
-    return 4
+    return np.int64((CODES >> np.uint64(4 * four_bits)) & np.uint64(15))
 
 
 @kernel
@@ -189,19 +185,112 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
 
 @kernel
 def count_indels(data, place):
-    """Insertions and deletions in the CIGARs of the reads."""
+    """Insertions, deletions and soft clips in the CIGARs of the reads."""
     n = 0
     for r in range(len(place)):
         cigar = cigar_offset(data, place[r])
         for k in range(u16(data, place[r] + 12)):
             operation = u32(data, cigar + 4 * k) & 15
-            n += operation in (CIGAR_INS, CIGAR_DEL)
+            n += operation in (CIGAR_INS, CIGAR_DEL, CIGAR_SOFT)
     return n
+
+
+@inner
+def _is_sure(data, bases, qualities, i, length, min_base_quality):
+    """Whether all these bases of a read are known, and of good quality."""
+    for j in range(i, i + length):
+        if data[qualities + j] < min_base_quality or base_code(base_at(data, bases, j)) > 3:
+            return False
+    return True
+
+
+@inner
+def _add_deletion(events, hashes, n, ref, first, at, length, read, flag):
+    """List a deletion of ref[at:at + length]."""
+    anchor = at - 1
+    while (
+        anchor > 0 and at - 1 - anchor < MOST_SHIFT
+        and ref[anchor] == ref[anchor + length] and ref[anchor] < 4
+    ):  # fmt: skip
+        anchor -= 1
+    _add(events, n, anchor + first, -length, read, flag, 0, 0)
+    hashes[n] = 0
+
+
+@inner
+def _add_insertion(events, hashes, n, data, bases, ref, first, at, i, length, read, flag):
+    """List an insertion, before ref[at], of a read's bases from i on."""
+    anchor = at - 1
+    turned = 0
+    while (
+        anchor > 0
+        and at - 1 - anchor < MOST_SHIFT
+        and ref[anchor] == base_code(base_at(data, bases, i + (length - 1 - turned) % length))
+    ):
+        anchor -= 1
+        turned += 1
+    turned %= length
+    _add(events, n, anchor + first, length, read, flag, i, turned)
+    code = np.uint64(1469598103934665603)
+    for j in range(length):
+        letter = base_at(data, bases, i + (j + length - turned) % length)
+        code = (code ^ np.uint64(letter)) * np.uint64(1099511628211)
+    hashes[n] = code
+
+
+@inner
+def _agree(data, bases, i, ref, p, step, n_bases):
+    """Whether a read from base i, and the reference from p on, are alike: the first SEED of
+    n_bases all, of the others all but one in ten."""
+    if (
+        p + step * (n_bases - 1) < 0
+        or p + step * (n_bases - 1) >= len(ref)
+        or p < 0
+        or p >= len(ref)
+    ):
+        return False
+    wrong = 0
+    for j in range(n_bases):
+        if base_code(base_at(data, bases, i + step * j)) != ref[p + step * j]:
+            wrong += 1
+            if j < SEED or 10 * wrong > n_bases:
+                return False
+    return True
+
+
+@inner
+def _clipped_indel(data, bases, i, length, ref, at, is_behind):
+    """The indel behind which clipped bases go on with the reference: (its bases, more or less than
+    the reference, or 0 for none; the place in the read of what is inserted).
+
+    i, length : the clipped bases; at : place in ref where they are clipped
+    is_behind : whether they are clipped from the end of the read
+    """
+    for size in range(1, MOST_CLIPPED + 1):
+        if is_behind:
+            rest = length - size
+            deleted = _agree(data, bases, i, ref, at + size, 1, length)
+            inserted = rest >= SEED and _agree(data, bases, i + size, ref, at, 1, rest)
+            before = i
+        else:
+            rest = length - size
+            last = i + length - 1
+            deleted = _agree(data, bases, last, ref, at - 1 - size, -1, length)
+            inserted = rest >= SEED and _agree(data, bases, last - size, ref, at - 1, -1, rest)
+            before = i + rest
+        if deleted or inserted:
+            if size < LEAST_CLIPPED:
+                return 0, 0
+            return (-size, 0) if deleted else (size, before)
+    return 0, 0
 
 
 @kernel
 def list_indels(data, place, start, flag, ref, first, min_base_quality, events, hashes):
     """List the insertions and deletions of the reads, each as far left as it goes.
+
+    Aligners clip most reads at a long one; where what was clipped goes on with the reference some
+    bases away, it is listed, too.
 
     ref     : uint8, codes of the reference from `first` on; indels outside, or of no bases, are not
               listed
@@ -228,45 +317,33 @@ def list_indels(data, place, start, flag, ref, first, min_base_quality, events, 
             fits = is_inside and at > 0 and at < width and length > 0
             if operation == CIGAR_DEL:
                 if fits and at + length <= width:
-                    anchor = at - 1
-                    while (
-                        anchor > 0 and at - 1 - anchor < MOST_SHIFT
-                        and ref[anchor] == ref[anchor + length] and ref[anchor] < 4
-                    ):  # fmt: skip
-                        anchor -= 1
-                    _add(events, n, anchor + first, -length, r, flag[r], 0, 0)
-                    hashes[n] = 0
+                    _add_deletion(events, hashes, n, ref, first, at, length, r, flag[r])
                     n += 1
                 at += length
             elif operation == CIGAR_INS:
-                sure = fits
-                for j in range(i, i + length):
-                    sure = sure and data[qualities + j] >= min_base_quality
-                    sure = sure and base_code(base_at(data, bases, j)) < 4
-                if sure:
-                    anchor = at - 1
-                    turned = 0
-                    while (
-                        anchor > 0
-                        and at - 1 - anchor < MOST_SHIFT
-                        and ref[anchor]
-                        == base_code(base_at(data, bases, i + (length - 1 - turned) % length))
-                    ):
-                        anchor -= 1
-                        turned += 1
-                    turned %= length
-                    _add(events, n, anchor + first, length, r, flag[r], i, turned)
-                    code = np.uint64(1469598103934665603)
-                    for j in range(length):
-                        letter = base_at(data, bases, i + (j + length - turned) % length)
-                        code = (code ^ np.uint64(letter)) * np.uint64(1099511628211)
-                    hashes[n] = code
+                if fits and _is_sure(data, bases, qualities, i, length, min_base_quality):
+                    _add_insertion(
+                        events, hashes, n, data, bases, ref, first, at, i, length, r, flag[r]
+                    )
                     n += 1
+                i += length
+            elif operation == CIGAR_SOFT:
+                if length >= LEAST_CLIP and 0 < at < width:
+                    size, before = _clipped_indel(data, bases, i, length, ref, at, is_inside)
+                    if size < 0 and (is_inside or at + size > 0):
+                        gone = at if is_inside else at + size
+                        _add_deletion(events, hashes, n, ref, first, gone, -size, r, flag[r])
+                        n += 1
+                    elif size > 0 and _is_sure(
+                        data, bases, qualities, before, size, min_base_quality
+                    ):
+                        _add_insertion(
+                            events, hashes, n, data, bases, ref, first, at, before, size, r, flag[r]
+                        )
+                        n += 1
                 i += length
             elif operation == CIGAR_SKIP:
                 at += length
-            elif operation == CIGAR_SOFT:
-                i += length
             elif operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
                 at += length
                 i += length

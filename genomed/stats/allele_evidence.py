@@ -300,7 +300,8 @@ def _fit(
         is_plain, reference, reference_start, first, read, *_base_errors(settings),
         _gap_open(settings), GAP_EXTEND, _mapq_error(settings), settings.flank_bp,
         settings.band_bp, settings.min_mismatch_quality, haplotype, np.empty(n_most, np.int64),
-        opening, np.empty((3, width + 1)), *found.values(),
+        opening, np.empty((n_most, n_most)), np.empty(n_most), np.empty((3, width + 1)),
+        *found.values(),
     )  # fmt: skip
     return found
 

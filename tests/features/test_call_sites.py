@@ -165,3 +165,50 @@ def test_indels_of_no_bases_are_no_candidates(
     path = write_bam(tmp_path / "reads.bam", reads, {"1": LENGTH})
     sites = list(iter_call_sites(AlignmentReader(path), Fasta(files[1]), None, CallSettings()))
     assert not sum(len(part.table) for part in sites)
+
+
+def called_alleles(
+    folder: Path, bases: str, reads: list[Read], settings: CallSettings | None = None
+) -> list[tuple[int, str, str]]:
+    (folder / "ref.fa").write_text(f">1\n{bases}\n")
+    pysam.faidx(str(folder / "ref.fa"))
+    reader = AlignmentReader(write_bam(folder / "reads.bam", reads, {"1": len(bases)}))
+    sites = iter_call_sites(reader, Fasta(folder / "ref.fa"), None, settings or CallSettings())
+    return [row for part in sites for row in part.table.select("position", "ref", "alt1").rows()]
+
+
+@pytest.mark.parametrize("length", [60, -60, 20, -20])
+def test_a_long_indel_that_aligners_only_clip_is_a_candidate(tmp_path: Path, length: int) -> None:
+    bases = random_bases(np.random.default_rng(3), 1_000)
+    inserted = random_bases(np.random.default_rng(4), max(length, 0))
+    gone = max(-length, 0)
+    donor = bases[:500] + inserted + bases[500 + gone :]
+    reads = []
+    for i, start in enumerate(range(385, 520, 4)):
+        text = donor[start : start + 120]
+        before = 500 - start  # bases of the read before the indel
+        behind = 120 - before - len(inserted)
+        if behind <= 5 or before >= 60:
+            reads.append(Read(f"r{i}", start, f"{before}M{120 - before}S", text, 30))
+        elif before > 0 or behind < 120:
+            left = 120 - behind
+            reads.append(Read(f"r{i}", 500 + gone, f"{left}S{behind}M", text, 30, 16))
+    reads.sort(key=lambda read: read.start)
+    found = called_alleles(tmp_path, bases, reads)
+    assert len(found) == 1
+    position, ref, alt = found[0]
+    assert len(alt) - len(ref) == length
+    assert bases[: position - 1] + alt + bases[position - 1 + len(ref) :] == donor
+
+
+def test_insertions_that_hold_a_wrong_base_count_for_the_repeat(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    left, right = random_bases(rng, 298) + "TT", "TT" + random_bases(rng, 298)
+    bases = left + "ACG" * 10 + right
+    reads = [Read(f"a{i}", 250, "110M", bases[250:360], 30, 16 * (i % 2)) for i in range(20)]
+    for i in range(8):  # the aligner opens the gap where a base was misread: seven of eight times
+        unit, at = ("ACG", 0) if i == 0 else ("ATG", 3 * i)
+        text = bases[250:300] + "ACG" * (at // 3) + unit + bases[300 + at : 357]
+        cigar = f"{50 + at}M3I{57 - at}M"
+        reads.append(Read(f"i{i}", 250, cigar, text, 30, 16 * (i % 2)))
+    assert called_alleles(tmp_path, bases, reads) == [(300, "T", "TACG")]

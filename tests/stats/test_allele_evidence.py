@@ -90,6 +90,17 @@ def naive_fit(bases: str, quality: list[int], haplotype: str, settings: Evidence
     return max(max(m[-1]), max(ins[-1]))
 
 
+def naive_slip(true: str, read: str, unit: int, settings: EvidenceSettings) -> float:
+    """Log-probability that a fragment gains or loses one unit of its longest tandem repeat."""
+    longest = run = 0
+    for one, next_one in zip(true, true[unit:], strict=False):
+        run = run + 1 if one == next_one else 0
+        longest = max(longest, run + unit if run else 0)
+    phred = settings.gap_open_phred - settings.gap_open_per_unit * max(longest // unit - 4, 0)
+    assert abs(len(true) - len(read)) == unit
+    return -max(phred, settings.min_gap_open_phred) / 10 * math.log(10) + math.log(0.9)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_realigned_reads_have_the_likelihood_of_the_definition(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -117,9 +128,11 @@ def test_realigned_reads_have_the_likelihood_of_the_definition(tmp_path: Path, s
     assert len(found.read) == len(reads)
     for row, r in enumerate(found.read):
         read = reads[r]
+        two = (reference[140:280], haplotype[140 : 280 + size])
+        alone = [naive_fit(read.bases, list(read.quality), one, settings) for one in two]
         fits = [
-            naive_fit(read.bases, list(read.quality), hap, settings)
-            for hap in (reference[140:280], haplotype[140 : 280 + size])
+            max(alone[0], alone[1] + naive_slip(*two, len(unit), settings)),
+            max(alone[1], alone[0] + naive_slip(*two[::-1], len(unit), settings)),
         ]
         best = max(fits)
         perfect = sum(math.log(1 - 10 ** (-q / 10)) for q in read.quality)
@@ -127,6 +140,25 @@ def test_realigned_reads_have_the_likelihood_of_the_definition(tmp_path: Path, s
         capped = [math.log((1 - 1e-6) * math.exp(one - best) + 1e-6) for one in fits]
         expected = np.array(capped) - max(capped)
         np.testing.assert_allclose(found.loglik[row], expected, atol=1e-3)
+
+
+def test_a_repeat_that_lost_a_unit_is_as_likely_whatever_the_unit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    odds = []
+    for unit in ("AC", "ACG", "ACGTG"):
+        # Bases beside the repeat that cannot be taken for a part of it
+        left, right = random_bases(rng, 198) + "TT", "TT" + random_bases(rng, 198)
+        reference = left + unit * 8 + right
+        read = left[-30:] + unit * 7 + right[:30]
+        cigar = f"30M{len(unit)}D{7 * len(unit) + 30}M"
+        found = evidence(
+            tmp_path, [Read("slipped", 170, cigar, read, 40)], [(199, ("T" + unit, "T"))], reference
+        )
+        odds.append(float(found.loglik[0, 1] - found.loglik[0, 0]))
+    settings = EvidenceSettings()
+    phred = settings.gap_open_phred - settings.gap_open_per_unit * 4
+    expected = phred / 10 * math.log(10) - math.log(0.9)
+    assert odds == pytest.approx([expected] * 3, abs=0.05)
 
 
 def test_a_base_speaks_with_its_quality(tmp_path: Path) -> None:
