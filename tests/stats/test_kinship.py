@@ -112,7 +112,7 @@ def test_a_device_finds_the_table_of_the_processor_to_the_last_bit(
         monkeypatch.setattr(kinship_device, name, value)
     monkeypatch.setattr(kinship_device, "ROOM", {"cpu": 900, "cuda": 900})
     monkeypatch.setattr(packed_device, "_room", lambda _: kept_bytes)
-    store = array_store(mixed_counts(6, 5000, 150))
+    store = array_store(mixed_counts(6, 2000, 150))
     for least in (None, -0.2, 0.0):
         expected = king_table(store, min_kinship=least)
         assert king_table(store, min_kinship=least, device=device).equals(expected)
