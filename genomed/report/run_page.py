@@ -19,7 +19,15 @@ from genomed.report.run_script import SCRIPT_AFTER, SCRIPT_BEFORE
 from genomed.report.run_style import RUN_CSS
 from genomed.report.run_summary import summary_part
 
-__all__ = ["CHAPTERS", "needs", "parts", "person_needs", "render_person", "render_report"]
+__all__ = [
+    "CHAPTERS",
+    "OddRecordError",
+    "needs",
+    "parts",
+    "person_needs",
+    "render_person",
+    "render_report",
+]
 
 # Modules of genomed.report, in the order of the page.
 CHAPTERS = (
@@ -33,6 +41,10 @@ FOOT = (
 )
 
 
+class OddRecordError(ValueError):
+    """What a run says of itself lacks something that every run of this version says."""
+
+
 def needs() -> list[Need]:
     """Every table that a chapter wants read."""
     return [need for module in _modules(CHAPTERS) for need in module.NEEDS]
@@ -44,10 +56,29 @@ def person_needs() -> list[Need]:
 
 
 def parts(data: ReportData) -> list[Part]:
-    """The chapters that have something to show, in the order of the page, after the summary."""
-    made = [module.chapter(data) for module in _modules(CHAPTERS)]
+    """The chapters that have something to show, in the order of the page, after the summary.
+
+    raises OddRecordError where a chapter meets a run.json that is not as this version writes it
+    """
+    made = [_chapter(module, data) for module in _modules(CHAPTERS)]
     chapters = [part for part in made if part is not None]
     return [summary_part(data, chapters), *chapters]
+
+
+def _chapter(module: ModuleType, data: ReportData) -> Part | None:
+    try:
+        made: Part | None = module.chapter(data)
+    except (AttributeError, LookupError, TypeError) as error:
+        commands = {need.command for need in module.NEEDS}
+        read = [run for run in data.runs if run.command in commands or not commands]
+        places = ", ".join(run.place for run in read[:5])
+        old = sorted({str(run.record.get("version")) for run in read})
+        raise OddRecordError(
+            f"run.json of one of {places} is not as genomed {data.version} writes it (they were "
+            f"written by {', '.join(old)}; {type(error).__name__}: {error}); run these again, or "
+            "leave them out"
+        ) from error
+    return made
 
 
 def _modules(names: Sequence[str]) -> list[ModuleType]:

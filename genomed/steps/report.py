@@ -13,7 +13,14 @@ from genomed.io.multiqc_report import multiqc_report
 from genomed.io.outputs import OutputDirectory
 from genomed.io.text_table import read_text_table
 from genomed.report.markup import plain
-from genomed.report.run_page import needs, parts, person_needs, render_person, render_report
+from genomed.report.run_page import (
+    OddRecordError,
+    needs,
+    parts,
+    person_needs,
+    render_person,
+    render_report,
+)
 from genomed.report.run_people import People
 from genomed.report.run_records import Finding, ReportData, RunRecord
 from genomed.steps.clock import Clock
@@ -46,14 +53,15 @@ def run_report(
 ) -> ReportSummary:
     """Show every run below a directory in one page, or what they say of one person.
 
-    out    : where to write it; DIRECTORY/report.html, or DIRECTORY/PERSON.html
+    out    : where to write it; DIRECTORY/report.html, or DIRECTORY/PERSON.html, PERSON as the page
+             calls that person
     person : a sample's ID, or what the page calls it
     names  : table with the columns sample and name, to show names instead of pseudonyms
     raises InputError where nothing is found or read, UsageError for a person nobody knows,
     OutputError where the page cannot be written; it appears whole or not at all
     """
     clock = Clock()
-    page = _page_path(directory, out, person)
+    page = _page_path(directory, out)
     found, warnings = find_runs(directory, page)
     if not found:
         raise InputError(
@@ -61,20 +69,23 @@ def run_report(
         )
     people = _people(found, names)
     clock.lap("find")
+    sample = None if person is None else _sample(people, person)
+    if sample is not None and out is None:
+        page = directory / f"{_fit_for_a_file(people.shown(sample))}.html"
     wanted = person_needs() if person else needs()
     runs = [_masked(load_tables(run, wanted), people) for run in found]
     clock.lap("read")
     shown = title or directory.resolve().name or "results"
     data = ReportData(shown, runs, people, warnings, __version__, command)
-    summary = _written(data, page, person)
+    summary = _written(data, page, sample)
     clock.lap("write")
     summary.timings = clock.phases
     return summary
 
 
-def _page_path(directory: Path, out: Path | None, person: str | None) -> Path:
+def _page_path(directory: Path, out: Path | None) -> Path:
     if out is None:
-        return directory / (f"{_fit_for_a_file(person)}.html" if person else DEFAULT)
+        return directory / DEFAULT
     if out.is_dir() or out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out}: give the name of a file that ends in .html")
     return out
@@ -128,15 +139,18 @@ def _read_names(path: Path, everybody: set[str]) -> dict[str, str]:
     return named
 
 
-def _written(data: ReportData, page: Path, person: str | None) -> ReportSummary:
+def _written(data: ReportData, page: Path, sample: str | None) -> ReportSummary:
     """Render and write the page, and MultiQC's file beside that of all runs."""
     counts: dict[str, int] = {}
     for run in data.runs:
         counts[run.command] = counts.get(run.command, 0) + 1
-    if person is not None:
-        texts = {page.name: _person_page(data, person)}
+    if sample is not None:
+        texts = {page.name: _person_page(data, sample)}
         return ReportSummary([], counts, data.warnings, _write(page.parent, texts))
-    chapters = parts(data)
+    try:
+        chapters = parts(data)
+    except OddRecordError as error:
+        raise InputError(str(error)) from error
     findings = [(part.short, finding) for part in chapters for finding in part.findings]
     rows = [(c, f.level, f.word, plain(f.subject), plain(f.sentence)) for c, f in findings]
     texts = {
@@ -146,17 +160,23 @@ def _written(data: ReportData, page: Path, person: str | None) -> ReportSummary:
     return ReportSummary(findings, counts, data.warnings, _write(page.parent, texts))
 
 
-def _person_page(data: ReportData, person: str) -> str:
-    sample = data.people.sample(person)
+def _sample(people: People, person: str) -> str:
+    sample = people.sample(person)
     if sample is None:
         raise UsageError(
             f"--person {person}: nobody in these results is called so; give a sample's ID as in "
             "the tables, or what the report calls it"
         )
+    return sample
+
+
+def _person_page(data: ReportData, sample: str) -> str:
     try:
         return render_person(data, sample)
     except ValueError as error:
-        raise InputError(f"--person {person}: {error}; run `genomed risk` first") from None
+        raise InputError(
+            f"--person {data.people.shown(sample)}: {error}; run `genomed risk` first"
+        ) from None
 
 
 def _write(directory: Path, texts: Mapping[str, str]) -> dict[str, Path]:

@@ -40,10 +40,12 @@ def test_quiet_prints_nothing_and_json_everything(results, tmp_path):
     assert "A &lt;b&gt;trial&lt;/b&gt;" in out.read_text()
 
 
-def test_one_persons_page_is_named_after_the_person(results):
+def test_one_persons_page_is_named_as_the_report_calls_the_person(results):
     done = invoke(results, "--person", "S000003", "-q")
     assert done.exit_code == 0, done.output
-    assert (results / "S000003.html").is_file()
+    (page,) = results.glob("P-*.html")
+    assert "S000003" not in page.read_text()
+    assert not list(results.glob("S000003*"))
 
 
 def test_results_that_are_not_there_are_an_error(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import polars as pl
@@ -145,6 +146,18 @@ def test_names_that_do_not_fit_are_refused(results, tmp_path, text, said):
     (tmp_path / "names.tsv").write_text(text)
     with pytest.raises(InputError, match=said):
         run_report(results, tmp_path / "x.html", names=tmp_path / "names.tsv")
+
+
+def test_a_record_of_another_shape_is_named_and_not_shown(results, tmp_path):
+    shutil.copytree(results / "qc", tmp_path / "qc")
+    (path,) = (tmp_path / "qc").rglob("run.json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"samples": 5, "variants": None}))
+    with pytest.raises(
+        InputError, match=r"run\.json of one of qc.* is not as genomed"
+    ):
+        run_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_person_nobody_knows_is_refused(results, tmp_path):

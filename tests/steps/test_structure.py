@@ -334,7 +334,7 @@ def test_groups_come_from_a_table_and_its_column(example_store, tmp_path):
 
 def test_an_unknown_build_is_refused(example_store, tmp_path):
     settings = replace(DEFAULTS, build="GRCh99")
-    with pytest.raises(UsageError, match="GRCh99: not a known genome build"):
+    with pytest.raises(UsageError, match="--build 'GRCh99' is not a genome build"):
         run_structure(StructureInputs(example_store), tmp_path / "out", settings)
 
 
