@@ -153,9 +153,7 @@ def test_a_record_of_another_shape_is_named_and_not_shown(results, tmp_path):
     (path,) = (tmp_path / "qc").rglob("run.json")
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"samples": 5, "variants": None}))
-    with pytest.raises(
-        InputError, match=r"run\.json of one of qc.* is not as genomed"
-    ):
+    with pytest.raises(InputError, match=r"run\.json of one of qc.* is not as genomed"):
         run_report(tmp_path)
     assert not (tmp_path / "report.html").exists()
 
