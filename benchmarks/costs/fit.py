@@ -74,7 +74,7 @@ MODELS: dict[str, dict[str, list[str]]] = {
         "disk_mb": ["one", "scores", "weights", "samples"],
     },
     "train": {
-        "cpu_s": ["one", "common_calls", "pairs_of_variants", "samples", "binary_calls"],
+        "cpu_s": ["one", "common_calls"],
         "memory_mb": ["one", "samples"],
         "disk_mb": ["one", "samples", "common"],
     },
