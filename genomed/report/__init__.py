@@ -4,6 +4,7 @@ content   what a page is made of: RiskPage, and the digest of each model that al
 verdicts  the same digest in words
 markup    text -> HTML that is safe by construction
 tables    numbers -> short text, rows -> HTML tables
+svg       what every figure is drawn into
 figures   numbers -> SVG
 page      RiskPage -> risk.html
 summary   RiskPage -> the terminal

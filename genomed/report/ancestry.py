@@ -12,6 +12,8 @@ import numpy as np
 
 from genomed.report.figures import Figure, Tick, ticks
 from genomed.report.markup import Html, cited, element, shortened
+from genomed.report.svg import coordinate as _n
+from genomed.report.svg import drawing
 from genomed.report.tables import Column, format_count, format_score, format_share, html_table
 
 __all__ = ["AncestryPart", "Spread", "ancestry_section"]
@@ -142,11 +144,6 @@ def _figure(figure: Figure) -> Html:
     )
 
 
-def _n(x: float) -> str:
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
-
-
 def _range(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     room = 0.04 * (high - low) or max(abs(low), 1.0)
@@ -188,7 +185,9 @@ def components_plot(part: AncestryPart) -> Figure:
         "Pale dots: reference people, their population's name at its middle. Dark dots: the "
         "cohort. Crosses: people who are not adjusted."
     )
-    svg = _svg("First two components", description, "anc-pcs", PLOT_HEIGHT, [*parts, *labels])
+    svg = drawing(
+        "First two components", description, "anc-pcs", [*parts, *labels], WIDTH, PLOT_HEIGHT
+    )
     return Figure(svg, caption)
 
 
@@ -252,7 +251,7 @@ def spread_plot(spread: Spread, populations: Sequence[str], identity: str) -> Fi
         "Left, the score as it is differs between populations for reasons other than risk; right, "
         "adjusted."
     )
-    return Figure(_svg(title, "; ".join(told) + ".", identity, height, parts), caption)
+    return Figure(drawing(title, "; ".join(told) + ".", identity, parts, WIDTH, height), caption)
 
 
 def _told(heading: str, name: str, median: float) -> str:
@@ -297,16 +296,3 @@ def _boxes(
         )  # fmt: skip
         parts.append(element("path", d=f"M{_n(c)} {_n(y - 7)}v14", class_="sd"))
     return parts
-
-
-def _svg(title: str, description: str, identity: str, height: float, parts: Sequence[Html]) -> Html:
-    return element(
-        "svg",
-        element("title", title, id=f"{identity}-t"),
-        element("desc", description, id=f"{identity}-d"),
-        *parts,
-        viewBox=f"0 0 {_n(WIDTH)} {_n(height)}",
-        role="img",
-        aria_labelledby=f"{identity}-t {identity}-d",
-        class_="plot",
-    )

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.report.figures import Tick, ticks
-from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.markup import Html, element, label, shortened
+from genomed.report.svg import coordinate as _n
+from genomed.report.svg import drawing
 from genomed.stats.curves import Curve
 
 __all__ = ["CURVE_CSS", "MOST_SERIES", "Estimated", "Plot", "Series", "draw", "forest", "key"]
@@ -102,7 +104,7 @@ def draw(plot: Plot, series: Sequence[Series], identity: str) -> Html:
         parts.append(element("path", d=path, class_="best"))
     for rank, one in enumerate(series[:MOST_SERIES]):
         parts += _points(one, rank, x, y) if one.points else [_line(one, rank, x, y)]
-    return _svg(plot.title, plot.description, identity, parts, WIDTH, HEIGHT)
+    return drawing(plot.title, plot.description, identity, parts, WIDTH, HEIGHT)
 
 
 def _axes(plot: Plot, x: _Scale, y: _Scale) -> list[Html]:
@@ -211,7 +213,7 @@ def forest(title: str, rows: Sequence[Estimated], whole: float, identity: str) -
             )
         )
     told = "; ".join(f"{row.name}: {_short(row.value)}" for row in rows)
-    return _svg(title, told, identity, parts, WIDE, height)
+    return drawing(title, told, identity, parts, WIDE, height)
 
 
 def key(names: Sequence[str]) -> Html | None:
@@ -226,27 +228,6 @@ def key(names: Sequence[str]) -> Html | None:
         )
         lines.append(element("li", Html(mark), label(name)))
     return element("ul", lines, class_="key")
-
-
-def _svg(
-    title: str, description: str, identity: str, parts: Sequence[Html], width: float, height: float
-) -> Html:
-    return element(
-        "svg",
-        element("title", title, id=f"{identity}-t"),
-        element("desc", description, id=f"{identity}-d"),
-        join(list(parts)),
-        viewBox=f"0 0 {_n(width)} {_n(height)}",
-        role="img",
-        aria_labelledby=f"{identity}-t {identity}-d",
-        class_="plot",
-    )
-
-
-def _n(x: float) -> str:
-    """A coordinate with at most one decimal."""
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
 
 
 def _short(x: float) -> str:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.report.markup import Html, element, shortened
+from genomed.report.svg import coordinate as _n
+from genomed.report.svg import drawing
 from genomed.report.tables import format_count, format_score, format_share
 
 __all__ = [
@@ -76,12 +78,6 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[Tick]:
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [Tick(i * step, format_score(i * step, decimals)) for i in range(first, last + 1)]
-
-
-def _n(x: float) -> str:
-    """A coordinate with at most one decimal."""
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
 
 
 class _Axes(NamedTuple):
@@ -202,20 +198,6 @@ def _markers(axes: _Axes, highest: Sequence[tuple[str, float]], decimals: int) -
     return parts
 
 
-def _svg(title: str, description: str, identity: str, parts: Sequence[Html]) -> Html:
-    names = f"{identity}-t {identity}-d"
-    return element(
-        "svg",
-        element("title", title, id=f"{identity}-t"),
-        element("desc", description, id=f"{identity}-d"),
-        *parts,
-        viewBox=f"0 0 {_n(WIDTH)} {_n(HEIGHT)}",
-        role="img",
-        aria_labelledby=names,
-        class_="plot",
-    )
-
-
 class Figure(NamedTuple):
     """An svg element and what its marks mean."""
 
@@ -250,9 +232,9 @@ def distribution(
     if len(value) <= MAX_DISTINCT:
         parts = _by_value(value, n, axis_label, decimals)
         caption = "One bar per score that occurs, with the number of samples above it."
-        return Figure(_svg(title, description, identity, parts), caption)
+        return Figure(drawing(title, description, identity, parts, WIDTH, HEIGHT), caption)
     parts, caption = _histogram(score, (mean, sd), axis_label, highest, decimals)
-    return Figure(_svg(title, description, identity, parts), caption)
+    return Figure(drawing(title, description, identity, parts, WIDTH, HEIGHT), caption)
 
 
 def _histogram(

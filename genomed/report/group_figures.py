@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.report.figures import LARGEST, ticks
-from genomed.report.markup import Html, element, join, shortened
+from genomed.report.markup import Html, element, shortened
+from genomed.report.svg import coordinate as _n
+from genomed.report.svg import drawing
 from genomed.report.tables import (
     format_count,
     format_percentile,
@@ -126,7 +128,7 @@ def ridges(
     if mark:
         parts += _mark(mark, axis, base, decimals, probability)
         told.append(f"{mark[0]}: {_value(mark[1], decimals, probability)}")
-    return _svg(title, "; ".join(told) + ".", identity, parts, WIDE, height)
+    return drawing(title, "; ".join(told) + ".", identity, parts, WIDE, height)
 
 
 class _Axis(NamedTuple):
@@ -255,7 +257,7 @@ def scale_bar(percentile: float, title: str, identity: str) -> Html:
         *(element("text", str(p), x=_n(x(p)), y="54", class_="t m") for p in (0, 25, 50, 75, 100)),
     ]
     told = f"Percentile {format_percentile(percentile)} of 100; the middle half is 25 to 75."
-    return _svg(title, told, identity, parts, width, 60.0)
+    return drawing(title, told, identity, parts, width, 60.0)
 
 
 def pushes(rows: Sequence[Push], title: str, identity: str) -> Html:
@@ -286,7 +288,7 @@ def pushes(rows: Sequence[Push], title: str, identity: str) -> Html:
             element("text", f"{row.size:+.3g}", x=_n(WIDE), y=_n(y + 14), class_="t e"),
         ]  # fmt: skip
     told = "; ".join(f"{row.term} {row.held} {row.size:+.3g}" for row in known)
-    return _svg(title, told, identity, parts, WIDE, height)
+    return drawing(title, told, identity, parts, WIDE, height)
 
 
 def gains(rows: Sequence[Gain], title: str, axis_label: str, identity: str) -> Html:
@@ -326,25 +328,4 @@ def gains(rows: Sequence[Gain], title: str, axis_label: str, identity: str) -> H
         parts.append(element("circle", tip, cx=_n(x(row.gain)), cy=_n(y), r="4.5", class_=circle))
         parts.append(element("text", word, x=_n(x1 + 12), y=_n(y + 4), class_="t"))
     told = "; ".join(f"{r.stage} {r.gain:+.4f}, {'kept' if r.kept else 'left out'}" for r in rows)
-    return _svg(title, told, identity, parts, WIDE, height)
-
-
-def _svg(
-    title: str, description: str, identity: str, parts: Sequence[Html], width: float, height: float
-) -> Html:
-    return element(
-        "svg",
-        element("title", title, id=f"{identity}-t"),
-        element("desc", description, id=f"{identity}-d"),
-        join(list(parts)),
-        viewBox=f"0 0 {_n(width)} {_n(height)}",
-        role="img",
-        aria_labelledby=f"{identity}-t {identity}-d",
-        class_="plot",
-    )
-
-
-def _n(x: float) -> str:
-    """A coordinate with at most one decimal."""
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
+    return drawing(title, told, identity, parts, WIDE, height)

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.report.figures import Tick, ticks
-from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.markup import Html, element, label, shortened
+from genomed.report.svg import coordinate as n
+from genomed.report.svg import drawing
 from genomed.report.tables import format_count
 
 __all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", "lines", "scatter"]
@@ -111,29 +113,6 @@ class Frame(NamedTuple):
         return parts
 
 
-def n(x: float) -> str:
-    """A coordinate with at most one decimal."""
-    text = f"{x:.1f}"
-    text = text[:-2] if text.endswith(".0") else text
-    return "0" if text == "-0" else text
-
-
-def svg(
-    title: str, description: str, identity: str, parts: object, width: float, height: float
-) -> Html:
-    """An <svg> with a title and a description for those who do not see it."""
-    return element(
-        "svg",
-        element("title", title, id=f"{identity}-t"),
-        element("desc", description, id=f"{identity}-d"),
-        join(parts),
-        viewBox=f"0 0 {n(width)} {n(height)}",
-        role="img",
-        aria_labelledby=f"{identity}-t {identity}-d",
-        class_="plot",
-    )
-
-
 def scatter(
     title: str,
     labels: tuple[str, str],
@@ -176,7 +155,7 @@ def scatter(
                         y=n(float(frame.y(y))), class_="t m strong halo", dy="4")
             )  # fmt: skip
     told = "; ".join(f"{shortened(c.name)}: {len(c.x):,}" for c in clouds)
-    figure = svg(title, told, identity, [*parts, *names], frame.width, frame.height)
+    figure = drawing(title, told, identity, [*parts, *names], frame.width, frame.height)
     thinned = drawn < n_people
     note = "Marks that would cover each other are drawn once." if thinned else ""
     return _figure(figure, _key(clouds, odd), note)
@@ -279,7 +258,7 @@ def bars(title: str, rows: Sequence[Bar], identity: str, unit: str, *, shares: b
                          class_="t strong")  # fmt: skip
         parts.append(number)
     told = "; ".join(f"{row.name}: {row.n:,}" for row in rows)
-    return _figure(svg(title, told, identity, parts, width, 8 + height * len(rows)), None, "")
+    return _figure(drawing(title, told, identity, parts, width, 8 + height * len(rows)), None, "")
 
 
 def _share(share: float) -> str:
@@ -312,7 +291,7 @@ def histogram(
             )  # fmt: skip
     parts += _limit_lines(frame, (limits, ()))
     told = f"{len(values):,} from {values.min():.4g} to {values.max():.4g}"
-    return _figure(svg(title, told, identity, parts, frame.width, frame.height), None, "")
+    return _figure(drawing(title, told, identity, parts, frame.width, frame.height), None, "")
 
 
 def lines(
@@ -355,7 +334,7 @@ def lines(
         else:
             parts.append(element("path", name, d=f"M{path}", class_=f"runline h{look} d{look}"))
     told = "; ".join(shortened(c.name) for c in known[:40])
-    figure = svg(title, told, identity, parts, frame.width, frame.height)
+    figure = drawing(title, told, identity, parts, frame.width, frame.height)
     return _figure(figure, _line_key(known), "")
 
 

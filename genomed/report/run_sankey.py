@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from genomed.report.markup import Html, element, shortened
-from genomed.report.run_plots import n, svg
+from genomed.report.svg import coordinate as n
+from genomed.report.svg import drawing
 
 __all__ = ["Loss", "Step", "sankey"]
 
@@ -65,7 +66,7 @@ def sankey(
     parts.append(_bar(x, HEADING, _size(end, scale), f"{last}: {end:,} {unit}", "node"))
     texts += _heading(last, end, x)
     told = "; ".join(_told(step, unit) for step in steps) + f"; {last}: {end:,} {unit}."
-    return svg(title, told, identity, [*parts, *texts], WIDTH, lowest + 12)
+    return drawing(title, told, identity, [*parts, *texts], WIDTH, lowest + 12)
 
 
 def _told(step: Step, unit: str) -> str:
