@@ -17,7 +17,7 @@ from genomed.errors import InputError
 from genomed.io.alignment_sizes import AlignmentSizes, alignment_sizes
 from genomed.io.cohort_sizes import CohortSizes, cohort_sizes
 from genomed.settings import EvaluateSettings, StructureSettings
-from genomed.steps.workflow_files import workflow_checks
+from genomed.steps.workflow_files import check_config, workflow_checks
 
 __all__ = ["Job", "jobs_of_config", "jobs_of_input", "jobs_of_sizes", "read_config", "store_of"]
 
@@ -69,9 +69,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read as YAML ({error}); correct it") from None
     if not isinstance(config, dict):
         raise InputError(f"{path}: is no configuration; see workflows/config/config.yaml")
-    faults = checks.problems(config, Path.cwd())
-    if faults:
-        raise InputError(f"{path}: " + "\n".join(faults))
+    check_config(config, path)
     return dict(checks.with_defaults(config))
 
 

@@ -32,7 +32,7 @@ from genomed.steps.run_failures import explain_failures, shared_exit_code
 from genomed.steps.run_guard import Guard, end_jobs, guarded
 from genomed.steps.run_traces import leave_trace, put_traces_aside, remove_trace
 from genomed.steps.slurm import find_cluster
-from genomed.steps.workflow_files import workflow_checks, workflow_directory
+from genomed.steps.workflow_files import check_config, workflow_directory
 
 __all__ = ["RunSummary", "WorkflowFailedError", "run_workflow"]
 
@@ -124,11 +124,7 @@ def _read_config(config: Path) -> dict[str, Any]:
         chosen = load_configfile(str(config))
     except WorkflowError as error:
         raise InputError(f"{config} cannot be read: {error}") from None
-    faults = workflow_checks().problems(chosen, Path.cwd())
-    if faults:
-        many = "faults, all of them" if len(faults) > 1 else "fault"
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise InputError(f"{config} has {len(faults)} {many} to be corrected first:{listed}")
+    check_config(chosen, config)
     return chosen
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from genomed.errors import UnfitError
+from genomed.errors import InputError, UnfitError
 
-__all__ = ["workflow_checks", "workflow_directory"]
+__all__ = ["check_config", "workflow_checks", "workflow_directory"]
 
 
 def workflow_directory() -> Path:
@@ -19,6 +21,18 @@ def workflow_directory() -> Path:
         if (place / "Snakefile").is_file() and (place / "workflows").is_dir():
             return place
     raise UnfitError(f"{package} has no workflow; install genomed again, its files are gone")
+
+
+def check_config(config: Mapping[str, Any], path: Path) -> None:
+    """Raise an InputError that tells all that is wrong with a configuration and what it names.
+
+    path : of the configuration, for the message; its own paths begin where we are
+    """
+    faults = workflow_checks().problems(config, Path.cwd())
+    if faults:
+        many = "faults, all of them" if len(faults) > 1 else "fault"
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise InputError(f"{path} has {len(faults)} {many} to be corrected first:{listed}")
 
 
 def workflow_checks() -> ModuleType:
