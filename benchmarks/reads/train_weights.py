@@ -55,6 +55,7 @@ SETS = [
     Set("train_e", 105, "novaseq", 30, 4, "bwa-mem", 900_000),
     Set("train_f", 106, "hiseq", 18, 4, "bwa-aln", 900_000),
 ]
+JUDGES = ("train_c", "train_e")  # of one sequencer, which nothing is learned from
 
 
 def main() -> None:
@@ -97,6 +98,8 @@ def train(data: Path, out: Path, epochs: int) -> None:
             options += [option, f"{one.name}/{file}"]
     for one in SETS:
         options += ["--enriched", one.diversity]
+    for judge in JUDGES:
+        options += ["--judge-by", f"{judge}/reads.bam"]
     run(
         sys.executable, "-m", "genomed", "reads", "train",
         *(f"{one.name}/reads.bam" for one in SETS), *options, "--out", out.name,

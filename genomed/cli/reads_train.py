@@ -74,6 +74,14 @@ def reads_train(
     matrices: Annotated[
         bool, typer.Option("--matrices/--no-matrices", help="Try the net over reads as well.")
     ] = True,
+    judge_by: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="BAM",
+            help="Judge the nets by this one of the BAMs, a library that nothing is then learned "
+            "from; repeatable. Else by pieces of the genome of all.",
+        ),
+    ] = None,
     accept_z: Annotated[
         float, typer.Option(min=0, help="Standard errors by which a net must gain to be kept.")
     ] = _DEFAULTS.accept_z,
@@ -107,9 +115,21 @@ def reads_train(
     with told(quiet or json_output) as progress:
         summary = run_reads_train(
             inputs, out, settings, name=name, threads=threads, progress=progress,
-            command=command_line(),
+            judge_by=_known(judge_by or [], reads), command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
+
+
+def _known(judge_by: list[Path], reads: list[Path]) -> list[Path]:
+    """BAMs to judge by, which are some of the given ones."""
+    for path in judge_by:
+        if path not in reads:
+            raise typer.BadParameter(
+                f"{path} is none of the BAMs; name one of these", param_hint="--judge-by"
+            )
+    if judge_by and len(set(judge_by)) == len(set(reads)):
+        raise typer.BadParameter("leave a BAM to learn from", param_hint="--judge-by")
+    return judge_by
 
 
 def _each(option: str, given: list[T], n: int) -> list[T]:

@@ -1,7 +1,8 @@
 """Which stages a caller keeps: those that tell sites better that no stage has seen.
 
 Sites are divided by the piece of genome they lie in: to learn from, to stop and calibrate by, and
-to judge by. A stage is judged after calibration, for SNPs and for indels apart: its deviance must
+to judge by; or those to judge by are whole libraries, with errors that nothing was learned from. A
+stage is judged after calibration, for SNPs and for indels apart: its deviance must
 be lower by some standard errors (over pieces of genome), and it may not get more genotypes wrong
 than chance explains. Where it fails, the stage before it speaks.
 """
@@ -85,17 +86,20 @@ def fit_caller(
     settings: CallTrainSettings,
     *,
     matrices: tuple[np.ndarray, np.ndarray] | None = None,
+    judge: np.ndarray | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> FittedCaller:
     """Learn every stage, and keep those that are better.
 
+    judge    : bool (sites,), see split_blocks
     matrices : rows of `data` whose reads are known, int64 (m,), and uint8 (m, 64, 65, 8)
     Raises ValueError where there is too little to learn from. With one thread the same data and
     seed give the same caller.
     """
     progress = progress or (lambda *_: None)
-    parts = split_blocks(data.block, (settings.stop_share, settings.judge_share), settings.seed)
+    shares = settings.stop_share, settings.judge_share
+    parts = split_blocks(data.block, shares, settings.seed, judge)
     with threads_of(threads):
         none = CallCalibration()
         model = CallModel(names, LikelihoodStage(), None, None, none, none, sure=settings.sure)

@@ -89,12 +89,21 @@ class Epoch(NamedTuple):
     stop: float
 
 
-def split_blocks(block: np.ndarray, shares: tuple[float, float], seed: int) -> Parts:
+def split_blocks(
+    block: np.ndarray, shares: tuple[float, float], seed: int, judge: np.ndarray | None = None
+) -> Parts:
     """Divide sites by the block that they lie in, so that no block is on both sides.
 
     shares : of the sites, to stop by and to judge by
+    judge  : bool (sites,), those to judge by, whole libraries that nothing is learned from; the
+             others are then divided in two
     Raises ValueError where there are fewer than three blocks.
     """
+    if judge is not None:
+        rest = np.flatnonzero(~judge)
+        parts = split_blocks(block[rest], shares, seed)
+        learn = np.union1d(parts.learn, parts.judge)
+        return Parts(rest[learn], rest[parts.stop], np.flatnonzero(judge))
     blocks, sizes = np.unique(block, return_counts=True)
     if len(blocks) < 3:
         raise ValueError(f"{len(blocks)} pieces of genome cannot be divided in three")

@@ -15,17 +15,22 @@ _MEASURES = "| stage | kind | sites | wrong | -ln p of the truth | calibration e
 
 def caller_verdict(facts: Mapping[str, Any]) -> str:
     """Whether any net beat the likelihood of the reads, in a sentence."""
+    unseen = (
+        "in libraries that nothing was learned from"
+        if facts.get("judged_by")
+        else "on pieces of genome that they had not seen"
+    )
     nets = [v for v in facts["verdicts"] if "net" in v["stage"].split()]
     kept = [v["stage"] for v in nets if v["accepted"]]
     if not kept:
         return (
-            "No net beat the likelihood of the reads on pieces of genome that it had not seen: "
-            "this is the likelihood caller, calibrated."
+            f"No net beat the likelihood of the reads {unseen}: this is the likelihood caller, "
+            "calibrated."
         )
     failed = [v["stage"] for v in nets if not v["accepted"]]
     said = (
-        "On pieces of genome that they had not seen, these told genotypes better than the "
-        f"likelihood of the reads did, and got not more of them wrong: {', '.join(kept)}."
+        f"{unseen[0].upper()}{unseen[1:]}, these told genotypes better than the likelihood of the "
+        f"reads did, and got not more of them wrong: {', '.join(kept)}."
     )
     return said + (f" Left out, as they did not: {', '.join(failed)}." if failed else "")
 
@@ -59,8 +64,8 @@ def call_card(facts: Mapping[str, Any]) -> str:
         "",
         f"{sites['learn']:,} candidate sites to learn from, {sites['stop']:,} to stop and "
         f"calibrate by, {sites['judge']:,} to judge by, in {sites['blocks']:,} pieces of genome, "
-        "none of them in two of the three. The same reads at several depths count as several "
-        "sites.",
+        f"none of them in two of the three{_judges(facts)}. The same reads at several depths count "
+        "as several sites.",
         "",
         "| reads | depth | sites | SNP sites | indel sites | left out: truth is another allele |",
         "|---|---|---|---|---|---|",
@@ -95,6 +100,11 @@ def call_card(facts: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _judges(facts: Mapping[str, Any]) -> str:
+    judges = facts.get("judged_by")
+    return f"; those to judge by are all of {' and '.join(judges)}" if judges else ""
 
 
 def _measure_row(m: Mapping[str, Any]) -> str:

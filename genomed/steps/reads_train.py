@@ -42,6 +42,7 @@ def run_reads_train(
     out: Path,
     settings: CallTrainSettings,
     *,
+    judge_by: Sequence[Path] = (),
     name: str = "short reads",
     threads: int = 1,
     progress: Progress | None = None,
@@ -49,6 +50,8 @@ def run_reads_train(
 ) -> ReadsTrainSummary:
     """Train a caller and write its bundle, a directory or a .zip.
 
+    judge_by : those of the reads that stages are judged by, and nothing is learned from; pieces of
+               genome of all reads by default
     With one thread the same reads and seed give the same bytes.
     Raises InputError for files that cannot be read or do not belong together, OutputError where
     nothing can be written; no bundle is left then.
@@ -65,11 +68,12 @@ def run_reads_train(
             sources += gather_sites(source, settings, threads=threads)
         clock.lap("sites")
         data = CallData.join([source.data for source in sources])
+        judge = _judged(sources, judge_by)
         try:
             names = InputNames(PILEUP_NAMES, EVIDENCE_NAMES)
             fitted = fit_caller(
-                data, names, settings, matrices=_matrices(sources, settings), threads=threads,
-                progress=progress,
+                data, names, settings, matrices=_matrices(sources, settings), judge=judge,
+                threads=threads, progress=progress,
             )  # fmt: skip
         except ValueError as error:
             raise InputError(
@@ -77,11 +81,20 @@ def run_reads_train(
             ) from None
         clock.lap("nets")
         digests = {str(path): fingerprints.of(path) for path in files}
-    facts = _facts(name, fitted, data, sources, settings)
+    facts = _facts(name, fitted, data, sources, settings, judge, judge_by)
     facts["provenance"] = record(command, settings, digests, settings.seed)
     write_call_bundle(out, tensors=fitted.model.tensors(), facts=facts, card=call_card(facts))
     clock.lap("write")
     return ReadsTrainSummary(out, facts, clock.phases)
+
+
+def _judged(sources: Sequence[Source], judge_by: Sequence[Path]) -> np.ndarray | None:
+    """Sites of the libraries to judge by: bool (sites,); None without any."""
+    if not judge_by:
+        return None
+    names = {str(path) for path in judge_by}
+    inside = [np.full(len(source.data.truth), source.reads in names) for source in sources]
+    return np.concatenate(inside)
 
 
 def _matrices(
@@ -106,14 +119,17 @@ def _facts(
     data: CallData,
     sources: Sequence[Source],
     settings: CallTrainSettings,
+    judge: np.ndarray | None,
+    judge_by: Sequence[Path],
 ) -> dict[str, Any]:
     """What model.json says, but for provenance."""
-    parts = split_blocks(data.block, (settings.stop_share, settings.judge_share), settings.seed)
+    shares = settings.stop_share, settings.judge_share
+    parts = split_blocks(data.block, shares, settings.seed, judge)
     verdicts = [verdict._asdict() for verdict in fitted.verdicts]
     return {
         "name": name,
         "version": __version__,
-        "verdict": caller_verdict({"verdicts": verdicts}),
+        "verdict": caller_verdict({"verdicts": verdicts, "judged_by": judge_by}),
         "model": fitted.model.facts(),
         "n_weights": sum(array.size for array in fitted.model.tensors().values()),
         "verdicts": verdicts,
@@ -124,6 +140,7 @@ def _facts(
         "sites": {**{part: len(rows) for part, rows in parts._asdict().items()},
                   "blocks": len(np.unique(data.block))},
         "sources": [source.facts() for source in sources],
+        "judged_by": sorted({str(path) for path in judge_by}),
         "settings": asdict(settings),
     }  # fmt: skip
 

@@ -154,6 +154,15 @@ def test_no_piece_of_genome_is_on_two_sides() -> None:
         split_blocks(np.zeros(10), (0.15, 0.15), seed=1)
 
 
+def test_libraries_to_judge_by_are_whole_and_nothing_is_learned_from_them() -> None:
+    block, judge = np.repeat(np.arange(40), 25), np.arange(1000) >= 700
+    parts = split_blocks(block, (0.15, 0.15), 1, judge)
+    assert parts.judge.tolist() == list(range(700, 1000))
+    assert sorted(np.concatenate(parts).tolist()) == list(range(1000))
+    assert len(parts.stop) == pytest.approx(0.15 * 700, abs=50)
+    assert not set(block[parts.learn]) & set(block[parts.stop])
+
+
 def test_a_stage_with_more_wrong_genotypes_is_refused_whatever_it_gains() -> None:
     truth, block = np.zeros(100, np.int64), np.arange(100) // 10
     before = np.tile(np.log([0.6, 0.4]), (100, 1))

@@ -91,6 +91,21 @@ def test_the_same_reads_and_seed_give_the_same_bytes(
         assert (tmp_path / "again" / name).read_bytes() == (bundle / name).read_bytes()
 
 
+def test_a_library_to_judge_by_is_not_learned_from(reads: TrainingReads, tmp_path: Path) -> None:
+    paths = write_training_reads(tmp_path / "judge", 5)
+    names = ("reads.bam", "ref.fa", "truth.vcf", "confident.bed")
+    judge = TrainingReads(*(paths[name] for name in names))
+    settings = replace(SETTINGS, depths=(), max_matrices=0)
+    facts = run_reads_train(
+        [reads, judge], tmp_path / "caller", settings, judge_by=[judge.reads]
+    ).facts
+    n_learned, n_judged = (source["sites"] for source in facts["sources"])
+    assert facts["sites"]["judge"] == n_judged
+    assert facts["sites"]["learn"] + facts["sites"]["stop"] == n_learned
+    assert f"all of {judge.reads}" in open_call_bundle(tmp_path / "caller").card
+    assert "libraries that nothing was learned from" in facts["verdict"]
+
+
 def test_a_changed_or_foreign_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     changed.mkdir()
