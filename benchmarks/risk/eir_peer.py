@@ -103,7 +103,8 @@ def _train(
     configs = {
         "global": {
             "basic_experiment": {
-                "output_folder": str(run), "n_epochs": MOST_EPOCHS, "batch_size": 64,
+                "output_folder": str(run), "n_epochs": given.get("epochs", MOST_EPOCHS),
+                "batch_size": 64,
                 "manual_valid_ids_file": str(work / "held.txt"), "memory_dataset": True,
             },
             "optimization": {"lr": given["rate"]},
