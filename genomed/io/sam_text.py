@@ -50,7 +50,7 @@ _FIELDS = (
 )
 _TAG = rb"\t([A-Za-z][A-Za-z0-9]):(?![^\n]*\t\1:)" + _VALUE
 _LINES = re.compile(
-    rb"(?:" + rb"\t".join(one for _, one, _ in _FIELDS) + rb"(?:" + _TAG + rb")*+\r?\n)*+"
+    rb"(?:" + rb"\t".join(one for _, one, _ in _FIELDS) + rb"(?:" + _TAG + rb")*\r?\n)*"
 )
 _RNAMES = re.compile(rb"^[^\t\n]*\t[^\t\n]*\t([^\t\n]*)", re.MULTILINE)
 _OPERATION = re.compile(rb"(\d+)([MIDNSHP=X])")
