@@ -39,8 +39,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: $(VENV)/.installed
 	$(BIN)/genomed risk examples/data/cohort.vcf.gz --out demo-out
 
-test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(PYTEST_ARGS)
+test: $(VENV)/.installed-dev  # a thread of OpenMP for each of the workers, who keep the cores busy
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

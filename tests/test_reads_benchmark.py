@@ -76,6 +76,7 @@ def test_substitutions_come_at_the_asked_rate_and_two_in_three_are_heterozygous(
     assert len(het) / len(snps) == pytest.approx(2 / 3, abs=0.06)
 
 
+@pytest.mark.slow
 def test_qualities_tell_errors_up_to_their_miscalibration():
     rng = np.random.default_rng(1)
     bases = rng.integers(0, 4, 50_000).astype(np.uint8)

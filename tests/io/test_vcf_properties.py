@@ -298,6 +298,7 @@ def test_a_flipped_bit_in_a_compressed_file_never_changes_rows(data, packing, dr
     assert_same_rows(seen.rows, read_vcf_text(data).rows)
 
 
+@pytest.mark.slow
 def test_the_strategies_reach_what_they_promise():
     met: Counter[str] = Counter()
 

@@ -117,7 +117,7 @@ def test_people_out_of_fold_do_not_decide_what_is_said_of_them() -> None:
     assert r2(fit.out_of_fold[small], y[small]) < r2(fit.whole[small], y[small])
 
 
-@pytest.mark.parametrize("kind", ["binary", "survival"])
+@pytest.mark.parametrize("kind", ["binary", pytest.param("survival", marks=pytest.mark.slow)])
 def test_other_kinds_of_traits_gain_as_well(kind: str) -> None:
     made = case(8, differ=True, n=4000 if kind == "binary" else 2000)
     liability = made.value * 1.5 + made.noise * 0.5

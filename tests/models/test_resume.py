@@ -32,9 +32,8 @@ def run(directory: Path, *words: str) -> bytes:
     return (directory / "fitted-0").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "words", [(), pytest.param(("adversary",), marks=pytest.mark.slow)], ids=["plain", "adversary"]
-)
+@pytest.mark.parametrize("words", [(), ("adversary",)], ids=["plain", "adversary"])
+@pytest.mark.slow
 def test_after_kill_9_the_result_is_the_same_to_the_byte(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
@@ -60,6 +59,7 @@ def free_port() -> str:
         return str(probe.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
     alone = load(run(tmp_path / "alone"))
     (tmp_path / "both").mkdir()

@@ -138,21 +138,21 @@ def compare(found: Scored | None, expected: ReferenceScore, missing: str) -> Non
     np.testing.assert_allclose(found.scores(column="average"), averages, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data(), cohorts(), st.sampled_from(MISSING_RULES), st.sampled_from(["drop", "keep"]))
 def test_scores_are_those_of_the_definition(data, records, missing, ambiguous):
     rows = data.draw(model_rows(records))
     check_against_the_definition(records, rows, missing, ambiguous)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data(), cohorts(dosages=True), st.sampled_from(MISSING_RULES))
 def test_scores_of_dosages_are_those_of_the_definition(data, records, missing):
     rows = data.draw(model_rows(records))
     check_against_the_definition(records, rows, missing, "keep", "DS")
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.data(), cohorts())
 def test_a_model_keyed_by_id_scores_as_one_keyed_by_position(data, records):
     named = [

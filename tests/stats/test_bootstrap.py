@@ -51,6 +51,7 @@ def test_twins_drawn_together_widen_the_interval_by_the_root_of_two():
     assert paired.draws.std() / alone.draws.std() == pytest.approx(math.sqrt(2), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_holds_it_as_often_as_it_says():
     rng = np.random.default_rng(5)
     held = dict.fromkeys(METHODS, 0)

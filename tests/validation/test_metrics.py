@@ -116,6 +116,7 @@ def test_bootstrap_intervals_hold_the_truth_as_often_as_they_say():
         assert share <= 0.9 + error or name == "ece", name
 
 
+@pytest.mark.slow
 def test_the_paired_interval_of_two_models_holds_the_true_difference():
     rng = np.random.default_rng(12)
 
