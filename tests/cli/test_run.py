@@ -65,7 +65,7 @@ def test_a_failed_job_ends_the_run_with_its_own_exit_code_and_words(failed) -> N
     assert done.returncode == 3, done.stderr
     assert done.stdout == ""
     assert "convert good: done after" in done.stderr
-    error = done.stderr[done.stderr.index("error: ") :]
+    error = done.stderr[done.stderr.index("error: a job failed") :]
     assert error.startswith("error: a job failed\nconvert bad failed: exit code 3\n")
     assert "  the end of results/logs/convert/bad.log:\n    error: bad.vcf, line 4: POS is" in error
     assert "run the same command again: what is finished stays" in error
