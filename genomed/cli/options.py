@@ -1,11 +1,12 @@
 """Options that several commands share, each declared once; defaults are in genomed.settings."""
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from genomed.steps.machine import available_threads
 
 __all__ = [
     "Calls",
@@ -37,13 +38,6 @@ __all__ = [
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _BYTES = {"": 1 << 30, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def available_threads() -> int:
-    """Processors this process may use, which under a scheduler is fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def parse_memory(text: str | int) -> int:

@@ -7,7 +7,6 @@ the check that asks about it, so that this command answers where no other would 
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import locale
 import os
@@ -26,19 +25,24 @@ from typing import TYPE_CHECKING
 
 from genomed import __version__
 from genomed.kernels import cache_directory
+from genomed.steps.machine import (
+    available_threads,
+    cgroup_files,
+    memory_limits,
+    processor_quota,
+    system_memory,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["NOTE", "OK", "UNFIT", "DoctorSettings", "Finding", "examine", "memory_limit"]
+__all__ = ["NOTE", "OK", "UNFIT", "DoctorSettings", "Finding", "examine"]
 
 OK, NOTE, UNFIT = "ok", "note", "unfit"
 
 _GIB = 1 << 30
 _OLDEST_PYTHON = (3, 11)
-_CGROUP = Path("/sys/fs/cgroup")
 _LEAST_JOB_AGE_S = 200  # Snakemake's executor asks every 180 s at most
-_NO_LIMIT = 1 << 60  # cgroup v1 writes a number of this order for "unlimited"
 
 _OPTIONAL_TOOLS = {
     "bcftools": "an independent look at VCF and BCF files",
@@ -197,10 +201,7 @@ def _slurm(settings: DoctorSettings) -> Iterator[Finding]:
 
 def _processors(settings: DoctorSettings) -> Iterator[Finding]:
     present = os.cpu_count() or 1
-    allowed = float(present)
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    allowed = min(allowed, _processor_quota(), present)
+    allowed = min(available_threads(), processor_quota(), present)
     if allowed < present:
         advice = f"give --threads {max(1, int(allowed))} or fewer"
         yield Finding("processors", NOTE, f"{allowed:g} of {present} may be used", advice)
@@ -208,25 +209,10 @@ def _processors(settings: DoctorSettings) -> Iterator[Finding]:
         yield Finding("processors", OK, f"{present}")
 
 
-def _processor_quota() -> float:
-    """Processors this process's control group may use; infinite where there is no limit."""
-    for text in _cgroup_files("cpu.max"):
-        quota, _, period = text.partition(" ")
-        if quota.isdigit() and period.isdigit():
-            return int(quota) / int(period)
-    for quota, period in zip(
-        _cgroup_files("cpu.cfs_quota_us", "cpu"), _cgroup_files("cpu.cfs_period_us", "cpu"),
-        strict=False,
-    ):  # fmt: skip
-        if quota.isdigit() and period.isdigit() and int(period):
-            return int(quota) / int(period)
-    return float("inf")
-
-
 def _memory(settings: DoctorSettings) -> Iterator[Finding]:
-    total, available = _system_memory()
-    limits = _memory_limits()
-    used = [int(text) for text in _cgroup_files("memory.current") if text.isdigit()]
+    total, available = system_memory()
+    limits = memory_limits()
+    used = [int(text) for text in cgroup_files("memory.current") if text.isdigit()]
     value = f"{available / _GIB:.1f} of {total / _GIB:.1f} GiB free"
     if limits and min(limits) < total:
         free = min(limits) - (used[0] if used else 0)
@@ -239,47 +225,6 @@ def _memory(settings: DoctorSettings) -> Iterator[Finding]:
         yield Finding("memory", NOTE, value, "keep --max-memory below this")
     else:
         yield Finding("memory", OK, value)
-
-
-def memory_limit() -> int:
-    """Bytes that this process may use at most: of the machine, or of its control group."""
-    return min([_system_memory()[0], *_memory_limits()])
-
-
-def _memory_limits() -> list[int]:
-    limits = [int(text) for text in _cgroup_files("memory.max") if text.isdigit()]
-    limits += [int(t) for t in _cgroup_files("memory.limit_in_bytes", "memory") if t.isdigit()]
-    return [limit for limit in limits if limit < _NO_LIMIT]
-
-
-def _system_memory() -> tuple[int, int]:
-    """Bytes in all, and bytes that can be had without swapping."""
-    with contextlib.suppress(OSError):
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
-        total = int(found["MemTotal"])
-        return total << 10, int(found.get("MemAvailable", total)) << 10
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return total, total
-
-
-def _cgroup_files(name: str, controller: str = "") -> list[str]:
-    """Texts of one file in this process's control group and in those above it, nearest first."""
-    own = "/"
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            _, controllers, path = line.split(":", 2)
-            if controller in controllers.split(","):
-                own = path
-    root = _CGROUP / controller
-    place = root / own.lstrip("/")
-    texts = []
-    for directory in [place, *place.parents]:
-        if not directory.is_relative_to(root):
-            break
-        with contextlib.suppress(OSError):
-            texts.append((directory / name).read_text(encoding="ascii").strip())
-    return texts
 
 
 def _scratch(settings: DoctorSettings) -> Iterator[Finding]:

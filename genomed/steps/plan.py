@@ -20,14 +20,13 @@ from genomed.settings import PlanSettings
 from genomed.stats.costs import Cost, estimate
 from genomed.stats.machine_speed import measure_speed
 from genomed.stats.schedule import Task, makespan
-from genomed.steps.doctor import memory_limit
+from genomed.steps.machine import available_threads, memory_limit
 from genomed.steps.plan_inputs import (
     Job,
     jobs_of_config,
     jobs_of_input,
     jobs_of_sizes,
     read_config,
-    usable_processors,
 )
 
 __all__ = [
@@ -153,7 +152,7 @@ def this_place(directory: Path | None = None, *, speed: float | None = None) -> 
     while not where.exists():
         where = where.parent
     return Place(
-        1, usable_processors(), memory_limit() / MB, shutil.disk_usage(where).free / MB,
+        1, available_threads(), memory_limit() / MB, shutil.disk_usage(where).free / MB,
         _gpu_memory(), speed or _rounded_speed(measure_speed()),
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ that what comes later in the chain is planned for as many variants and people as
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -345,8 +344,3 @@ def _reads_calls(
                 count=max(1, len(contigs)), estimated=sizes.estimated)
         )  # fmt: skip
     return jobs
-
-
-def usable_processors() -> int:
-    """Processors of this machine that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

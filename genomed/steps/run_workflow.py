@@ -24,9 +24,8 @@ from typing import Any
 
 from genomed.errors import GenomedError, InputError, OutputError, UnfitError, UsageError
 from genomed.settings import PlanSettings, RunSettings
-from genomed.steps.doctor import memory_limit
+from genomed.steps.machine import available_threads, memory_limit
 from genomed.steps.plan import run_plan, this_place, write_plan
-from genomed.steps.plan_inputs import usable_processors
 from genomed.steps.run_events import Job, Progress
 from genomed.steps.run_failures import explain_failures, shared_exit_code
 from genomed.steps.run_guard import Guard, end_jobs, guarded
@@ -163,7 +162,7 @@ def _words(config: Path, settings: RunSettings) -> list[str]:
     if settings.profile:
         words += ["--profile", _profile(settings.profile)]
     if settings.cores or not settings.profile:
-        words += ["--cores", str(settings.cores or usable_processors())]
+        words += ["--cores", str(settings.cores or available_threads())]
     if settings.until:
         words += ["--until", *settings.until]
     if settings.dry_run:

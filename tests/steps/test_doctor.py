@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genomed.steps import doctor
+from genomed.steps import doctor, machine
 from genomed.steps.doctor import NOTE, OK, UNFIT, DoctorSettings, Finding, examine
 
 SMALL = DoctorSettings(matrix_size=64, scratch_test_bytes=4096)
@@ -121,7 +121,7 @@ def test_a_tool_is_asked_for_its_version_and_need_not_answer(tmp_path, monkeypat
 @pytest.fixture
 def cgroup(tmp_path, monkeypatch) -> Path:
     """A control group of ours, two levels deep, for the checks to read."""
-    monkeypatch.setattr(doctor, "_CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
     own = Path("/proc/self/cgroup")
     if not own.exists():
         pytest.skip("no control groups here")
@@ -161,7 +161,7 @@ def test_an_old_control_group_is_understood_too(cgroup, monkeypatch):
     ],
 )
 def test_a_limit_on_memory_is_seen(cgroup, monkeypatch, limit, used, status, value):
-    monkeypatch.setattr(doctor, "_system_memory", lambda: (32 << 30, 30 << 30))
+    monkeypatch.setattr(doctor, "system_memory", lambda: (32 << 30, 30 << 30))
     (cgroup / "memory.max").write_text(limit)
     (cgroup / "memory.current").write_text(used)
     found = asked(doctor._memory)["memory"]
@@ -169,7 +169,7 @@ def test_a_limit_on_memory_is_seen(cgroup, monkeypatch, limit, used, status, val
 
 
 def test_the_memory_of_this_machine_is_told():
-    total, available = doctor._system_memory()
+    total, available = machine.system_memory()
     assert 0 < available <= total
     assert total > 100 << 20
 
