@@ -20,7 +20,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.settings import ConvertSettings
 
@@ -164,7 +163,7 @@ def convert(
         min_block_quality=min_block_quality,
         zst=zst,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     seeking = region is not None or variants is not None or gvcf
     stream = None if seeking or len(cohorts) > 1 else start_inflating(cohorts[0])
     with no_collection():

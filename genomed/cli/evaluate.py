@@ -20,7 +20,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.settings import EvaluateSettings
 
@@ -153,7 +152,7 @@ def evaluate(
         max_gap=max_gap,
         gap_measure=gap_measure,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.io.traits import SurvivalColumns
         from genomed.steps.evaluate import EvaluateInputs, run_evaluate

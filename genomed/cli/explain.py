@@ -25,7 +25,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.progress import working
 from genomed.settings import ExplainSettings
@@ -92,7 +91,7 @@ def explain(
     settings = ExplainSettings(
         build=build, top=top, n_steps=steps, n_shuffles=shuffle if traits else 0, seed=seed
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     from genomed.steps.explain import ExplainInputs, run_explain
 
     inputs = ExplainInputs(

@@ -13,7 +13,7 @@ from genomed.errors import OutputError
 
 __all__ = ["JsonLines", "configure_logging"]
 
-_LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)  # by the number of -v
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -53,12 +53,13 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def configure_logging(verbosity: int = 0, log_file: Path | None = None) -> None:
+def configure_logging(verbose: int = 0, quiet: bool = False, log_file: Path | None = None) -> None:
     """Send the messages of genomed to stderr, and all down to debug to `log_file`.
 
-    verbosity : -1 errors only, 0 warnings, 1 information, 2 or more everything
-    log_file  : JSON lines are appended to it
-    raises    : OutputError when `log_file` cannot be opened
+    verbose  : 0 warnings, 1 information, 2 or more everything
+    quiet    : errors only, whatever `verbose` is
+    log_file : JSON lines are appended to it
+    raises   : OutputError when `log_file` cannot be opened
 
     Calling it again replaces what the call before set up.
     """
@@ -67,7 +68,7 @@ def configure_logging(verbosity: int = 0, log_file: Path | None = None) -> None:
         logger.removeHandler(handler)
         handler.close()
     words = _CurrentStderr()
-    words.setLevel(_LEVELS[max(-1, min(verbosity, 2))])
+    words.setLevel(logging.ERROR if quiet else _LEVELS[min(verbose, 2)])
     logger.addHandler(words)
     logger.setLevel(words.level)
     logger.propagate = False

@@ -33,7 +33,6 @@ __all__ = [
     "Verbose",
     "available_threads",
     "parse_memory",
-    "verbosity",
 ]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -47,11 +46,6 @@ def parse_memory(text: str | int) -> int:
     if n_bytes <= 0:
         raise typer.BadParameter(f"{text!r} is not an amount of memory; write it as 4G or 512M")
     return n_bytes
-
-
-def verbosity(verbose: int, quiet: bool) -> int:
-    """Turn -v, -vv and -q into the number that configure_logging takes."""
-    return -1 if quiet else verbose
 
 
 Cohort = Annotated[

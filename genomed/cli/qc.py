@@ -23,7 +23,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.settings import QcSettings
 
@@ -145,7 +144,7 @@ def qc(
         outlier_columns=_columns(outlier_columns),
         min_group=min_group,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     stream = None if region is not None else start_inflating(cohort)
     with no_collection():
         from genomed.cli.progress import reading

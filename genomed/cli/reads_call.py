@@ -20,7 +20,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.progress import announce_compiling
 from genomed.settings import CallSettings
@@ -98,7 +97,7 @@ def reads_call(
         min_reads=min_reads,
         min_qual=min_qual,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.regions import Region
         from genomed.steps.reads_call import ReadsCallInputs, run_reads_call

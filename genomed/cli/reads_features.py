@@ -23,7 +23,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.progress import announce_compiling
 from genomed.settings import EvidenceSettings, ReadsFeaturesSettings
@@ -68,7 +67,7 @@ def reads_features(
         max_allele_bp=max_allele,
         sample=sample,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.steps.reads_features import ReadsFeaturesInputs, run_reads_features
 

@@ -19,7 +19,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.progress import announce_compiling
 from genomed.settings import ReadsQcSettings
@@ -124,7 +123,7 @@ def reads_qc(
         overlaps=one_of("--overlaps", overlaps, "once", "both"),
         sample=sample,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     stream = _start_inflating(alignments[0])
     with no_collection():
         from genomed.steps.reads_qc import ReadsQcInputs, run_reads_qc

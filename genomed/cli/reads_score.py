@@ -23,7 +23,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.progress import announce_compiling
 from genomed.settings import ReadsScoreSettings
@@ -86,7 +85,7 @@ def reads_score(
         indel_tranches=_percents("--indel-tranches", indel_tranches),
         sample=sample,
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.steps.reads_score import ReadsScoreInputs, run_reads_score
 

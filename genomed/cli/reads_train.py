@@ -16,7 +16,6 @@ from genomed.cli.options import (
     Quiet,
     Timings,
     Verbose,
-    verbosity,
 )
 from genomed.cli.train_progress import told
 from genomed.settings import CallTrainSettings
@@ -101,7 +100,7 @@ def reads_train(
         _DEFAULTS, depths=_depths(depths), n_epochs=epochs, accept_z=accept_z, seed=seed,
         max_matrices=_DEFAULTS.max_matrices if matrices else 0,
     )  # fmt: skip
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     from genomed.steps.reads_train import TrainingReads, run_reads_train
 
     references = _each("--reference", reference, len(reads))

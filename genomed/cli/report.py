@@ -10,7 +10,7 @@ import typer
 from genomed.cli.given import command_line, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
-from genomed.cli.options import Json, LogFile, Quiet, Timings, Verbose, verbosity
+from genomed.cli.options import Json, LogFile, Quiet, Timings, Verbose
 
 if TYPE_CHECKING:
     from genomed.steps.report import ReportSummary
@@ -59,7 +59,7 @@ def report(
     timings: Timings = False,
 ) -> None:  # fmt: skip
     """Show every run below a directory in one page that can be sent to others."""
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.steps.report import run_report
 

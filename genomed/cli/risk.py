@@ -26,7 +26,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.settings import RiskSettings
 
@@ -188,7 +187,7 @@ def risk(
         prevalence=prevalence,
         dosage_field=one_of("--dosage-field", dosage_field, "GT", "DS", "GP"),
     )
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     few_places = reference is None and (region is not None or _few_places(model or []))
     stream = None if few_places and _has_index(cohort) else start_inflating(cohort)
     with no_collection():

@@ -24,7 +24,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.settings import RohSettings, StructureSettings
 
@@ -259,7 +258,7 @@ def structure(
             roh_window_missing, roh_window_threshold,
         ),
     )  # fmt: skip
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.steps.structure import StructureInputs, run_structure
 
@@ -311,7 +310,7 @@ def reference_(
 ) -> None:
     """Make a reference of labelled people, for `structure` and `risk --reference`."""
     settings = _settings(locals())
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     with no_collection():
         from genomed.steps.structure_reference import build_reference
 

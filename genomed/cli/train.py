@@ -26,7 +26,6 @@ from genomed.cli.options import (
     Timings,
     Verbose,
     available_threads,
-    verbosity,
 )
 from genomed.cli.train_progress import told
 from genomed.settings import SplitSettings, TrainSettings
@@ -217,7 +216,7 @@ def train(
     )
     settings = with_settings(context, settings, _OPTIONS)
     budget = _seconds(time_budget)
-    configure_logging(verbosity(verbose, quiet), log_file)
+    configure_logging(verbose, quiet, log_file)
     from genomed.steps.train import TrainInputs, run_train
 
     inputs = TrainInputs(

@@ -24,19 +24,20 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("verbosity", "shown"),
+    ("verbose", "quiet", "shown"),
     [
-        (-1, "error: e\n"),
-        (0, "warning: w\nerror: e\n"),
-        (1, "i\nwarning: w\nerror: e\n"),
-        (2, "d\ni\nwarning: w\nerror: e\n"),
-        (5, "d\ni\nwarning: w\nerror: e\n"),
+        (0, True, "error: e\n"),
+        (2, True, "error: e\n"),
+        (0, False, "warning: w\nerror: e\n"),
+        (1, False, "i\nwarning: w\nerror: e\n"),
+        (2, False, "d\ni\nwarning: w\nerror: e\n"),
+        (5, False, "d\ni\nwarning: w\nerror: e\n"),
     ],
 )
 def test_each_v_says_more_and_q_says_errors_only(
-    capsys: pytest.CaptureFixture[str], verbosity: int, shown: str
+    capsys: pytest.CaptureFixture[str], verbose: int, quiet: bool, shown: str
 ) -> None:
-    configure_logging(verbosity)
+    configure_logging(verbose, quiet)
     for level, text in [(10, "d"), (20, "i"), (30, "w"), (40, "e")]:
         LOGGER.log(level, text)
 
@@ -44,7 +45,7 @@ def test_each_v_says_more_and_q_says_errors_only(
 
 
 def test_the_log_file_holds_one_json_object_per_message(tmp_path: Path) -> None:
-    configure_logging(-1, tmp_path / "log.jsonl")
+    configure_logging(quiet=True, log_file=tmp_path / "log.jsonl")
     LOGGER.debug("read %d records", 3, extra={"n_records": 3, "path": Path("a.vcf")})
 
     (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
@@ -61,14 +62,14 @@ def test_the_log_file_holds_one_json_object_per_message(tmp_path: Path) -> None:
 
 
 def test_a_message_of_two_lines_stays_one_line_of_json(tmp_path: Path) -> None:
-    configure_logging(0, tmp_path / "log.jsonl")
+    configure_logging(log_file=tmp_path / "log.jsonl")
     LOGGER.error("one\ntwo")
 
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
 
 
 def test_an_exception_keeps_its_traceback_in_the_log_file(tmp_path: Path) -> None:
-    configure_logging(0, tmp_path / "log.jsonl")
+    configure_logging(log_file=tmp_path / "log.jsonl")
     try:
         raise ZeroDivisionError
     except ZeroDivisionError:
@@ -80,12 +81,12 @@ def test_an_exception_keeps_its_traceback_in_the_log_file(tmp_path: Path) -> Non
 
 def test_a_log_file_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="the log cannot be written"):
-        configure_logging(0, tmp_path / "no" / "such" / "log.jsonl")
+        configure_logging(log_file=tmp_path / "no" / "such" / "log.jsonl")
 
 
 def test_configuring_twice_says_everything_once(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(0)
-    configure_logging(0)
+    configure_logging()
+    configure_logging()
     LOGGER.warning("once")
 
     assert capsys.readouterr().err == "warning: once\n"

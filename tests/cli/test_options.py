@@ -5,7 +5,7 @@ import os
 import pytest
 import typer
 
-from genomed.cli.options import available_threads, parse_memory, verbosity
+from genomed.cli.options import available_threads, parse_memory
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,3 @@ def test_what_is_not_an_amount_of_memory_is_refused(text: str) -> None:
 
 def test_threads_are_those_this_process_may_use() -> None:
     assert 1 <= available_threads() <= (os.cpu_count() or 1)
-
-
-def test_quiet_wins_over_verbose() -> None:
-    assert [verbosity(0, False), verbosity(2, False), verbosity(2, True)] == [0, 2, -1]
