@@ -33,7 +33,7 @@ from genomed.io.fasta import Fasta
 from genomed.io.htslib_records import IndexedRegions, turned
 from genomed.io.sam_text import explain_sam
 from genomed.kernels import bam_records as kernel
-from genomed.regions import Region, canonical_contig
+from genomed.regions import ContigNames, Region
 from genomed.schema import AlignmentBlock
 
 __all__ = ["AlignmentReader"]
@@ -51,6 +51,7 @@ class AlignmentReader:
     """Reads a coordinate-sorted BAM, CRAM or SAM.
 
     contigs     : names in the order of the header; lengths : int64 (contigs,)
+    names       : the same, to be found under any usual spelling
     header      : code of a header line (HD, SQ, RG, PG) -> its fields, line by line
     samples     : names of read groups (RG SM), each once, in order; empty without read groups
     read_groups : read group ID -> sample
@@ -80,8 +81,7 @@ class AlignmentReader:
         self.sha256: str | None = None  # of a BAM that was read whole
         self._groups = None if sample is None else self._groups_of(sample)
         self._index: BamIndex | None = None
-        self._by_name = {canonical_contig(c): i for i, c in reversed(list(enumerate(self.contigs)))}
-        self._by_name |= {c: i for i, c in enumerate(self.contigs)}
+        self.names = ContigNames(self.contigs)
         if ordered and self._header.sort_order in {"unsorted", "queryname"}:
             raise self._unsorted("its header says that it is not sorted by coordinate")
 
@@ -115,7 +115,7 @@ class AlignmentReader:
 
     def contig_index(self, name: str) -> int:
         """Index of a contig under any of its usual spellings (chr1 or 1)."""
-        found = self._by_name.get(name, self._by_name.get(canonical_contig(name)))
+        found = self.names.place(name)
         if found is None:
             raise InputError(
                 f"{self.path}: has no contig {name!r}; its contigs begin with "

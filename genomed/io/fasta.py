@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genomed.errors import InputError
-from genomed.regions import canonical_contig
+from genomed.regions import ContigNames
 
 __all__ = ["Fasta", "Sequence"]
 
@@ -57,13 +57,12 @@ class Fasta:
         self._places = _read_index(index) if index.is_file() else self._survey()
         self._check(index)
         self.contigs = {name: place[1] for name, place in self._places.items()}
-        self._names = {canonical_contig(name): name for name in reversed(self._places)}
+        self._names, self._bounds = ContigNames(self._places), list(self._places.values())
 
     def sequence(self, contig: str) -> Sequence | None:
         """The contig under any of its usual spellings (chr1 or 1), or None."""
-        name = contig if contig in self._places else self._names.get(canonical_contig(contig), "")
-        place = self._places.get(name)
-        return None if place is None else Sequence(self._text, *place)
+        at = self._names.place(contig)
+        return None if at is None else Sequence(self._text, *self._bounds[at])
 
     def _check(self, index: Path) -> None:
         for name, (first, length, line_bases, line_bytes) in self._places.items():

@@ -11,7 +11,7 @@ import polars as pl
 
 from genomed.errors import InputError
 from genomed.io.text_table import read_plain_bytes
-from genomed.regions import canonical_contig
+from genomed.regions import ContigNames
 
 __all__ = ["Intervals", "read_bed", "read_intervals", "windows"]
 
@@ -38,12 +38,11 @@ def read_intervals(path: Path, contigs: Sequence[str]) -> tuple[dict[int, Interv
     frame = read_bed(path)
     if frame.is_empty():
         raise InputError(f"{path}: has no regions; give a BED")
-    index = {canonical_contig(name): i for i, name in reversed(list(enumerate(contigs)))}
-    index |= {name: i for i, name in enumerate(contigs)}
+    index = ContigNames(contigs)
     found: dict[int, Intervals] = {}
     strange = []
     for (contig,), part in frame.group_by(["contig"], maintain_order=True):
-        at = index.get(str(contig), index.get(canonical_contig(str(contig))))
+        at = index.place(str(contig))
         if at is None:
             strange.append(str(contig))
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genomed.kernels import site_counts as kernel
-from genomed.regions import canonical_contig
+from genomed.regions import ContigNames
 from genomed.schema import AlignmentBlock
 
 __all__ = ["EXCLUDED_FLAGS", "SiteCounter", "SiteReads"]
@@ -105,9 +105,11 @@ class SiteCounter:
         self.n_sites = len(site_start)
         self._excluded, self._least = excluded_flags, min_mapping_quality
         self._overlaps = overlaps
-        names = {canonical_contig(name): i for i, name in reversed(list(enumerate(contigs)))}
+        names = ContigNames(contigs)
         site_names = np.asarray(site_contig, dtype=object)
-        known = {name: names.get(canonical_contig(str(name)), -1) for name in set(site_names)}
+        known = {
+            name: -1 if (at := names.place(str(name))) is None else at for name in set(site_names)
+        }
         contig = np.array([known[name] for name in site_names], np.int64)
         start = np.asarray(site_start, np.int64)
         self._order = np.lexsort((start, contig))

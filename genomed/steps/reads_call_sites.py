@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from genomed.features.given_alleles import GivenAllele
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.kernels.normalise import BAD_REF
-from genomed.regions import Region, canonical_contig
+from genomed.regions import Region
 from genomed.stats.normalise import align_alleles
 
 __all__ = ["asked_alleles", "regions_around"]
@@ -22,19 +23,18 @@ AROUND_BP = 1
 
 def asked_alleles(
     table: pl.DataFrame, reader: AlignmentReader, fasta: Fasta
-) -> tuple[dict[str, list[GivenAllele]], dict[str, int]]:
+) -> tuple[dict[str, list[GivenAllele]], Counter[str]]:
     """Alleles by contig as the reads spell it, normalised; and how many were refused, by reason.
 
     table : contig, position, ref, alt
     """
     asked: dict[str, list[GivenAllele]] = {}
-    refused: dict[str, int] = {}
-    known = set(reader.contigs)
+    refused: Counter[str] = Counter()
     for (name,), rows in table.group_by(["contig"], maintain_order=True):
         sequence = fasta.sequence(str(name))
-        contig = _contig(str(name), known, reader)
-        if sequence is None or contig is None:
-            refused["contig_not_in_reference"] = len(rows)
+        at = reader.names.place(str(name))
+        if sequence is None or at is None:
+            refused["contig_not_in_reference"] += len(rows)
             continue
         aligned = align_alleles(rows["position"].to_numpy(), rows["ref"], rows["alt"], sequence)
         for fate, position, ref, alt in zip(
@@ -43,17 +43,10 @@ def asked_alleles(
             allele = None if fate >= BAD_REF else GivenAllele.of(position, ref, alt)
             if allele is None:
                 reason = "ref_mismatch" if fate >= BAD_REF else "complex_allele"
-                refused[reason] = refused.get(reason, 0) + 1
+                refused[reason] += 1
             else:
-                asked.setdefault(contig, []).append(allele)
+                asked.setdefault(reader.contigs[at], []).append(allele)
     return asked, refused
-
-
-def _contig(name: str, known: set[str], reader: AlignmentReader) -> str | None:
-    if name in known:
-        return name
-    wanted = canonical_contig(name)
-    return next((one for one in reader.contigs if canonical_contig(one) == wanted), None)
 
 
 def regions_around(asked: dict[str, list[GivenAllele]], order: Sequence[str]) -> Iterator[Region]:

@@ -248,11 +248,11 @@ class _Scorer:
         """How many copies of each change the sample has, where reads tell."""
         if not pieces:
             return {}
-        try:
-            name = self._reader.contigs[self._reader.contig_index(contig)]
-        except InputError:
+        at = self._reader.names.place(contig)
+        if at is None:
             self.warnings.append(f"{self._reader.path} has no contig {contig}: not scored there.")
             return {}
+        name = self._reader.contigs[at]
         self._reader.check_reference(self._fasta, [name])
         found: dict[Piece, Copies] = {}
         for _ in range(ROUNDS):

@@ -14,7 +14,7 @@ from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.ledger import USED
 from genomed.provenance import file_fingerprint
-from genomed.regions import Region, canonical_contig
+from genomed.regions import Region
 from genomed.schema import MISSING, VariantBatch
 from genomed.scores.matching import Entries, RowMatches
 from genomed.scores.read_lookup import LookupSites, SampleCalls, lookup_rows, lookup_sites
@@ -251,8 +251,8 @@ class RiskReads:
     def _check_contigs(self, sites: LookupSites) -> None:
         contigs = {*sites.bases["contig"].to_list(), *sites.longer["contig"].to_list()}
         for reader in self._readers:
-            known = {canonical_contig(name): name for name in reader.contigs}
-            here = [known[name] for name in sorted(contigs) if name in known]
+            places = [reader.names.place(name) for name in sorted(contigs)]
+            here = [reader.contigs[at] for at in places if at is not None]
             if contigs and not here:
                 raise InputError(
                     f"{reader.path}: has none of the contigs of the models "

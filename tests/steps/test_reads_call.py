@@ -238,6 +238,24 @@ def test_sites_are_called_whatever_the_reads_show(
     }  # fmt: skip
 
 
+def test_alleles_that_cannot_be_looked_for_are_counted_by_reason(
+    files: tuple[Path, Path], person: Person, tmp_path: Path
+) -> None:
+    other = "ACGT".replace(person.bases[599], "")[0]
+    rows = [("7", 5, "A", "G"), ("8", 5, "A", "G"), ("1", 600, other, "A"), ("1", 501, "A", "G")]
+    sites = tmp_path / "sites.vcf"
+    sites.write_text(
+        "##fileformat=VCFv4.3\n##contig=<ID=1>\n##contig=<ID=7>\n##contig=<ID=8>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        + "".join(f"{c}\t{p}\t.\t{r}\t{a}\t.\t.\t.\n" for c, p, r, a in rows)
+    )
+    out = run(files, tmp_path / "out", sites=sites)
+    counts = json.loads((out / "run.json").read_text())["counts"]
+    assert counts["refused_contig_not_in_reference"] == 2
+    assert counts["refused_ref_mismatch"] == 1
+    assert list(called(out)) == [(501, "A", "G")]
+
+
 def test_ten_thousand_reads_over_a_site_lose_no_site(tmp_path: Path) -> None:
     deep = Person(3, {1500: ("A", "A", "G"), 1560: ("C", "CTT", "C")})
     rng = np.random.default_rng(1)
