@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.features.call_tiles import Tile
-from genomed.features.given_alleles import GivenAllele
 from genomed.kernels import call_candidates as kernels
 from genomed.kernels import pileup
 from genomed.settings import CallSettings
+from genomed.stats.call_pieces import Piece
 
 __all__ = ["Candidates", "Clusters", "count_bases", "find_candidates", "make_clusters"]
 
@@ -89,7 +89,7 @@ def find_candidates(
     tile: Tile,
     counts: np.ndarray,
     settings: CallSettings,
-    given: Sequence[GivenAllele] = (),
+    given: Sequence[Piece] = (),
 ) -> Candidates:
     """Bases and indels that enough reads of a tile, or of its margin, show, and those given."""
     limits = settings.min_snp_fraction, settings.min_reads
@@ -125,7 +125,7 @@ def find_candidates(
 
 def _with_given(
     tile: Tile,
-    given: Sequence[GivenAllele],
+    given: Sequence[Piece],
     position: np.ndarray,
     length: np.ndarray,
     reads: np.ndarray,
@@ -138,7 +138,7 @@ def _with_given(
     """
     texts = [letters[a:b].tobytes() for a, b in itertools.pairwise(offset.tolist())]
     found = zip(position.tolist(), length.tolist(), texts, strict=True)
-    at = {GivenAllele(*one): i for i, one in enumerate(found)}
+    at = {Piece(*one): i for i, one in enumerate(found)}
     new = []
     is_given = np.zeros(len(position), bool)
     for allele in given:

@@ -1,56 +1,40 @@
-"""Alleles that are to be judged whatever the reads show: what `--sites` gives."""
+"""Alleles that are to be judged whatever the reads show: what `--sites` and `reads score` give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["GivenAllele", "GivenAlleles"]
+from genomed.regions import Region
+from genomed.stats.call_pieces import Piece
 
-_CODES = np.full(256, 4, np.uint8)
-_CODES[np.frombuffer(b"ACGTacgt", np.uint8)] = [0, 1, 2, 3, 0, 1, 2, 3]
+__all__ = ["GivenAlleles"]
 
-
-class GivenAllele(NamedTuple):
-    """One alternative allele, as genomed.features.call_candidates tells it.
-
-    position : 0-based: the base that is exchanged, or the base before an indel
-    length   : bases more or less than the reference, 0 for an exchanged base
-    letters  : codes of the new base, or of the inserted ones
-    """
-
-    position: int
-    length: int
-    letters: bytes
-
-    @classmethod
-    def of(cls, position: int, ref: str, alt: str) -> GivenAllele | None:
-        """From a normalised row of a VCF; None unless it is one base, one insertion or deletion."""
-        letters = _CODES[np.frombuffer(alt.encode(), np.uint8)]
-        if (letters > 3).any() or not ref or not alt:
-            return None
-        if len(ref) == len(alt) == 1:
-            return cls(position - 1, 0, letters.tobytes())
-        if (len(ref) == 1) == (len(alt) == 1) or ref[0].upper() != alt[0].upper():
-            return None
-        return cls(position - 1, len(alt) - len(ref), letters[1:].tobytes())
+NEAR_BP = 5_000  # alleles so close are looked for in one go
 
 
 class GivenAlleles:
     """Alleles by contig, sorted by place."""
 
-    def __init__(self, alleles: Mapping[str, Iterable[GivenAllele]]) -> None:
+    def __init__(self, alleles: Mapping[str, Iterable[Piece]]) -> None:
         self._alleles = {contig: sorted(set(some)) for contig, some in alleles.items()}
         self._places = {
             contig: np.array([allele.position for allele in some], np.int64)
             for contig, some in self._alleles.items()
         }
 
-    def within(self, contig: str, start: int, end: int) -> list[GivenAllele]:
+    def within(self, contig: str, start: int, end: int) -> list[Piece]:
         """Those whose position lies in a stretch, 0-based, `end` not included."""
         if contig not in self._alleles:
             return []
         low, high = np.searchsorted(self._places[contig], [start, end])
         return self._alleles[contig][low:high]
+
+    def regions(self, contigs: Sequence[str]) -> Iterator[Region]:
+        """Stretches that hold all of them, contig after contig."""
+        for contig in contigs:
+            places = self._places.get(contig, np.empty(0, np.int64))
+            for some in np.split(places, np.flatnonzero(np.diff(places) > NEAR_BP) + 1):
+                if len(some):
+                    yield Region(contig, int(some[0]), int(some[-1]) + 1)

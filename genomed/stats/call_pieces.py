@@ -25,6 +25,18 @@ class Piece(NamedTuple):
     length: int
     letters: bytes
 
+    @classmethod
+    def of(cls, position: int, ref: str, alt: str) -> Piece | None:
+        """From a normalised row of a VCF; None unless it is one base, one insertion or deletion."""
+        letters = _CODES[np.frombuffer(alt.encode(), np.uint8)]
+        if (letters > 3).any() or not ref or not alt:
+            return None
+        if len(ref) == len(alt) == 1:
+            return cls(position - 1, 0, letters.tobytes())
+        if (len(ref) == 1) == (len(alt) == 1) or ref[0].upper() != alt[0].upper():
+            return None
+        return cls(position - 1, len(alt) - len(ref), letters[1:].tobytes())
+
 
 def allele_pieces(
     start: int, ref: str, alt: str, reference: np.ndarray, reference_start: int

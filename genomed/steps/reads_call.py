@@ -15,7 +15,7 @@ import numpy as np
 from genomed import __version__
 from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, CallSites, iter_called_tiles
-from genomed.features.given_alleles import GivenAllele, GivenAlleles
+from genomed.features.given_alleles import GivenAlleles
 from genomed.io.alignments import AlignmentReader
 from genomed.io.call_vcf import CallVcf, call_header, call_lines, trimmed
 from genomed.io.fasta import Fasta
@@ -24,11 +24,12 @@ from genomed.io.site_alleles import read_site_alleles
 from genomed.provenance import file_fingerprint, record
 from genomed.regions import Region
 from genomed.settings import CallSettings
+from genomed.stats.call_pieces import Piece
 from genomed.stats.call_quality import GenotypeCalls, call_genotypes
 from genomed.steps.clock import Clock
 from genomed.steps.reads_call_blocks import ReferenceBlocks
 from genomed.steps.reads_call_model import Judge, open_judge
-from genomed.steps.reads_call_sites import asked_alleles, regions_around
+from genomed.steps.reads_call_sites import asked_alleles
 
 __all__ = ["ReadsCallInputs", "ReadsCallSummary", "run_reads_call"]
 
@@ -143,9 +144,8 @@ def _where(
     asked, refused = asked_alleles(table, reader, fasta)
     counts["sites_asked"] = len(table)
     counts.update({f"refused_{reason}": n for reason, n in refused.items()})
-    if regions is None:
-        regions = list(regions_around(asked, reader.contigs))
-    return regions, GivenAlleles(asked)
+    given = GivenAlleles(asked)
+    return list(given.regions(reader.contigs)) if regions is None else regions, given
 
 
 def _tiles(
@@ -219,7 +219,7 @@ def _asked(called: CalledTile, given: GivenAlleles | None, counts: Counter[str])
         for k, alt in enumerate(alts):
             if alt:
                 short, (own,) = trimmed(ref, [alt])
-                asked[s, k] = GivenAllele.of(position, short, own) in wanted
+                asked[s, k] = Piece.of(position, short, own) in wanted
     counts["not_judged"] += len(wanted) - int(asked.sum())
     return asked
 

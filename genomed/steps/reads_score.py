@@ -16,7 +16,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, iter_called_tiles
 from genomed.features.call_tiles import reference_window
-from genomed.features.given_alleles import GivenAllele, GivenAlleles
+from genomed.features.given_alleles import GivenAlleles
 from genomed.io.alignments import AlignmentReader
 from genomed.io.call_records import (
     CallBatch,
@@ -30,7 +30,7 @@ from genomed.io.call_vcf import CallVcf
 from genomed.io.fasta import Fasta
 from genomed.io.outputs import OutputDirectory
 from genomed.provenance import Fingerprints, record
-from genomed.regions import Region, canonical_contig
+from genomed.regions import canonical_contig
 from genomed.settings import ReadsScoreSettings
 from genomed.stats.call_odds import (
     Copies,
@@ -47,7 +47,6 @@ from genomed.tables import TABLES
 __all__ = ["ReadsScoreInputs", "ReadsScoreSummary", "run_reads_score"]
 
 VCF_NAME, TABLE_NAME = "scored.vcf.gz", "scores.parquet"
-MAX_GAP_BP = 5_000  # between calls of one region
 ROUNDS = 4  # passes over places with more changes than are judged together
 FIELD = InfoField(
     "CNN_LOD", "A", "Float",
@@ -266,8 +265,8 @@ class _Scorer:
 
     def _look_up(self, contig: str, pieces: set[Piece], found: dict[Piece, Copies]) -> None:
         """Add what one pass over the reads tells; few changes are judged together at one place."""
-        given = GivenAlleles({contig: [GivenAllele(*piece) for piece in pieces]})
-        regions = _regions(contig, sorted(piece.position for piece in pieces))
+        given = GivenAlleles({contig: pieces})
+        regions = list(given.regions([contig]))
         for called in iter_called_tiles(
             self._reader, self._fasta, regions, self._settings.call, given=given,
             threads=self._threads,
@@ -282,14 +281,6 @@ class _Scorer:
         if named in samples:
             return 9 + samples.index(named)
         return 9 if len(samples) == 1 else None
-
-
-def _regions(contig: str, positions: Sequence[int]) -> list[Region]:
-    """Stretches that hold the positions, which are sorted."""
-    at = np.array(positions, np.int64)
-    cuts = np.flatnonzero(np.diff(at) > MAX_GAP_BP) + 1
-    first, last = np.concatenate([[0], cuts]), np.concatenate([cuts - 1, [len(at) - 1]])
-    return [Region(contig, int(at[i]), int(at[j]) + 1) for i, j in zip(first, last, strict=True)]
 
 
 def _tile_copies(called: CalledTile, posterior: np.ndarray) -> Iterator[tuple[Piece, Copies]]:

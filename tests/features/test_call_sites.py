@@ -21,7 +21,6 @@ from genomed.features.call_sites import (
     iter_call_sites,
     iter_called_tiles,
 )
-from genomed.features.given_alleles import GivenAllele
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.regions import Region
@@ -144,14 +143,6 @@ def test_read_matrices_show_the_reads_that_support_each_allele(files: tuple[Path
     sure = seen[seen[:, 6] < 250]
     assert len(sure) > 10
     assert [supported[int(s)] for s in sure[:, 6]] == [codes[int(c)] for c in sure[:, 0]]
-
-
-def test_alleles_given_as_rows_of_a_vcf_are_one_change_or_none() -> None:
-    assert GivenAllele.of(10, "A", "C") == GivenAllele(9, 0, b"\x01")
-    assert GivenAllele.of(10, "A", "ACG") == GivenAllele(9, 2, b"\x01\x02")
-    assert GivenAllele.of(10, "ACG", "A") == GivenAllele(9, -2, b"")
-    for ref, alt in (("AC", "GT"), ("A", "<DEL>"), ("A", "*"), ("A", "CAT"), ("ACG", "AT")):
-        assert GivenAllele.of(10, ref, alt) is None
 
 
 @pytest.mark.parametrize("operation", ["0I", "0D"])

@@ -72,3 +72,11 @@ def test_known_alleles_fall_into_known_changes(ref: str, alt: str, expected: lis
 
 def test_an_indel_at_the_first_base_has_no_base_before_it() -> None:
     assert allele_pieces(0, "AAT", "AT", codes("AATCG"), 0) == []
+
+
+def test_alleles_given_as_rows_of_a_vcf_are_one_change_or_none() -> None:
+    assert Piece.of(10, "A", "C") == Piece(9, 0, b"\x01")
+    assert Piece.of(10, "A", "ACG") == Piece(9, 2, b"\x01\x02")
+    assert Piece.of(10, "ACG", "A") == Piece(9, -2, b"")
+    for ref, alt in (("AC", "GT"), ("A", "<DEL>"), ("A", "*"), ("A", "CAT"), ("ACG", "AT")):
+        assert Piece.of(10, ref, alt) is None
