@@ -16,9 +16,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import polars as pl
 
-from genomed.errors import InputError
 from genomed.features.call_candidates import LETTERS
-from genomed.features.call_tiles import reference_window
 from genomed.io.alignments import AlignmentReader
 from genomed.io.call_features import FEATURE_FIELDS, feature_info
 from genomed.io.call_records import CallBatch, CallRecords, annotated, extended_header
@@ -31,6 +29,7 @@ from genomed.settings import ReadsFeaturesSettings
 from genomed.stats.allele_evidence import Alleles, allele_evidence, flat_alleles
 from genomed.stats.call_facts import call_facts
 from genomed.steps.clock import Clock
+from genomed.steps.reads_reference import reference_of
 from genomed.tables import TABLES
 
 __all__ = ["ReadsFeaturesInputs", "ReadsFeaturesSummary", "run_reads_features"]
@@ -157,14 +156,15 @@ class _Measure:
         self._fasta = Fasta(inputs.reference)
         self._local = threading.local()
         reader = self._reader()
-        reader.check_reference(self._fasta, [c for c in reader.contigs if self._has(c)])
+        known = [c for c in reader.contigs if self._fasta.sequence(c) is not None]
+        reader.check_reference(self._fasta, known)
         self.longest = reader.lengths.max(initial=0)
         if settings.sample is None:
             reader.check_one_sample()
 
     def __call__(self, batch: CallBatch) -> _Annotated:
         alts = [self._chosen(batch, i) for i in range(len(batch.lines))]
-        self._check_reference(batch)
+        first, codes = reference_of(batch, self._inputs.calls, self._fasta, MARGIN_BP)
         some = [i for i, chosen in enumerate(alts) if chosen]
         n_alts = sum(len(one) for one in batch.alts)
         if not some:
@@ -172,7 +172,7 @@ class _Measure:
             return _Annotated(lines, self.empty_table(), n_alts)
         alleles = flat_alleles([(batch.ref[i], *(batch.alts[i][k] for k in alts[i])) for i in some])
         start = np.array([batch.start[i] for i in some], np.int64)
-        table = self._facts(batch, start, alleles)
+        table = self._facts(batch, start, alleles, first, codes)
         rows = [(i, k) for i in some for k in alts[i]]
         named = pl.DataFrame(
             {
@@ -202,10 +202,10 @@ class _Measure:
             return []
         return [k for k in batch.plain[i] if len(batch.alts[i][k]) <= most]
 
-    def _facts(self, batch: CallBatch, start: np.ndarray, alleles: Alleles) -> pl.DataFrame:
-        region = Region(batch.contig, max(0, int(start[0]) - MARGIN_BP), batch.end() + MARGIN_BP)
-        first, codes = reference_window(self._fasta, batch.contig, region.start, region.end)
-        blocks = list(self._reader().blocks([region]))
+    def _facts(
+        self, batch: CallBatch, start: np.ndarray, alleles: Alleles, first: int, codes: np.ndarray
+    ) -> pl.DataFrame:
+        blocks = list(self._reader().blocks([Region(batch.contig, first, first + len(codes))]))
         evidence = allele_evidence(
             blocks, start, alleles, LETTERS[codes], first, self._settings.evidence
         )
@@ -218,28 +218,6 @@ class _Measure:
             for line, values in zip(batch.lines, info, strict=True)
         ]
 
-    def _check_reference(self, batch: CallBatch) -> None:
-        """Refuse calls that were made with another reference."""
-        if not self._has(batch.contig):
-            raise InputError(
-                f"{self._inputs.reference}: has no contig {batch.contig!r}, which "
-                f"{self._inputs.calls} has calls on (line {batch.first_line}); give the reference "
-                "that the calls were made with"
-            )
-        first, codes = reference_window(self._fasta, batch.contig, batch.start[0], batch.end())
-        text = LETTERS[codes].tobytes().decode()
-        for i, (start, ref) in enumerate(zip(batch.start, batch.ref, strict=True)):
-            here = text[start - first : start - first + len(ref)]
-            if here != ref and (len(here) < len(ref) or not _alike(here, ref)):
-                raise InputError(
-                    f"{self._inputs.calls}, line {batch.first_line + i}: REF is {ref[:20]!r}, but "
-                    f"{self._inputs.reference} has {here[:20]!r} at {batch.contig}:{start + 1}; "
-                    "give the reference that the calls were made with"
-                )
-
-    def _has(self, contig: str) -> bool:
-        return self._fasta.sequence(contig) is not None
-
     def _reader(self) -> AlignmentReader:
         reader = getattr(self._local, "reader", None)
         if reader is None:
@@ -248,8 +226,3 @@ class _Measure:
                 sample=self._settings.sample,
             )  # fmt: skip
         return reader
-
-
-def _alike(here: str, ref: str) -> bool:
-    """Whether two stretches agree wherever both have A, C, G or T."""
-    return all(a == b or a not in "ACGT" or b not in "ACGT" for a, b in zip(here, ref, strict=True))

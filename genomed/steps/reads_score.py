@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile, iter_called_tiles
-from genomed.features.call_tiles import reference_window
 from genomed.features.given_alleles import GivenAlleles
 from genomed.io.alignments import AlignmentReader
 from genomed.io.call_records import (
@@ -42,6 +40,7 @@ from genomed.stats.call_pieces import MAX_SHIFT, Piece, allele_pieces
 from genomed.stats.call_tranches import tranche_labels, tranche_thresholds
 from genomed.steps.clock import Clock
 from genomed.steps.reads_call_model import Judge, open_judge
+from genomed.steps.reads_reference import reference_of
 from genomed.tables import TABLES
 
 __all__ = ["ReadsScoreInputs", "ReadsScoreSummary", "run_reads_score"]
@@ -173,7 +172,7 @@ class _Scorer:
         with closing(CallRecords(self._inputs.calls)) as calls:
             for contig, batches in groupby(calls.batches(), lambda batch: batch.contig):
                 own = list(batches)
-                pieces = [pieces for batch in own for pieces in self._pieces(batch)]
+                pieces = [p for batch in own for p in self._pieces(batch, self._inputs.calls)]
                 wanted = {p for of_alts in pieces for one in of_alts for p in one}
                 copies = self._copies(contig, wanted)
                 true = known.get(canonical_contig(contig), set())
@@ -203,45 +202,23 @@ class _Scorer:
         with closing(CallRecords(self._inputs.known)) as records:
             for batch in records.batches():
                 own = found.setdefault(canonical_contig(batch.contig), set())
-                for alts in self._pieces(batch):
+                for alts in self._pieces(batch, self._inputs.known):
                     own.update(piece for some in alts for piece in some)
         return found
 
-    def _pieces(self, batch: CallBatch) -> list[list[list[Piece]]]:
+    def _pieces(self, batch: CallBatch, calls: Path) -> list[list[list[Piece]]]:
         """Changes of each ALT of each record; none where it cannot be looked up."""
-        low = batch.start[0] - MAX_SHIFT - 1
-        try:
-            first, codes = reference_window(self._fasta, batch.contig, low, batch.end())
-        except ValueError:
-            raise InputError(
-                f"{self._inputs.reference}: has no contig {batch.contig!r}, which has records in "
-                f"line {batch.first_line} of the VCF; give the reference that it was made with"
-            ) from None
+        first, codes = reference_of(batch, calls, self._fasta, MAX_SHIFT + 1)
         most = self._settings.max_allele_bp
-        found = []
-        for start, ref, alts, plain in zip(
-            batch.start, batch.ref, batch.alts, batch.plain, strict=True
-        ):
-            here = codes[start - first : start - first + len(ref)]
-            self._check(batch, start, ref, here)
-            found.append([
+        rows = zip(batch.start, batch.ref, batch.alts, batch.plain, strict=True)
+        return [
+            [
                 allele_pieces(start, ref, alt, codes, first)
                 if k in plain and max(len(ref), len(alt)) <= most else []
                 for k, alt in enumerate(alts)
-            ])  # fmt: skip
-        return found
-
-    def _check(self, batch: CallBatch, start: int, ref: str, here: np.ndarray) -> None:
-        letters = "".join("ACGTN"[code] for code in here)
-        same = len(letters) == len(ref) and all(
-            a == b or a not in "ACGT" or b not in "ACGT" for a, b in zip(ref, letters, strict=True)
-        )
-        if not same:
-            raise InputError(
-                f"{self._inputs.reference}: has {letters[:20]!r} at {batch.contig}:{start + 1}, "
-                f"where a call has REF {ref[:20]!r}; give the reference that the calls were made "
-                "with"
-            )
+            ]
+            for start, ref, alts, plain in rows
+        ]  # fmt: skip
 
     def _copies(self, contig: str, pieces: set[Piece]) -> dict[Piece, Copies]:
         """How many copies of each change the sample has, where reads tell."""
