@@ -76,7 +76,7 @@ def call(caller: str, data: Input, out: Path, threads: int) -> Timed:
 
 
 def rescore(calls: Path, data: Input, out: Path, threads: int, model: str) -> Timed:
-    """Let our net score the calls of another tool."""
+    """Let our caller score the calls of another tool."""
     out.mkdir(parents=True, exist_ok=True)
     command = (
         f"{OURS} score {calls} {data.reads} --reference {data.reference} --threads {threads}"

@@ -51,7 +51,7 @@ def main() -> None:
     for what, took in (
         ("pileup tensors, counting all bases of all reads", pileup),
         ("pileup tensors, candidates found as well", pileup + seconds["find"]),
-        ("pileup, evidence and likelihoods, all of a call but the net", seconds["call"]),
+        ("pileup, evidence and likelihoods, all of a call but the caller", seconds["call"]),
         ("pictures of reads", seconds["draw"]),
     ):
         rate = n_sites / took

@@ -46,11 +46,12 @@ def call_card(facts: Mapping[str, Any]) -> str:
         "## What it is",
         "",
         f"A caller of genotypes for `genomed reads call` and `reads score`, made by genomed "
-        f"{facts['version']} with seed {facts['settings']['seed']}. Stages: the likelihood of the "
-        "realigned reads, with a prior; a net over the pileup of 33 positions and the evidence of "
-        "the reads (dilated residual convolutions, a bidirectional GRU); for ambiguous sites a net "
-        "over the reads themselves (convolutions, attention over reads); a calibration for SNPs "
-        f"and for indels. It has {facts['n_weights']:,} weights.",
+        f"{facts['version']} with seed {facts['settings']['seed']}: the likelihood of the "
+        "realigned reads, with a prior, and behind it a calibration for SNPs and for indels. "
+        "Between them stands what was tried and kept, as the table says: a fit of the likelihood; "
+        "a net over the pileup of 33 positions and the evidence of the reads (dilated residual "
+        "convolutions, a bidirectional GRU); for ambiguous sites a net over the reads themselves "
+        f"(convolutions, attention over reads). It has {facts['n_weights']:,} weights.",
         "",
         "| stage | kept | gain of ln p | error | why |",
         "|---|---|---|---|---|",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -317,8 +318,10 @@ def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
         ratio = f"{het / hom:.2f}" if hom else None
         numbers = [format_count(n) for n in counts.values()]
         rows.append([data.people.shown(sample), *numbers[:4], ratio, *numbers[4:], str(len(own))])
-    models = sorted({str((run.record.get("model") or {}).get("kind") or "none") for run in runs})
-    told = f"Models of calls: {', '.join(models)}. Sums over the runs of each person."
+    callers = sorted({
+        Path(str((run.record.get("model") or {}).get("bundle") or "none")).name for run in runs
+    })  # fmt: skip
+    told = f"Callers (--model): {', '.join(callers)}. Sums over the runs of each person."
     table = grid("reads-calls", "Calls from reads", columns, rows, page=15)
     origin = source(data, runs[0], "run.json", f"key counts, and {len(runs) - 1:,} more like it")
     card = element("div", element("p", told, class_="note"), table, origin, class_="card")

@@ -45,7 +45,7 @@ class ReadsCallInputs:
     reference : FASTA that the reads are aligned to
     sample    : whose reads to take; None where the file holds one sample
     regions   : where to look; None for everywhere
-    model     : directory of a trained caller, or "none": likelihoods and what is usual alone
+    model     : directory of a trained caller, "shipped", or "none": likelihoods and what is usual
     gvcf      : write blocks that are like the reference, too
     """
 

@@ -1,4 +1,4 @@
-"""Who judges sites in `genomed reads call`: likelihoods with a prior, or a trained net."""
+"""Who judges sites in `genomed reads call`: likelihoods with a prior, or a trained caller."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_judge(model: str, settings: CallSettings) -> Judge:
     """
     if model == "none":
         return _Likelihoods(settings)
-    return _Net(None if model == "shipped" else Path(model))
+    return _Trained(None if model == "shipped" else Path(model))
 
 
 class _Likelihoods:
@@ -54,7 +54,7 @@ class _Likelihoods:
         return {"kind": "none"}
 
 
-class _Net:
+class _Trained:
     """A trained caller: genomed.models.call_model."""
 
     def __init__(self, path: Path | None) -> None:
@@ -71,4 +71,4 @@ class _Net:
         return share / share.sum(axis=1, keepdims=True)
 
     def facts(self) -> dict[str, Any]:
-        return {"kind": "net", "bundle": "shipped" if self._path is None else str(self._path)}
+        return {"kind": "trained", "bundle": "shipped" if self._path is None else str(self._path)}

@@ -1,4 +1,4 @@
-"""`genomed reads score`: calls of any program, judged anew by the reads and the caller's net."""
+"""`genomed reads score`: calls of any program, judged anew by their reads and a caller."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ VCF_NAME, TABLE_NAME = "scored.vcf.gz", "scores.parquet"
 ROUNDS = 4  # passes over places with more changes than are judged together
 FIELD = InfoField(
     "CNN_LOD", "A", "Float",
-    "Natural log odds that the sample has the ALT, by the reads and the caller's net",
+    "Natural log odds that the sample has the ALT, by the reads and the caller",
 )  # fmt: skip
 GENOTYPE_FIELD = InfoField(
     "CNN_GT_LOD", "1", "Float",

@@ -1,4 +1,4 @@
-"""`genomed reads train`: a caller whose nets are never worse than the likelihood of the reads."""
+"""`genomed reads train`: a caller, with nets only where they beat the likelihood of the reads."""
 
 from __future__ import annotations
 

@@ -135,14 +135,16 @@ def test_every_kind_of_variant_is_found_with_its_genotype(
     assert len(found) == 6
 
 
-def test_the_shipped_net_finds_the_same_with_the_same_bytes_for_any_threads(
+def test_the_shipped_caller_finds_the_same_with_the_same_bytes_for_any_threads(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     one = run(files, tmp_path / "one", model="shipped")
     two = run(files, tmp_path / "two", model="shipped", threads=2)
     assert (one / "calls.vcf.gz").read_bytes() == (two / "calls.vcf.gz").read_bytes()
     assert called(one) == called(run(files, tmp_path / "none"))
-    assert json.loads((one / "run.json").read_text())["model"]["kind"] == "net"
+    assert json.loads((one / "run.json").read_text())["model"] == {
+        "kind": "trained", "bundle": "shipped"
+    }  # fmt: skip
 
 
 def test_calls_are_the_same_for_any_threads_and_for_each_region(
