@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genomed.cli.options import Json, Quiet, available_threads, parse_memory
-from genomed.errors import UnfitError
+from genomed.errors import UnfitError, UsageError
 from genomed.settings import PlanSettings
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def plan(
     given = {"cores": cores, "memory_mb": memory, "disk_mb": disk, "gpu_mb": gpu_memory}
     place = _place(this_place(speed=speed), given, nodes)
     made = run_plan(source, settings, place, threads=threads or available_threads())
+    if out is not None and not made.is_workflow:
+        raise UsageError("--out takes resources for the workflow; give its configuration")
     if made.is_workflow:
         out = out or Path("plan.yaml")
         write_plan(made, out)

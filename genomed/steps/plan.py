@@ -9,25 +9,21 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genomed import __version__
-from genomed.errors import OutputError, UsageError
+from genomed.errors import UsageError
 from genomed.io.cohort_sizes import CohortSizes, cohort_sizes
+from genomed.io.outputs import OutputDirectory
 from genomed.settings import PlanSettings
 from genomed.stats.costs import Cost, estimate
 from genomed.stats.machine_speed import measure_speed
 from genomed.stats.schedule import Task, makespan
 from genomed.steps.machine import available_threads, memory_limit
-from genomed.steps.plan_inputs import (
-    Job,
-    jobs_of_config,
-    jobs_of_input,
-    jobs_of_sizes,
-    read_config,
-)
+from genomed.steps.plan_inputs import Job, jobs_of_config, jobs_of_reads, jobs_of_sizes
+from genomed.steps.workflow_files import read_config
 
 __all__ = [
     "Place",
@@ -43,6 +39,7 @@ __all__ = [
 
 MB = 1 << 20
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+ALIGNMENTS = (".bam", ".cram", ".sam")
 LEAST_RISK_MB = 512  # what risk and its --max-memory want at least
 SUM_BYTES = 28  # that risk holds of each model and sample
 
@@ -92,9 +89,12 @@ class Plan:
     jobs: list[Planned]
     wall_s: float
     disk_mb: float
-    misfits: list[str] = field(default_factory=list)
+    misfits: list[str]
 
-    is_workflow: bool = True
+    @property
+    def is_workflow(self) -> bool:
+        """Whether it is of a configuration of the workflow."""
+        return _is_config(self.source)
 
     @property
     def cpu_s(self) -> float:
@@ -118,15 +118,12 @@ def run_plan(
     Raises InputError, UsageError, and UnfitError where PyYAML is missing.
     """
     jobs = _jobs(source, settings, threads)
-    is_workflow = source is not None and _is_config(source)
-    name = source or "a cohort of this size"
-    return plan_jobs(jobs, settings, place, source=name, is_workflow=is_workflow)
+    return plan_jobs(jobs, settings, place, source=source or "a cohort of this size")
 
 
 def plan_jobs(
-    jobs: Sequence[Job], settings: PlanSettings, place: Place | None = None, *,
-    source: str, is_workflow: bool = True,
-) -> Plan:  # fmt: skip
+    jobs: Sequence[Job], settings: PlanSettings, place: Place | None = None, *, source: str
+) -> Plan:
     """Predict what jobs will take, each after those that it waits for.
 
     source : where they come from, for the heading of the plan
@@ -139,7 +136,7 @@ def plan_jobs(
     disk = sum(one.cost.disk_mb * one.job.count for one in planned)
     return Plan(
         source, place, planned, _wall(planned, place, settings), disk,
-        _misfits(planned, disk, place), is_workflow,
+        _misfits(planned, disk, place),
     )  # fmt: skip
 
 
@@ -159,15 +156,8 @@ def this_place(directory: Path | None = None, *, speed: float | None = None) -> 
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the resources as a second configuration of the workflow, whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.new")
-        new.write_text(plan_yaml(plan), encoding="utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); choose another --out"
-        ) from None
+    with OutputDirectory(path.parent) as out:
+        out.write_text(path.name, plan_yaml(plan))
 
 
 def plan_yaml(plan: Plan) -> str:
@@ -201,12 +191,13 @@ def _jobs(source: str | None, settings: PlanSettings, threads: int) -> list[Job]
         sizes = _imagined(settings.people, settings.variants)
         return jobs_of_sizes(sizes, "cohort", threads, settings.parts)
     if _is_config(source):
-        config = read_config(Path(source))
-        return jobs_of_config(config, lambda path: resized(cohort_sizes(path), settings))
-    if settings.people is None and settings.variants is None:
-        return jobs_of_input(source, threads)
-    return jobs_of_sizes(resized(cohort_sizes(source), settings), Path(source).name, threads,
-                         settings.parts)  # fmt: skip
+        return jobs_of_config(read_config(Path(source)), lambda sizes: resized(sizes, settings))
+    if source.lower().endswith(ALIGNMENTS):
+        if settings.people is not None or settings.variants is not None:
+            raise UsageError(f"{source}: --people and --variants are of a cohort; leave them out")
+        return jobs_of_reads(source, threads)
+    sizes = resized(cohort_sizes(source), settings)
+    return jobs_of_sizes(sizes, Path(source).name, threads, settings.parts)
 
 
 def _is_config(source: str) -> bool:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from genomed.errors import InputError
 from genomed.io.alignment_sizes import AlignmentSizes, alignment_sizes
 from genomed.io.cohort_sizes import CohortSizes, cohort_sizes
 from genomed.settings import EvaluateSettings, StructureSettings
-from genomed.steps.workflow_files import check_config, workflow_checks
+from genomed.steps.workflow_files import workflow_checks
 
-__all__ = ["Job", "jobs_of_config", "jobs_of_input", "jobs_of_sizes", "read_config", "store_of"]
+__all__ = ["Job", "jobs_of_config", "jobs_of_reads", "jobs_of_sizes", "store_of"]
 
-ALIGNMENTS = (".bam", ".cram", ".sam")
 HEAD_BYTES = 1 << 20
 LARGEST_PART = 1.8  # of parts by chromosome, times the mean: chromosome 1 has 8 % of the genome
 VARIANTS_PER_BASE, GVCF_BYTES_PER_BASE = 1e-3, 2.0  # of one person
@@ -51,34 +49,14 @@ class Job:
     gpu: int = 0
     count: int = 1
     after: tuple[tuple[str, str], ...] = ()
-    estimated: tuple[str, ...] = field(default=())
+    estimated: tuple[str, ...] = ()
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A configuration of the workflow, with the default of every key that it leaves out.
-
-    Raises InputError where it is no such file, or has faults (all are told), and UnfitError where
-    what reads it is not installed.
-    """
-    checks = workflow_checks()
-    yaml = checks.yaml  # comes with snakemake, which is optional
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({error}); correct it") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: is no configuration; see workflows/config/config.yaml")
-    check_config(config, path)
-    return dict(checks.with_defaults(config))
-
-
-def jobs_of_input(path: str, threads: int) -> list[Job]:
-    """What the commands on one cohort, or on one file of alignments, would be."""
-    if path.lower().endswith(ALIGNMENTS):
-        name = Path(path).name
-        sizes = {name: alignment_sizes(Path(path))}
-        return [_reads_qc(name, sizes.values(), threads), *_reads_calls(sizes, [], threads)]
-    return jobs_of_sizes(cohort_sizes(path), Path(path).name, threads)
+def jobs_of_reads(path: str, threads: int) -> list[Job]:
+    """What the commands on one file of alignments would be."""
+    name = Path(path).name
+    sizes = {name: alignment_sizes(Path(path))}
+    return [_reads_qc(name, sizes.values(), threads), *_reads_calls(sizes, [], threads)]
 
 
 def jobs_of_sizes(sizes: CohortSizes, name: str, threads: int, parts: int = 1) -> list[Job]:
@@ -92,16 +70,18 @@ def jobs_of_sizes(sizes: CohortSizes, name: str, threads: int, parts: int = 1) -
     }  # fmt: skip
     sections = ("convert", "qc", "structure", "evaluate", "explain")
     config |= {section: {"run": True, "options": {}} for section in sections}
-    return _Chain(config, {name: [sizes]}, {name: parts}).jobs()
+    return _Chain(config, {name: sizes}, {name: parts}).jobs()
 
 
 def jobs_of_config(
-    config: Mapping[str, Any], sizes_of: Callable[[str], CohortSizes] = cohort_sizes
+    config: Mapping[str, Any],
+    resize: Callable[[CohortSizes], CohortSizes] = lambda sizes: sizes,
 ) -> list[Job]:
-    """All jobs of a configuration, in the order of the chain."""
-    cohorts = {}
-    for name, paths in config["cohorts"].items():
-        cohorts[name] = [sizes_of(p) for p in ([paths] if isinstance(paths, str) else paths)]
+    """All jobs of a configuration, in the order of the chain; `resize` makes a cohort larger."""
+    cohorts = {
+        name: resize(joined([cohort_sizes(path) for path in _files(given)]))
+        for name, given in config["cohorts"].items()
+    }
     jobs, called = _jobs_of_sheet(config)
     scattered = {name: _n_parts(config, name) for name in cohorts}
     jobs += _Chain(config, cohorts, scattered, called).jobs()
@@ -142,10 +122,14 @@ def _called(reads: list[AlignmentSizes]) -> CohortSizes:
     )  # fmt: skip
 
 
+def _files(given: str | list[str]) -> list[str]:
+    """The files of a cohort, as a configuration gives them."""
+    return [given] if isinstance(given, str) else given
+
+
 def _n_parts(config: Mapping[str, Any], cohort: str) -> int:
     """Jobs that a cohort is converted in, before they are gathered."""
-    paths = config["cohorts"][cohort]
-    paths = [paths] if isinstance(paths, str) else paths
+    paths = _files(config["cohorts"][cohort])
     scatter = config["convert"].get("scatter", "cohorts")
     if scatter == "files":
         return len(paths)
@@ -170,7 +154,7 @@ class _Chain:
     """Jobs from cohorts on."""
 
     def __init__(
-        self, config: Mapping[str, Any], cohorts: Mapping[str, list[CohortSizes]],
+        self, config: Mapping[str, Any], cohorts: Mapping[str, CohortSizes],
         scattered: Mapping[str, int], called: CohortSizes | None = None,
     ) -> None:  # fmt: skip
         self.config, self.cohorts = config, cohorts
@@ -180,23 +164,17 @@ class _Chain:
     def jobs(self) -> list[Job]:
         """In the order in which they need each other."""
         jobs: list[Job] = []
-        for name, parts in self.cohorts.items():
-            jobs += self._of_cohort(name, parts)
+        for name, sizes in self.cohorts.items():
+            jobs += self._of_cohort(name, sizes)
         jobs += self._of_traits()
-        for name, parts in self.cohorts.items():
-            jobs.append(self._risk(name, parts))
-        if self.called is not None:
-            jobs += self._of_called(self.config["reads_call"]["cohort"], self.called)
+        for name, sizes in self.cohorts.items():
+            jobs.append(self._risk(name, sizes))
+        if self.called is not None:  # from reads, to be converted and scored
+            name = self.config["reads_call"]["cohort"]
+            after = (("reads_call", "*"),)
+            jobs.append(self._job("convert", name, self.called, after=after))
+            jobs.append(self._risk(name, self.called))
         return jobs
-
-    def _of_called(self, name: str, sizes: CohortSizes) -> list[Job]:
-        """A cohort that is called from reads is converted and scored."""
-        risk = self._risk(name, [sizes])
-        numbers = _numbers(store_of(sizes)) | {"threads": self.threads}
-        return [
-            self._job("convert", name, sizes, after=(("reads_call", "*"),)),
-            replace(risk, sizes={**risk.sizes, **numbers}, after=(("convert", name), *risk.after)),
-        ]
 
     def _job(self, rule: str, name: str, sizes: CohortSizes, **more: Any) -> Job:
         numbers = _numbers(sizes) | more.pop("numbers", {}) | {"threads": self.threads}
@@ -205,8 +183,7 @@ class _Chain:
             gpu=int(self.config.get(rule, {}).get("gpu", 0)), estimated=sizes.estimated, **more,
         )  # fmt: skip
 
-    def _of_cohort(self, name: str, parts: list[CohortSizes]) -> list[Job]:
-        whole = joined(parts)
+    def _of_cohort(self, name: str, whole: CohortSizes) -> list[Job]:
         store = store_of(whole)
         jobs: list[Job] = []
         after: tuple[tuple[str, str], ...] = ()
@@ -229,12 +206,10 @@ class _Chain:
 
     def _of_traits(self) -> list[Job]:
         section, jobs = self.config["train"], []
-        if not self.cohorts:
+        if not section["trait"]:
             return []
         cohort = section.get("cohort") or next(iter(self.cohorts))
-        if cohort not in self.cohorts:
-            return []
-        store = store_of(joined(self.cohorts[cohort]))
+        store = store_of(self.cohorts[cohort])
         draws = int(self.config["evaluate"]["options"].get("bootstrap", EvaluateSettings.n_draws))
         tested = replace(store, samples=max(1, store.samples // 5))
         for trait in section["trait"]:
@@ -245,17 +220,18 @@ class _Chain:
                 jobs.append(self._job("explain", trait, store, after=after))
         return jobs
 
-    def _risk(self, name: str, parts: list[CohortSizes]) -> Job:
+    def _risk(self, name: str, sizes: CohortSizes) -> Job:
+        """A cohort of one file is scored as it came, any other from its store."""
         section, traits = self.config["risk"], self.config["train"]["trait"]
         weights, models = model_sizes(section["models"])
-        learned = store_of(joined(parts)).common if traits else 0
         if not section["models"] and not traits:
             weights, models = PANEL_WEIGHTS, 4
+        numbers = {
+            "weights": weights + sizes.common * len(traits), "models": models + len(traits)
+        }  # fmt: skip
         after = tuple(("train", trait) for trait in traits)
-        sizes = joined(parts)
-        if len(parts) > 1:
+        if not isinstance(self.config["cohorts"].get(name), str):
             sizes, after = store_of(sizes), (("convert", name), *after)
-        numbers = {"weights": weights + learned * len(traits), "models": models + len(traits)}
         return self._job("risk", name, sizes, numbers=numbers, after=after)
 
 
@@ -297,12 +273,9 @@ def _table_shape(path: Path) -> tuple[int, int]:
             text = file.read(HEAD_BYTES)
         except (OSError, EOFError):
             return 1_000_000, 1
-        taken = max(1, raw.tell())
-    lines = text.split(b"\n")
-    rows = [line for line in lines if line and not line.startswith(b"#")]
-    size = path.stat().st_size
-    share = size / taken if zipped and len(text) == HEAD_BYTES else size / max(1, len(text))
-    n_rows = round(max(0, len(rows) - 1) * (max(1.0, share) if len(text) == HEAD_BYTES else 1.0))
+        share = path.stat().st_size / raw.tell() if len(text) == HEAD_BYTES else 1.0
+    rows = [line for line in text.split(b"\n") if line and not line.startswith(b"#")]
+    n_rows = round(max(0, len(rows) - 1) * share)
     header = rows[0] if rows else b""
     columns = max(1, header.count(b"\t") - 1) if header[:2] == b"ID" else 1
     return n_rows, columns

@@ -8,6 +8,7 @@ the configuration at once, traces of a killed run put aside, an end to every wai
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -17,21 +18,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from genomed.errors import GenomedError, InputError, OutputError, UnfitError, UsageError
+from genomed.errors import GenomedError, OutputError, UnfitError, UsageError
 from genomed.settings import PlanSettings, RunSettings
 from genomed.steps.machine import available_threads, memory_limit
-from genomed.steps.plan import run_plan, this_place, write_plan
+from genomed.steps.plan import plan_jobs, this_place, write_plan
+from genomed.steps.plan_inputs import jobs_of_config
 from genomed.steps.run_events import Job, Progress
 from genomed.steps.run_failures import explain_failures, shared_exit_code
 from genomed.steps.run_guard import Guard, end_jobs, guarded
 from genomed.steps.run_traces import leave_trace, put_traces_aside, remove_trace
 from genomed.steps.slurm import find_cluster
-from genomed.steps.workflow_files import check_config, workflow_directory
+from genomed.steps.workflow_files import read_config, workflow_directory
 
 __all__ = ["RunSummary", "WorkflowFailedError", "run_workflow"]
 
@@ -52,11 +54,10 @@ class RunSummary:
 
     jobs: tuple[Job, ...]  # in the order in which they began
     n_done: int
-    n_to_do: int  # as known at the beginning
     seconds: float
     results: Path
     has_started: bool = True  # or Snakemake was asked for something else, such as --unlock
-    failed_attempts: tuple[str, ...] = field(default=())  # of jobs that succeeded later
+    failed_attempts: tuple[str, ...] = ()  # of jobs that succeeded later
 
 
 def run_workflow(
@@ -76,10 +77,12 @@ def run_workflow(
               WorkflowFailedError with the end of the log of each job that failed; KeyboardInterrupt
               and SystemExit (143) after SIGINT and SIGTERM
     """
+    if importlib.util.find_spec("snakemake") is None:
+        raise UnfitError("snakemake is not installed; pip install 'genomed[workflow]'")
     began = time.monotonic()
     progress = progress or Progress()
-    chosen = _read_config(config)
-    results = Path(str(chosen.get("results") or "results"))
+    chosen = read_config(config)
+    results = Path(chosen["results"])
     guard = Guard(progress, f"genomed-{secrets.token_hex(4)}", settings, tell)
     with _own_programs_first():
         words = _words(config, settings)
@@ -102,7 +105,6 @@ def run_workflow(
     return RunSummary(
         jobs=jobs,
         n_done=progress.n_done,
-        n_to_do=progress.n_to_do,
         seconds=time.monotonic() - began,
         results=results,
         has_started=progress.has_started,
@@ -110,36 +112,19 @@ def run_workflow(
     )
 
 
-def _read_config(config: Path) -> dict[str, Any]:
-    """The configuration, after everything that is wrong with it was told."""
-    try:
-        from snakemake.common.configfile import load_configfile  # noqa: PLC0415 - it is optional
-        from snakemake.exceptions import WorkflowError  # noqa: PLC0415
-    except ImportError:
-        raise UnfitError("snakemake is not installed; pip install 'genomed[workflow]'") from None
-    if not config.is_file():
-        raise InputError(f"{config}: no such file; name the configuration of the workflow")
-    try:
-        chosen = load_configfile(str(config))
-    except WorkflowError as error:
-        raise InputError(f"{config} cannot be read: {error}") from None
-    check_config(chosen, config)
-    return chosen
-
-
 @contextlib.contextmanager
 def _planned(
     config: Path, chosen: dict[str, Any], settings: RunSettings, arguments: Any, guard: Guard
 ) -> Iterator[list[str]]:
     """Path of what was planned: a second configuration; nothing where that is there already."""
-    if not settings.plan or chosen.get("planned") or arguments.unlock:
+    if not settings.plan or chosen["planned"] or arguments.unlock:
         yield []
         return
-    is_here = arguments.executor == "local"
-    place = this_place()
-    if not is_here:  # what its machines have is not known
+    results = Path(chosen["results"])
+    place = this_place(results)
+    if arguments.executor != "local":  # what its machines have is not known
         place = replace(place, memory_mb=None, disk_mb=None, gpu_mb=None)
-    plan = run_plan(str(config), PlanSettings(), place)
+    plan = plan_jobs(jobs_of_config(chosen), PlanSettings(), place, source=str(config))
     if plan.misfits:
         lines = "".join(f"\n  {misfit}" for misfit in plan.misfits)
         raise UnfitError(f"this will not fit (--no-plan tries it all the same):{lines}")
@@ -148,8 +133,7 @@ def _planned(
         guard.progress.predicted_s[one.job.rule] = longest
     guard.tell(f"planned {len(plan.jobs)} jobs")
     with tempfile.TemporaryDirectory(prefix="genomed-") as scratch:
-        results = Path(str(chosen.get("results") or "results"))
-        path = (Path(scratch) if settings.dry_run else results) / "plan.yaml"
+        path = (Path(scratch) if arguments.dryrun else results) / "plan.yaml"
         write_plan(plan, path)
         yield [str(path)]
 
@@ -277,7 +261,7 @@ def _raise_for(guard: Guard, succeeded: bool, config: Path, arguments: Any) -> N
 
 
 @contextlib.contextmanager
-def _own_programs_first() -> Any:
+def _own_programs_first() -> Iterator[None]:
     """The rules call `genomed`: let it be the one that is running."""
     before = os.environ.get("PATH", "")
     own = Path(sys.executable).parent

@@ -1,17 +1,16 @@
-"""Where the workflow lies: in the installed package, or in the repository beside it."""
+"""Where the workflow lies, in the installed package or in the repository; and what it is told."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from genomed.errors import InputError, UnfitError
 
-__all__ = ["check_config", "workflow_checks", "workflow_directory"]
+__all__ = ["read_config", "workflow_checks", "workflow_directory"]
 
 
 def workflow_directory() -> Path:
@@ -23,18 +22,32 @@ def workflow_directory() -> Path:
     raise UnfitError(f"{package} has no workflow; install genomed again, its files are gone")
 
 
-def check_config(config: Mapping[str, Any], path: Path) -> None:
-    """Raise an InputError that tells all that is wrong with a configuration and what it names.
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration of the workflow, with the default of every key that it leaves out.
 
-    path : of the configuration, for the message; its own paths begin where we are
+    path : its own paths begin where we are
+    Raises InputError where it is no such file, or has faults (all are told), and UnfitError where
+    what reads it is not installed.
     """
-    faults = workflow_checks().problems(config, Path.cwd())
+    checks = workflow_checks()
+    yaml = checks.yaml  # comes with snakemake, which is optional
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; name the configuration of the workflow")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({error}); correct it") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: is no configuration; see workflows/config/config.yaml")
+    faults = checks.problems(config)
     if faults:
         many = "faults, all of them" if len(faults) > 1 else "fault"
         listed = "".join(f"\n  {fault}" for fault in faults)
         raise InputError(f"{path} has {len(faults)} {many} to be corrected first:{listed}")
+    return dict(checks.with_defaults(config))
 
 
+@functools.cache
 def workflow_checks() -> ModuleType:
     """The workflow's own module that knows what may be wrong with a configuration.
 
@@ -45,7 +58,6 @@ def workflow_checks() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look themselves up there
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:

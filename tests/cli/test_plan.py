@@ -8,7 +8,7 @@ from datafiles import REPOSITORY
 from typer.testing import CliRunner
 
 from genomed.cli import app
-from genomed.errors import UnfitError
+from genomed.errors import UnfitError, UsageError
 
 EXAMPLE = "workflows/config/config.yaml"
 
@@ -50,3 +50,12 @@ def test_a_biobank_is_predicted_from_numbers_alone(tmp_path, monkeypatch):
     assert "convert_part\tcohort x 22\t500,000\t" in done.stdout
     assert " on 100 machines of 32 processors" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_an_input_has_no_use_for_are_refused(tmp_path):
+    cohort = plan("examples/data/cohort.vcf.gz", "--out", tmp_path / "plan.yaml")
+    reads = plan("reads.bam", "--people", 5)
+    assert isinstance(cohort.exception, UsageError)
+    assert "--out takes resources" in str(cohort.exception)
+    assert isinstance(reads.exception, UsageError)
+    assert "are of a cohort" in str(reads.exception)

@@ -10,7 +10,6 @@ from small_alignments import Read, random_bases, write_bam
 from small_cohorts import Record, write_vcf
 
 from genomed.errors import InputError, UsageError
-from genomed.io.cohort_sizes import cohort_sizes
 from genomed.settings import PlanSettings
 from genomed.steps.plan import Place, plan_jobs, plan_yaml, resized, run_plan, write_plan
 from genomed.steps.plan_inputs import jobs_of_config, model_sizes
@@ -32,7 +31,7 @@ def config(monkeypatch) -> dict:
 
 def plan_of(config, place=LARGE, settings=SETTINGS):
     """Without the checks of the configuration, which ask every command for its options."""
-    jobs = jobs_of_config(config, lambda path: resized(cohort_sizes(path), settings))
+    jobs = jobs_of_config(config, lambda sizes: resized(sizes, settings))
     return plan_jobs(jobs, settings, place, source="config.yaml")
 
 
@@ -141,6 +140,19 @@ def test_a_cohort_alone_is_planned_for_every_command(tmp_path):
     assert ("structure", "few.vcf") in names(plan)
     assert not plan.is_workflow
     assert {one.job.sizes["samples"] for one in plan.jobs if one.job.rule == "qc"} == {3}
+
+
+def test_so_many_people_and_variants_are_those_of_a_cohort_of_several_files(config):
+    cohort = config["cohorts"]["example"]
+    config["cohorts"]["example"] = [cohort, cohort]
+    plan = plan_of(config, settings=PlanSettings(people=2000, variants=50_000))
+    (qc,) = [one.job for one in plan.jobs if one.job.rule == "qc"]
+    assert (qc.sizes["samples"], qc.sizes["variants"]) == (2000, 50_000)
+
+
+def test_a_cohort_alone_is_converted_in_as_many_parts_as_are_asked_for(config):
+    plan = run_plan(config["cohorts"]["example"], PlanSettings(parts=22), LARGE)
+    assert [one.job.count for one in plan.jobs if one.job.rule == "convert_part"] == [22]
 
 
 def test_faults_of_a_configuration_are_told_before_anything_is_planned(config, tmp_path):
