@@ -223,7 +223,7 @@ def learned_step(run: RunRecord, runs: Sequence[RunRecord]) -> Step | None:
     if run.command != "train" or not isinstance(variants, dict) or out is None:
         return None
     for other in runs:
-        table = other.tables.get("models.tsv") if other.command == "risk" else None
+        table = other.tables.get("models") if other.command == "risk" else None
         if table is None:
             continue
         sizes = [size for path, size in table.select("source", "n_variants").iter_rows()

@@ -12,7 +12,6 @@ from genomed.report.markup import Html, element, join, label
 from genomed.report.run_chain import chain_of, learned_step, people_step, variant_step
 from genomed.report.run_records import (
     Finding,
-    Need,
     Part,
     ReportData,
     RunRecord,
@@ -21,6 +20,7 @@ from genomed.report.run_records import (
     source,
 )
 from genomed.report.run_sankey import Loss, Step, sankey
+from genomed.report.run_scores import FATES, MODELS
 from genomed.report.tables import Column, format_count, format_share, html_table
 
 __all__ = ["NEEDS", "chapter"]
@@ -45,16 +45,7 @@ LAST = {
     "train": "candidates",
 }
 LAST_PEOPLE = {"qc": "pass", "structure": "unrelated", "train": "learned from"}
-
-
-def _fates(table: pl.LazyFrame) -> pl.LazyFrame:
-    return table.group_by("model", "reason").agg(n=pl.len())
-
-
-NEEDS = (
-    Need("risk", "ledger.tsv.gz", _fates, "fates"),
-    Need("risk", "models.tsv"),
-)
+NEEDS = (MODELS, FATES)
 
 
 def chapter(data: ReportData) -> Part | None:

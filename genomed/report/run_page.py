@@ -46,8 +46,8 @@ class OddRecordError(ValueError):
 
 
 def needs() -> list[Need]:
-    """Every table that a chapter wants read."""
-    return [need for module in _modules(CHAPTERS) for need in module.NEEDS]
+    """Every table that a chapter wants read, once; a ledger takes its time."""
+    return list(dict.fromkeys(need for module in _modules(CHAPTERS) for need in module.NEEDS))
 
 
 def person_needs() -> list[Need]:

@@ -21,6 +21,8 @@ from genomed.report.run_records import Need, ReportData, RunRecord
 from genomed.report.verdicts import score_unit
 
 __all__ = [
+    "FATES",
+    "MODELS",
     "NEEDS",
     "Grouping",
     "ModelScores",
@@ -62,10 +64,12 @@ def _present(*columns: str):  # type: ignore[no-untyped-def]
     return lambda table: table.select(cs.by_name(*columns, require_all=False))
 
 
+MODELS = Need("risk", "models.tsv", None, "models")
+FATES = Need("risk", "ledger.tsv.gz", _fates, "fates")
 NEEDS = (
     Need("risk", "risk.parquet", _present(*SCORES), "scores"),
-    Need("risk", "models.tsv", None, "models"),
-    Need("risk", "ledger.tsv.gz", _fates, "fates"),
+    MODELS,
+    FATES,
     Need("risk", "ledger.tsv.gz", _top, "top"),
     Need("structure", "ancestry.parquet", _present("sample", "most_similar_population"), "nearest"),
     Need("structure", "groups.parquet", _present("sample", "group"), "given"),

@@ -11,7 +11,7 @@ from genomed.report.markup import Html, plain
 from genomed.report.run_chain import chain_of, learned_step, people_step, variant_step
 from genomed.report.run_flow import chapter as flow_chapter
 from genomed.report.run_grid import Cell, grid
-from genomed.report.run_page import parts, render_report
+from genomed.report.run_page import needs, parts, person_needs, render_report
 from genomed.report.run_people import People
 from genomed.report.run_plots import MOST_MARKS, Bar, Cloud, Line, bars, lines, scatter
 from genomed.report.run_provenance import chapter as provenance_chapter
@@ -148,7 +148,7 @@ def test_people_are_counted_from_step_to_step():
 
 def test_the_variants_of_a_model_are_those_that_risk_found_in_it():
     models = pl.DataFrame({"source": ["models/t.zip", "else.txt"], "n_variants": [18, 7]})
-    risk = a_run("risk", "risk/c", tables={"models.tsv": models})
+    risk = a_run("risk", "risk/c", tables={"models": models})
     step = learned_step(TRAIN, [TRAIN, risk])
     assert (step.n_in, step.losses[0].n, step.n_out) == (80, 62, 18)
     assert learned_step(TRAIN, [TRAIN]) is None
@@ -281,6 +281,11 @@ def test_calls_of_a_persons_contigs_are_added_up():
     assert json.loads(re.search(r'class="rows">(.*?)</script>', body)[1])["rows"] == [
         [People(SAMPLES, "salt").shown("AFR001"), "20", "2", "12", "8", "1.50", "0", "0", "2"]
     ]
+
+
+@pytest.mark.parametrize("wanted", [needs(), person_needs()])
+def test_every_table_is_read_once_and_has_a_name_of_its_own(wanted):
+    assert len({(need.command, need.key) for need in wanted}) == len(wanted)
 
 
 def test_the_page_names_its_one_script_and_style_by_digest():
