@@ -17,7 +17,7 @@ from genomed.report.figures import Tick, ticks
 from genomed.report.markup import Html, element, label, shortened
 from genomed.report.svg import coordinate as n
 from genomed.report.svg import drawing
-from genomed.report.tables import format_count
+from genomed.report.tables import format_count, format_share
 
 __all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", "lines", "scatter"]
 
@@ -251,7 +251,7 @@ def bars(title: str, rows: Sequence[Bar], identity: str, unit: str, *, shares: b
                 element("rect", tip, x=n(start), y=n(y + 3), width=n(max(size, 1.5)), height="17",
                         rx="2", class_="hb bad" if row.bad else "hb")
             )  # fmt: skip
-        share = _share(row.n / total) if row.n and shares else ""
+        share = format_share(row.n / total) if row.n and shares else ""
         small = element("tspan", f" {share}", class_="t") if share else None
         place_of = n(start + max(size, 1.5 if row.n else 0) + 6)
         number = element("text", format_count(row.n), small, x=place_of, y=n(y + 15),
@@ -259,10 +259,6 @@ def bars(title: str, rows: Sequence[Bar], identity: str, unit: str, *, shares: b
         parts.append(number)
     told = "; ".join(f"{row.name}: {row.n:,}" for row in rows)
     return _figure(drawing(title, told, identity, parts, width, 8 + height * len(rows)), None, "")
-
-
-def _share(share: float) -> str:
-    return "<0.1%" if share < 0.001 else f"{share:.1%}"
 
 
 def histogram(

@@ -23,7 +23,7 @@ from genomed.report.run_records import (
     file_link,
     source,
 )
-from genomed.report.tables import Column, format_count, format_share, html_table
+from genomed.report.tables import Column, format_count, format_fixed, format_share, html_table
 
 __all__ = ["NEEDS", "chapter"]
 
@@ -361,13 +361,7 @@ def _person(row: Mapping[str, Any], *, grouped: bool) -> list[str | Cell | None]
     sex = row["sex"] or "not told"
     if row["sex_status"] in ("mismatch", "ambiguous"):
         sex = f"{sex}, declared {row['declared_sex'] or 'nothing'}"
-    numbers = [
-        _number(row["call_rate"], 4), _number(row["f"], 3), _number(row["het_hom_ratio"], 2),
-        _number(row["titv"], 2), _number(row["n_singleton"], 0),
-    ]  # fmt: skip
+    decimals = {"call_rate": 4, "f": 3, "het_hom_ratio": 2, "titv": 2, "n_singleton": 0}
+    numbers = [format_fixed(row[name], n) for name, n in decimals.items()]
     group = [row["group"]] if grouped else []
     return [row["shown"], *group, *numbers, sex, verdict]
-
-
-def _number(value: float | None, decimals: int) -> str | None:
-    return None if value is None or not math.isfinite(value) else f"{value:,.{decimals}f}"

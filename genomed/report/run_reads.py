@@ -23,7 +23,14 @@ from genomed.report.run_records import (
     file_link,
     source,
 )
-from genomed.report.tables import UNKNOWN, Column, format_count, format_share, html_table, is_number
+from genomed.report.tables import (
+    Column,
+    format_count,
+    format_fixed,
+    format_share,
+    html_table,
+    is_number,
+)
 
 __all__ = ["NEEDS", "chapter", "findings_of"]
 
@@ -152,19 +159,12 @@ def _files(data: ReportData, run: RunRecord) -> Html:
 
 def _file(data: ReportData, row: Mapping[str, Any]) -> list[str | Cell | None]:
     return [
-        _name(data, row), format_count(row["n_reads"]), _share(row["mapped_share"]),
-        _share(row["duplicate_share"]), _fixed(row["mean_depth"], 1),
-        _share(row["callable_share"]), _fixed(row["insert_median"], 0), _share(row["q30_share"]),
-        _share(row["mismatch_rate"], 2), row["sex"] or "not told",
+        _name(data, row), format_count(row["n_reads"]), format_share(row["mapped_share"]),
+        format_share(row["duplicate_share"]), format_fixed(row["mean_depth"], 1),
+        format_share(row["callable_share"]), format_fixed(row["insert_median"], 0),
+        format_share(row["q30_share"]), format_share(row["mismatch_rate"], 2),
+        row["sex"] or "not told",
     ]  # fmt: skip
-
-
-def _share(value: float | None, decimals: int = 1) -> str | None:
-    return format_share(value, decimals) if is_number(value) else None
-
-
-def _fixed(value: float | None, decimals: int) -> str | None:
-    return f"{value:,.{decimals}f}" if is_number(value) else None
 
 
 def _curve_cards(data: ReportData, run: RunRecord) -> list[Html]:
@@ -264,7 +264,7 @@ def _identity_card(data: ReportData, run: RunRecord) -> Html | None:
         interval = f"{low:.1%} to {high:.1%}" if is_number(low) and is_number(high) else None
         rows.append([
             _name(data, row), Cell(said, look), _person(data, row.get("best_match")),
-            _share(row["contamination"], 2), interval, _person(data, row.get("contaminant")),
+            format_share(row["contamination"], 2), interval, _person(data, row.get("contaminant")),
             format_count(row["n_sites"]),
         ])  # fmt: skip
     table_shown = grid(
@@ -290,7 +290,7 @@ def _pairs_card(data: ReportData, run: RunRecord) -> Html | None:
     rows: list[list[object]] = [
         [_name(data, {"file": row["file1"], "sample": row["sample1"]}),
          _name(data, {"file": row["file2"], "sample": row["sample2"]}),
-         said[row["verdict"]], _fixed(row["king"], 3) or UNKNOWN]
+         said[row["verdict"]], format_fixed(row["king"], 3)]
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
     return element("div", element("h4", "Pairs of files that are not what their names say"),

@@ -25,6 +25,7 @@ from genomed.report.tables import (
     UNKNOWN,
     Column,
     format_count,
+    format_fixed,
     format_share,
     html_table,
     is_number,
@@ -226,7 +227,7 @@ def _ancestry_cards(data: ReportData, run: RunRecord) -> list[Html]:
     rows: list[list[object]] = [
         [label(row["most_similar_population"] or "outside the reference"),
          label(row["most_similar_superpopulation"] or UNKNOWN), format_count(row["n"]),
-         _decimal(row["distance"], 2)]
+         format_fixed(row["distance"], 2)]
         for row in counts.iter_rows(named=True)
     ]  # fmt: skip
     columns = [
@@ -242,10 +243,6 @@ def _ancestry_cards(data: ReportData, run: RunRecord) -> list[Html]:
                         ("genetic distance", "people"), f"{run.identity}-distance"),
               source(data, run, "ancestry.tsv", "column genetic_distance")),
     ]  # fmt: skip
-
-
-def _decimal(value: float | None, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if is_number(value) else UNKNOWN
 
 
 def _kinship_cards(data: ReportData, run: RunRecord) -> list[Html]:
@@ -302,8 +299,8 @@ def _pair_table(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
         ends = sorted(data.people.shown(row[name]) for name in ("sample1", "sample2"))
         relation = str(row["relation"] or "").replace("_", " ")
         look = "pill care" if relation == "duplicate" else ""
-        rows.append([*ends, Cell(relation, look), _decimal(row["kinship"], 4),
-                     _decimal(row["ibd0"], 3), format_count(row["n_snps"])])  # fmt: skip
+        rows.append([*ends, Cell(relation, look), format_fixed(row["kinship"], 4),
+                     format_fixed(row["ibd0"], 3), format_count(row["n_snps"])])  # fmt: skip
     rest = join(["All are in ", file_link(data, run, "kinship.tsv"), "."])
     return _card("Closest pairs",
                  grid(f"{run.identity}-closest", f"Closest pairs of {run.name}", columns, rows,
@@ -317,7 +314,7 @@ def _pedigree(data: ReportData, run: RunRecord, pedigree: pl.DataFrame) -> Html:
     rows: list[list[str | Cell | None]] = [
         [*(data.people.shown(row[name]) for name in ("sample1", "sample2")),
          *(str(row[name] or "none").replace("_", " ") for name in ("declared", "found")),
-         _decimal(row["found_kinship"], 4), Cell(row["verdict"], "pill care")]
+         format_fixed(row["found_kinship"], 4), Cell(row["verdict"], "pill care")]
         for row in pedigree.iter_rows(named=True)
     ]  # fmt: skip
     return _card("Where the pedigree and the genotypes differ",
@@ -377,10 +374,10 @@ def _diversity_cards(data: ReportData, run: RunRecord) -> list[Html]:
         ]  # fmt: skip
         rows: list[list[object]] = [
             [label(row["group"]), format_count(row["n_samples"]),
-             _decimal(row["heterozygosity_observed"], 4),
-             _decimal(row["heterozygosity_expected"], 4), _decimal(row["f_is"], 4),
-             _decimal(None if row["pi"] is None else 1e6 * row["pi"], 2),
-             _decimal(row["tajima_d"], 2), format_count(row["n_private"])]
+             format_fixed(row["heterozygosity_observed"], 4),
+             format_fixed(row["heterozygosity_expected"], 4), format_fixed(row["f_is"], 4),
+             format_fixed(None if row["pi"] is None else 1e6 * row["pi"], 2),
+             format_fixed(row["tajima_d"], 2), format_count(row["n_private"])]
             for row in table.head(MOST_GROUPS_LISTED).iter_rows(named=True)
         ]  # fmt: skip
         shown = html_table("Diversity by group", columns, rows)
@@ -398,8 +395,8 @@ def _fst(data: ReportData, run: RunRecord, fst: pl.DataFrame) -> Html:
                Column("Weir and Cockerham", True), Column("Variants", True)]  # fmt: skip
     rows: list[list[object]] = [
         [label("all groups" if row["group2"] == "*" else f"{row['group1']} and {row['group2']}"),
-         _decimal(row["hudson"], 4), _decimal(row["hudson_se"], 4),
-         _decimal(row["weir_cockerham"], 4), format_count(row["n_variants"])]
+         format_fixed(row["hudson"], 4), format_fixed(row["hudson_se"], 4),
+         format_fixed(row["weir_cockerham"], 4), format_count(row["n_variants"])]
         for row in fst.head(MOST_GROUPS_LISTED).iter_rows(named=True)
     ]  # fmt: skip
     return _card("Distance between groups", html_table("F_ST between groups", columns, rows),

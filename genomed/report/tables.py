@@ -20,6 +20,7 @@ __all__ = [
     "UNKNOWN",
     "Column",
     "format_count",
+    "format_fixed",
     "format_frequency",
     "format_percentile",
     "format_score",
@@ -109,6 +110,11 @@ def format_frequency(x: float | None) -> str:
     if not is_number(x):
         return UNKNOWN
     return f"{x:.3f}" if x in (0, 1) or x >= 0.001 else f"{x:.1e}"  # type: ignore[operator]
+
+
+def format_fixed(x: float | None, decimals: int) -> str:
+    """A number with so many decimals; a dash where it is not known."""
+    return f"{x:,.{decimals}f}" if is_number(x) else UNKNOWN
 
 
 def format_seconds(seconds: float | None) -> str:

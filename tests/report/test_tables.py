@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from genomed.report.tables import (
     Column,
     format_count,
+    format_fixed,
     format_frequency,
     format_percentile,
     format_score,
@@ -83,6 +84,8 @@ def test_other_numbers():
     assert format_frequency(0.25) == "0.250"
     assert format_frequency(0.00012) == "1.2e-04"
     assert format_frequency(0.0) == "0.000"
+    assert format_fixed(1234.5678, 2) == "1,234.57"
+    assert format_fixed(math.nan, 2) == "—"
 
 
 @pytest.mark.parametrize(
