@@ -30,7 +30,7 @@ LIMIT = 0.75
 
 
 def write_results(folder, n, *, names=(), models=("heart", "height", "PGS000001"), seed=1):
-    """Runs of qc, train, risk, evaluate and explain below a folder; the samples' names.
+    """Runs of qc, reads qc, train, risk, evaluate and explain below a folder; the samples' names.
 
     names  : of the first samples; the others are S000000 ...
     models : a bundle that predicts a probability, one that predicts a value, and scoring files
@@ -39,6 +39,7 @@ def write_results(folder, n, *, names=(), models=("heart", "height", "PGS000001"
     samples = [*names, *(f"S{i:06d}" for i in range(n - len(names)))]
     group = rng.integers(0, len(GROUPS), n)
     _write_qc(folder / "qc" / "c", samples, group, rng)
+    _write_reads(folder / "reads" / "c", samples[0])
     _write_risk(folder / "risk" / "c", samples, group, models, rng)
     kinds = ("binary", "quantitative")
     for model, kind in zip(models, kinds, strict=False):
@@ -97,6 +98,20 @@ def _write_qc(folder, samples, group, rng):
     counts = {"measured": n, "kept": kept, "dropped": {"outlier": n - kept}}
     _record(folder, "qc", samples=counts, variants={"measured": 10, "kept": 10, "dropped": {}},
             settings=asdict(QcSettings()))  # fmt: skip
+
+
+def _write_reads(folder, sample):
+    """A file of reads that name a person and are another's."""
+    file = {"file": "a.bam", "prefix": "a", "sample": sample}
+    measures = {"n_reads": 1000, "mapped_share": 0.99, "duplicate_share": 0.1, "mean_depth": 31.0,
+                "callable_share": 0.9, "insert_median": 350.0, "q30_share": 0.9,
+                "mismatch_rate": 0.001, "sex": "female"}  # fmt: skip
+    identity = {"n_sites": 1500, "contamination": 0.0, "contamination_low": 0.0,
+                "contamination_high": 0.01, "identity": "swapped"}  # fmt: skip
+    _write(folder, "files", pl.DataFrame([file | measures]))
+    names = {"best_match": pl.lit(None, pl.String), "contaminant": pl.lit(None, pl.String)}
+    _write(folder, "identity", pl.DataFrame([file | identity]).with_columns(**names))
+    _record(folder, "reads qc")
 
 
 def _write_risk(folder, samples, group, models, rng):

@@ -8,8 +8,17 @@ from typing import Any
 import polars as pl
 
 from genomed.report.markup import Html, element, join, label
+from genomed.report.run_reads import IDENTITIES
 from genomed.report.run_records import Need, Part, ReportData, RunRecord, source
-from genomed.report.tables import UNKNOWN, Column, format_score, format_share, html_table
+from genomed.report.tables import (
+    UNKNOWN,
+    Column,
+    format_count,
+    format_fixed,
+    format_score,
+    format_share,
+    html_table,
+)
 
 __all__ = ["DATA_NEEDS", "data_part"]
 
@@ -18,7 +27,8 @@ DATA_NEEDS = (
     Need("qc", "samples.parquet", None, "quality"),
     Need("structure", "kinship.parquet", None, "kinship"),
     Need("structure", "ancestry.parquet", None, "placed"),
-    Need("reads qc", "reads.parquet", None, "reads"),
+    Need("reads qc", "files.parquet", None, "reads"),
+    Need("reads qc", "identity.parquet", None, "identity"),
 )
 QUALITY = {
     "call_rate": "Call rate",
@@ -37,7 +47,7 @@ def data_part(data: ReportData, sample: str) -> Part | None:
         *(_quality(data, run, sample) for run in data.of("qc")),
         *(_placed(data, run, sample) for run in data.of("structure", "risk")),
         *(_relatives(data, run, sample) for run in data.of("structure")),
-        *(_reads(data, run, sample) for run in data.of("reads qc")),
+        *(card for run in data.of("reads qc") for card in _reads(data, run, sample)),
     ]
     known = [part for part in parts if part is not None]
     if not known:
@@ -115,14 +125,26 @@ def _relatives(data: ReportData, run: RunRecord, sample: str) -> Html | None:
                    source(data, run, "kinship.tsv"), class_="card")  # fmt: skip
 
 
-def _reads(data: ReportData, run: RunRecord, sample: str) -> Html | None:
-    row = _own(run, "reads", sample)
-    if row is None:
-        return None
-    hidden = {"sample", "prefix", "path", "file"}
-    pairs: list[tuple[str, object]] = [
-        (key.replace("_", " "), label(_plain(value), 40))
-        for key, value in row.items()
-        if key not in hidden and isinstance(value, int | float | str) and value != ""
-    ]
-    return _box("Reads", pairs[:14], source(data, run, "reads.tsv", "the row of this person"))
+def _reads(data: ReportData, run: RunRecord, sample: str) -> list[Html]:
+    """A card for each file of the person's reads."""
+    files, identity = run.tables.get("reads"), run.tables.get("identity")
+    if files is None:
+        return []
+    whose: dict[str, str] = {}
+    if identity is not None and "identity" in identity.columns:
+        whose = dict(identity.select("file", "identity").drop_nulls().iter_rows())
+    origin = source(data, run, "files.tsv", "the row of this file")
+    cards = []
+    for row in files.filter(pl.col("sample").cast(pl.String) == sample).iter_rows(named=True):
+        pairs: list[tuple[str, object]] = [
+            ("Reads", format_count(row["n_reads"])),
+            ("Mapped", format_share(row["mapped_share"])),
+            ("Mean depth", format_fixed(row["mean_depth"], 1)),
+            ("Callable", format_share(row["callable_share"])),
+            ("Sex by depth", row["sex"] or UNKNOWN),
+        ]
+        if row["file"] in whose:
+            look, said = IDENTITIES[whose[row["file"]]]
+            pairs.append(("Whose reads", element("span", said, class_=look)))
+        cards.append(_box("Reads", pairs, origin))
+    return cards

@@ -32,7 +32,7 @@ from genomed.report.tables import (
     is_number,
 )
 
-__all__ = ["NEEDS", "chapter", "findings_of"]
+__all__ = ["IDENTITIES", "NEEDS", "chapter", "findings_of"]
 
 MOST_FILES = 24  # with curves of their own
 MOST_POINTS = 160  # of a curve

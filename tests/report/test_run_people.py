@@ -165,6 +165,13 @@ def test_one_persons_page_tells_of_that_person_alone(folder, sample):
     assert len(found.ids) == len(set(found.ids))
 
 
+def test_one_persons_page_says_whose_reads_they_are(folder):
+    run_report(folder, folder / "one.html", person=HOSTILE[0])
+    text = " ".join(" ".join(Page((folder / "one.html").read_text()).texts).split())
+    assert "Mean depth 31.0" in text
+    assert "Whose reads another person's reads" in text
+
+
 def test_a_pseudonym_finds_its_person(folder, page):
     pseudonym = people_rows(page)["rows"][0][0]
     run_report(folder, folder / "one.html", person=pseudonym)
