@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genomed.report.markup import plain, shortened
+from genomed.report.markup import shortened
 from genomed.report.run_records import Finding
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def report_summary(
     """Print a line for each finding, what could not be read, and where the page is."""
     for _, finding in findings:
         line = _text(f"{finding.word:<16}", COLOURS[finding.level])
-        line += _text(plain(finding.subject), "bold") + _text("  ") + _text(plain(finding.sentence))
+        line += _text(finding.subject, "bold") + _text("  ") + _text(finding.sentence)
         console.print(line, soft_wrap=True)
     for warning in warnings[:N_WARNINGS]:
         console.print(_text("warning: ", "yellow") + _text(warning), soft_wrap=True)

@@ -33,7 +33,10 @@ DEFAULT = "report.html"
 
 @dataclass
 class ReportSummary:
-    """What was shown: findings in the order of the page, runs by command, and where it is."""
+    """What was shown: findings in the order of the page, runs by command, and where it is.
+
+    findings : chapter and finding, in plain text
+    """
 
     findings: list[tuple[str, Finding]]
     runs: dict[str, int]
@@ -151,8 +154,12 @@ def _written(data: ReportData, page: Path, sample: str | None) -> ReportSummary:
         chapters = parts(data)
     except OddRecordError as error:
         raise InputError(str(error)) from error
-    findings = [(part.short, finding) for part in chapters for finding in part.findings]
-    rows = [(c, f.level, f.word, plain(f.subject), plain(f.sentence)) for c, f in findings]
+    findings = [
+        (part.short, f._replace(subject=plain(f.subject), sentence=plain(f.sentence)))
+        for part in chapters
+        for f in part.findings
+    ]
+    rows = [(c, f.level, f.word, f.subject, f.sentence) for c, f in findings]
     texts = {
         f"{page.stem}_mqc.json": multiqc_report(rows),
         page.name: render_report(data, chapters),

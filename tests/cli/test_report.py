@@ -36,6 +36,7 @@ def test_quiet_prints_nothing_and_json_everything(results, tmp_path):
     told = json.loads(invoke(results, "--out", out, "--json", "--title", "A <b>trial</b>").stdout)
     assert told["outputs"]["page.html"] == str(out)
     assert {finding["level"] for finding in told["findings"]} <= {"usable", "care", "none", "told"}
+    assert "heart" in {finding["subject"] for finding in told["findings"]}
     assert told["runs"]["qc"] == 1
     assert "A &lt;b&gt;trial&lt;/b&gt;" in out.read_text()
 
