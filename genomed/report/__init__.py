@@ -8,6 +8,7 @@ svg       what every figure is drawn into
 figures   numbers -> SVG
 page      RiskPage -> risk.html
 summary   RiskPage -> the terminal
+terminal  what the summaries of all commands are printed with
 
 report.html, the page of a whole directory of results, is made of modules that begin with run_:
 

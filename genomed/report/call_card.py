@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from genomed.report.terminal import safe_line
+
 __all__ = ["call_card", "caller_summary", "caller_verdict"]
 
 _MEASURES = "| stage | kind | sites | wrong | -ln p of the truth | calibration error |"
@@ -117,13 +119,14 @@ def _measure_row(m: Mapping[str, Any]) -> str:
 
 def caller_summary(console: Console, facts: Mapping[str, Any], out: Path) -> None:
     """Print what was learned and kept."""
-    console.print(facts["verdict"], soft_wrap=True, markup=False)
+    console.print(safe_line(facts["verdict"]), soft_wrap=True)
     for verdict in facts["verdicts"]:
-        console.print(f"  {verdict['stage']}: {verdict['reason']}", soft_wrap=True, markup=False)
+        line = safe_line(f"  {verdict['stage']}: {verdict['reason']}")
+        console.print(line, soft_wrap=True)
     for m in facts["measures"]:
-        console.print(
+        told = (
             f"  {m['stage']:<30}{m['kind']:<7}{m['n_wrong']:>6,} of {m['n']:>8,} wrong, "
-            f"calibration error {m['calibration_error']:.4f}",
-            soft_wrap=True, markup=False,
-        )  # fmt: skip
-    console.print(f"Caller: {out}", soft_wrap=True, markup=False)
+            f"calibration error {m['calibration_error']:.4f}"
+        )
+        console.print(safe_line(told), soft_wrap=True)
+    console.print(safe_line(f"Caller: {out}"), soft_wrap=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
-    from rich.console import Console
+import polars as pl
+from rich.console import Console
+
+from genomed.report.terminal import empty_table, print_warnings, safe_line, safe_text
 
 __all__ = ["reads_qc_summary"]
 
@@ -32,32 +33,23 @@ def reads_qc_summary(
     console: Console, files: pl.DataFrame, warnings: Sequence[str], outputs: Mapping[str, Path]
 ) -> None:
     """Print a run's results in short. files : columns of TABLES["reads_qc"]"""
-    from rich import box  # noqa: PLC0415 - rich is loaded only where something is printed
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     beside = len(files) <= N_BESIDE
     measures = [one for one in _MEASURES if beside or one[0] in _SHORT]
     rows = [["File", *(heading for heading, _, _ in measures)]]
     rows += [_cells(row, measures) for row in files.head(N_FILES).iter_rows(named=True)]
     if beside:
         rows = [list(column) for column in zip(*rows, strict=True)]
-    table = Table(title=Text("Alignments", "bold"), title_justify="left", box=box.SIMPLE,
-                  pad_edge=False)  # fmt: skip
-    for i, heading in enumerate(rows[0]):
-        justify: Literal["left", "right"] = "left" if i == 0 else "right"
-        numeric = i > 0 and not beside
-        table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=numeric)
+    numbers = range(1, len(rows[0]))
+    table = empty_table("Alignments", rows[0], numbers, () if beside else numbers)
     for cells in rows[1:]:
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(safe_text(cell) for cell in cells))
     console.print(table)
     if len(files) > N_FILES:
-        console.print(f"and {len(files) - N_FILES} more in files.tsv")
-    for warning in warnings:
-        console.print(Text("warning: ", style="yellow") + Text(warning), soft_wrap=True)
+        console.print(safe_line(f"and {len(files) - N_FILES:,} more in files.tsv"))
+    print_warnings(console, warnings)
     if outputs:
         folder = next(iter(outputs.values())).parent
-        console.print(Text(f"{len(outputs)} files in ") + Text(str(folder), style="cyan"))
+        console.print(safe_line(f"{len(outputs)} files in ") + safe_line(folder, "cyan"))
 
 
 def _cells(row: Mapping[str, Any], measures: Sequence[tuple[str, str, str]]) -> list[str]:

@@ -1,28 +1,22 @@
-"""What `genomed structure` found, for the terminal.
-
-Names are put into `Text` objects, never into markup, as in genomed.report.summary.
-"""
+"""What `genomed structure` found, for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
+from rich.console import Console
+from rich.text import Text
 
 from genomed.ledger import STRUCTURE
-from genomed.report.markup import shortened
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+from genomed.report.terminal import print_warnings, safe_line
 
 __all__ = ["structure_summary"]
 
 N_PAIRS = 12  # closest pairs that are listed
 N_GROUPS = 12
-N_WARNINGS = 10
 
 
 def structure_summary(
@@ -40,27 +34,18 @@ def structure_summary(
     steps    : step -> what it counted
     tables   : name -> frame, see genomed.schema.TABLES
     """
-    console.print(_text(f"{n_samples:,} samples, {sum(variants.values()):,} variants", "bold"))
+    console.print(safe_line(f"{n_samples:,} samples, {sum(variants.values()):,} variants", "bold"))
     for fate, n in variants.items():
         if n:
             meaning = STRUCTURE[fate].partition(":")[0]
-            console.print(_text(f"  {n:>12,}  {meaning}"), soft_wrap=True)
+            console.print(safe_line(f"  {n:>12,}  {meaning}"), soft_wrap=True)
     for line in (*_relations(steps, tables), *_others(steps, tables)):
         console.print(line, soft_wrap=True)
-    for warning in warnings[:N_WARNINGS]:
-        console.print(_text("warning: ", "yellow") + _text(warning), soft_wrap=True)
-    if len(warnings) > N_WARNINGS:
-        console.print(_text(f"and {len(warnings) - N_WARNINGS} more warnings in run.json"))
+    print_warnings(console, warnings)
     if outputs:
         folder = next(iter(outputs.values())).parent
         names = ", ".join(name for name in outputs if not name.endswith(".parquet"))
-        console.print(_text(f"{folder}: ", "cyan") + _text(names), soft_wrap=True)
-
-
-def _text(value: object, style: str = "") -> Text:
-    from rich.text import Text  # noqa: PLC0415 - rich is loaded only where something is printed
-
-    return Text(shortened(str(value), 600), style=style)
+        console.print(safe_line(f"{folder}: ", "cyan") + safe_line(names), soft_wrap=True)
 
 
 def _relations(
@@ -70,17 +55,17 @@ def _relations(
         return
     facts, pairs = steps["kinship"], tables["kinship"].sort("kinship", descending=True)
     counts = [f"{n:,} {name.replace('_', ' ')}" for name, n in facts["pairs"].items()]
-    yield _text(
+    yield safe_line(
         f"Kinship on {facts['variants']:,} variants: {', '.join(counts) or 'nobody is related'}; "
         f"{facts['unrelated']:,} people are unrelated"
     )
     for row in pairs.head(N_PAIRS).iter_rows(named=True):
-        yield _text(
+        yield safe_line(
             f"    {row['sample1']}  {row['sample2']}  {row['kinship']:.4f}  "
             f"{row['relation'].replace('_', ' ')}"
         )
     if pairs.height > N_PAIRS:
-        yield _text(f"    and {pairs.height - N_PAIRS:,} more pairs in kinship.tsv")
+        yield safe_line(f"    and {pairs.height - N_PAIRS:,} more pairs in kinship.tsv")
 
 
 def _others(
@@ -88,26 +73,26 @@ def _others(
 ) -> Iterator[Text]:
     if "prune" in steps:
         facts = steps["prune"]
-        yield _text(f"LD pruning keeps {facts['kept']:,} of {facts['variants']:,} variants")
+        yield safe_line(f"LD pruning keeps {facts['kept']:,} of {facts['variants']:,} variants")
     if "pca" in steps:
         facts, table = steps["pca"], tables["eigenvalues"]
         values = ", ".join(f"{value:.3g}" for value in table["eigenvalue"].head(10))
-        yield _text(
+        yield safe_line(
             f"Components of {facts['samples']:,} people ({facts['method']}), "
             f"{facts['projected']:,} projected; eigenvalues {values}"
         )
     if "ancestry" in tables:
         counts = tables["ancestry"]["most_similar_population"].value_counts(sort=True)
         said = [f"{name or 'outside the reference'} {n:,}" for name, n in counts.iter_rows()]
-        yield _text(f"Most similar population: {', '.join(said[:N_GROUPS])}")
+        yield safe_line(f"Most similar population: {', '.join(said[:N_GROUPS])}")
     if "roh" in steps:
         [share] = tables["roh_samples"].select(pl.col("f_roh").mean()).row(0)
         mean = "" if share is None else f"; mean F_ROH {share:.4f}"
-        yield _text(f"Runs of homozygosity: {steps['roh']['runs']:,}{mean}")
+        yield safe_line(f"Runs of homozygosity: {steps['roh']['runs']:,}{mean}")
     if "diversity" in tables:
         for row in tables["diversity"].head(N_GROUPS).iter_rows(named=True):
             if row["heterozygosity_observed"] is not None:
-                yield _text(
+                yield safe_line(
                     f"    {row['group']}: {row['n_samples']:,} people, heterozygosity "
                     f"{row['heterozygosity_observed']:.4f} (expected "
                     f"{row['heterozygosity_expected']:.4f}), pi {row['pi']:.3g}"

@@ -1,17 +1,16 @@
-"""RiskPage -> the terminal: highest samples, coverage, warnings, and where the outputs are.
-
-Names are put into `Text` objects, never into markup, and what cannot be seen in them is shown, so
-that no file can colour, move or clear the user's terminal.
-"""
+"""RiskPage -> the terminal: highest samples, coverage, warnings, and where the outputs are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from genomed.report.content import ModelDigest, RiskPage, digest_models
-from genomed.report.markup import shortened
 from genomed.report.tables import (
     format_count,
     format_percentile,
@@ -21,12 +20,8 @@ from genomed.report.tables import (
     format_signed,
     score_decimals,
 )
+from genomed.report.terminal import empty_table, print_outputs, print_warnings, safe_text
 from genomed.report.verdicts import Verdict, verdict
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
 __all__ = ["risk_summary"]
 
@@ -34,34 +29,7 @@ N_ROWS = 12  # of highest samples
 N_PER_MODEL = 3
 N_MODELS = 20  # models whose coverage is listed
 N_TRAIT = 18  # characters
-N_WARNINGS = 10
 COLOURS = {"usable": "green", "care": "yellow", "part": "yellow", "none": "red"}
-
-
-def _text(value: object, limit: int = 40, style: str = "") -> Text:
-    """Untrusted text for a terminal: visible characters only, shortened, without markup."""
-    from rich.text import Text  # noqa: PLC0415 - rich is loaded only where something is printed
-
-    return Text(shortened(str(value), limit), style=style)
-
-
-def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
-    """An empty table with its headings; numbers are on the right and never broken."""
-    from rich import box  # noqa: PLC0415 - as above
-    from rich.table import Table  # noqa: PLC0415 - as above
-
-    table = Table(
-        title=_text(title, 120, "bold"), title_justify="left", box=box.SIMPLE, pad_edge=False
-    )
-    for heading, numeric in columns:
-        one_line = numeric or heading in ("Sample", "Verdict")
-        table.add_column(
-            heading,
-            justify="right" if numeric else "left",
-            no_wrap=one_line,
-            overflow="fold",
-        )
-    return table
 
 
 def risk_summary(console: Console, page: RiskPage, outputs: Mapping[str, Path]) -> None:
@@ -76,21 +44,25 @@ def risk_summary(console: Console, page: RiskPage, outputs: Mapping[str, Path]) 
         console.print(highest)
     console.print(_coverage_table(models[:N_MODELS], verdicts))
     if len(models) > N_MODELS:
-        console.print(_text(f"and {len(models) - N_MODELS:,} more models in the outputs\n", 200))
-    _print_warnings(console, page.warnings)
-    _print_outputs(console, page, outputs)
+        console.print(safe_text(f"and {len(models) - N_MODELS:,} more models in the outputs", 200))
+    print_warnings(console, page.warnings)
+    samples = "1 sample" if page.n_samples == 1 else f"{page.n_samples:,} samples"
+    n_models = "1 model" if len(page.models) == 1 else f"{len(page.models):,} models"
+    told = f"{samples}, {n_models}, {format_seconds(page.seconds)}"
+    console.print(safe_text(told, 200, "bold"))
+    print_outputs(console, outputs)
 
 
 def _highest_table(models: Sequence[ModelDigest]) -> Table:
-    columns = [("Model", False), ("Sample", False), ("Score", True), ("z", True)]
-    columns += [("Centile", True), ("Coverage", True)]
+    columns = ["Model", "Sample", "Score", "z", "Centile", "Coverage"]
     flagged = any(row["flags"] for model in models for row in model.highest[:N_PER_MODEL])
-    columns += [("Flags", False)] if flagged else []
-    table = _table("Highest scores in this cohort (not a diagnosis)", columns)
+    columns += ["Flags"] if flagged else []
+    title = "Highest scores in this cohort (not a diagnosis)"
+    table = empty_table(title, columns, range(2, 6), range(1, 6))
     scored = [model for model in models if model.highest]
     each = min(N_PER_MODEL, max(1, N_ROWS // max(1, len(scored))))
     for model in scored[: N_ROWS // each]:
-        names = [_text(model.name, 24, "bold"), _text(_trait(model), N_TRAIT, "dim")]
+        names = [safe_text(model.name, 24, "bold"), safe_text(_trait(model), N_TRAIT, "dim")]
         for line, row in enumerate(_distinct(model)[:each]):
             name = names[line] if line < len(names) else ""
             table.add_row(name, *_sample_cells(model, row)[: len(columns) - 1])
@@ -107,17 +79,17 @@ def _distinct(model: ModelDigest) -> list[Mapping[str, Any]]:
 
 def _sample_cells(model: ModelDigest, row: Mapping[str, Any]) -> list[Text]:
     equals = int((model.score == row["score"]).sum()) - 1
-    sample = _text(row["sample"], 24)
+    sample = safe_text(row["sample"], 24)
     if equals:
         sample.append(f" (+{equals:,} equal)", style="dim")
     flags = (row["flags"] or "").replace("_", " ").replace(";", ", ")
     return [
         sample,
-        _text(format_score(row["score"], score_decimals(model.score))),
-        _text(format_signed(row["cohort_z"])),
-        _text(format_percentile(row["cohort_percentile"])),
-        _text(format_share(row["weighted_coverage"]) if not equals else ""),
-        _text(flags if not equals else "", 60, "yellow"),
+        safe_text(format_score(row["score"], score_decimals(model.score))),
+        safe_text(format_signed(row["cohort_z"])),
+        safe_text(format_percentile(row["cohort_percentile"])),
+        safe_text(format_share(row["weighted_coverage"]) if not equals else ""),
+        safe_text(flags if not equals else "", 60, "yellow"),
     ]
 
 
@@ -129,34 +101,16 @@ def _trait(model: ModelDigest) -> str:
 
 
 def _coverage_table(models: Sequence[ModelDigest], verdicts: Sequence[Verdict]) -> Table:
-    columns = [("Model", False), ("Trait", False), ("Verdict", False), ("Scored", True)]
-    columns += [("Variants", True), ("Weight", True)]
-    table = _table("Coverage of each model", columns)
+    columns = ("Model", "Trait", "Verdict", "Scored", "Variants", "Weight")
+    table = empty_table("Coverage of each model", columns, range(3, 6), range(2, 6))
     for model, judged in zip(models, verdicts, strict=False):
         row = model.row
         table.add_row(
-            _text(model.name, 24, "bold"),
-            _text(_trait(model), N_TRAIT, "dim"),
-            _text(judged.word, style=COLOURS[judged.status]),
-            _text(f"{format_count(len(model.score))}/{format_count(model.n_rows)}"),
-            _text(f"{format_count(row['n_matched'])}/{format_count(row['n_variants'])}"),
-            _text(format_share(row["weighted_coverage"])),
+            safe_text(model.name, 24, "bold"),
+            safe_text(_trait(model), N_TRAIT, "dim"),
+            safe_text(judged.word, style=COLOURS[judged.status]),
+            safe_text(f"{format_count(len(model.score))}/{format_count(model.n_rows)}"),
+            safe_text(f"{format_count(row['n_matched'])}/{format_count(row['n_variants'])}"),
+            safe_text(format_share(row["weighted_coverage"])),
         )
     return table
-
-
-def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
-    for warning in warnings[:N_WARNINGS]:
-        console.print(_text("warning: ", style="yellow") + _text(warning, 600), soft_wrap=True)
-    if len(warnings) > N_WARNINGS:
-        console.print(_text(f"and {len(warnings) - N_WARNINGS:,} more warnings in run.json", 200))
-
-
-def _print_outputs(console: Console, page: RiskPage, outputs: Mapping[str, Path]) -> None:
-    samples = "1 sample" if page.n_samples == 1 else f"{page.n_samples:,} samples"
-    models = "1 model" if len(page.models) == 1 else f"{len(page.models):,} models"
-    console.print(_text(f"{samples}, {models}, {format_seconds(page.seconds)}", 200, "bold"))
-    width = max((len(shortened(name, 24)) for name in outputs), default=0)
-    for name, path in outputs.items():
-        line = _text(f"  {shortened(name, 24):<{width}}  ") + _text(path, 4096, "cyan")
-        console.print(line, soft_wrap=True)

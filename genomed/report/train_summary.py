@@ -1,21 +1,17 @@
-"""What `genomed train` found, for the terminal.
-
-Names are put into `Text` objects, never into markup, as in genomed.report.summary.
-"""
+"""What `genomed train` found, for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+from rich.console import Console
+from rich.text import Text
+
+from genomed.report.terminal import print_warnings, safe_line
 
 __all__ = ["train_summary"]
-
-N_WARNINGS = 10
 
 
 class Trained(Protocol):
@@ -36,33 +32,27 @@ def train_summary(
     """Print the stages of each trait with what they gain, the verdict, and where things are."""
     for trained in traits:
         facts = trained.facts()
-        console.print(_text(f"{facts['trait']} ({facts['kind']})", "bold"))
+        console.print(safe_line(f"{facts['trait']} ({facts['kind']})", "bold"))
         for stage in facts["stages"]:
-            mark = _text("kept    ", "green") if stage["accepted"] else _text("left out", "dim")
+            word, style = ("kept    ", "green") if stage["accepted"] else ("left out", "dim")
             gain = f"{stage['share']:+.4f} ± {stage['share_error']:.4f}  "
             console.print(
-                _text(f"  {stage['stage']:<11}") + mark + _text(f"  {gain}")
-                + _text(stage["reason"].partition(": ")[2] or stage["reason"], "dim"),
+                safe_line(f"  {stage['stage']:<11}") + safe_line(word, style)
+                + safe_line(f"  {gain}")
+                + safe_line(stage["reason"].partition(": ")[2] or stage["reason"], "dim"),
                 soft_wrap=True,
             )  # fmt: skip
         for row in facts["metrics"]:
             if row["set"] == "test" and row["group"] == "all":
                 console.print(_metric(row), soft_wrap=True)
-        console.print(_text("  " + trained.verdict), soft_wrap=True)
-    for warning in warnings[:N_WARNINGS]:
-        console.print(_text("warning: ", "yellow") + _text(warning), soft_wrap=True)
+        console.print(safe_line("  " + trained.verdict), soft_wrap=True)
+    print_warnings(console, warnings)
     for name, path in outputs.items():
         if name.startswith("model of"):
-            console.print(_text(f"{path}: ", "cyan") + _text(name), soft_wrap=True)
+            console.print(safe_line(f"{path}: ", "cyan") + safe_line(name), soft_wrap=True)
 
 
 def _metric(row: Mapping[str, Any]) -> Text:
     told = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
     value = "unknown" if row["value"] is None else f"{row['value']:.3f}"
-    return _text(f"  {row['model']:<7}{row['measure']:<22}{value}{told}")
-
-
-def _text(value: object, style: str = "") -> Text:
-    from rich.text import Text  # noqa: PLC0415 - only where something is printed
-
-    return Text(str(value), style=style)
+    return safe_line(f"  {row['model']:<7}{row['measure']:<22}{value}{told}")

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from genomed.report.summary import risk_summary
+from genomed.report.terminal import print_warnings
 
 OUTPUTS = {"page": Path("out/risk.html"), "scores": Path("out/risk.tsv")}
 
@@ -58,7 +59,7 @@ def test_500_models_print_at_most_12_samples(make_page):
     panel = [(f"PGS{i:06d}", "t", 30, "beta", "") for i in range(500)]
     text = printed(make_page(n_samples=20, panel=panel))
     assert len(sample_lines(text)) == 12
-    assert "and 480 more models" in text
+    assert "and 480 more models in the outputs\n" in text
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -75,6 +76,14 @@ def test_names_can_neither_colour_nor_move_the_terminal(make_page, terminal):
     assert bool(sequences) == terminal
     assert "\u202e" not in text
     assert "\r" not in text
+
+
+def test_warnings_beyond_ten_are_counted_and_move_nothing():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    print_warnings(console, ["\x1b[2J[red]so[/]"] * 12)
+    text = console.file.getvalue()
+    assert text.count("[U+001B][2J[red]so[/]") == 10
+    assert "and 2 more warnings in run.json" in text
 
 
 def test_a_run_without_scores_prints_its_coverage(make_page):
