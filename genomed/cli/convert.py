@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, print_timings, sample_names, start_inflating
+from genomed.cli.given import (
+    command_line,
+    one_of,
+    print_json,
+    print_timings,
+    print_warnings,
+    sample_names,
+    start_inflating,
+)
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -194,12 +202,11 @@ def _words(text: str | None) -> tuple[str, ...]:
 def _report(summary: ConvertSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
         from dataclasses import asdict
 
-        facts = asdict(summary) | {"outputs": {k: str(p) for k, p in summary.outputs.items()}}
+        facts = asdict(summary)
         del facts["timings"]
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         _say(summary)
     if timings:
@@ -220,5 +227,4 @@ def _say(summary: ConvertSummary) -> None:
         typer.echo(f"  {path}")
     for paragraph in summary.explained:
         typer.echo(paragraph)
-    for warning in summary.warnings:
-        typer.secho(f"warning: {warning}", fg="yellow", err=True)
+    print_warnings(summary.warnings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, print_timings
+from genomed.cli.given import command_line, one_of, print_json, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -179,10 +179,8 @@ def _report(summary: EvaluateSummary, as_json: bool, quiet: bool, timings: bool)
     """Results go to stdout, remarks to stderr."""
     page = summary.page
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "trait": page.trait,
             "kind": page.kind,
             "people": page.n,
@@ -193,7 +191,7 @@ def _report(summary: EvaluateSummary, as_json: bool, quiet: bool, timings: bool)
             "gap": summary.gap,
             "warnings": list(page.warnings),
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

@@ -1,10 +1,12 @@
-"""What commands make of their arguments before a step is called."""
+"""What commands make of their arguments alike, and print alike."""
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,15 @@ import typer
 if TYPE_CHECKING:
     from genomed.io.bgzf import TextStream
 
-__all__ = ["command_line", "one_of", "print_timings", "sample_names", "start_inflating"]
+__all__ = [
+    "command_line",
+    "one_of",
+    "print_json",
+    "print_timings",
+    "print_warnings",
+    "sample_names",
+    "start_inflating",
+]
 
 
 def one_of(option: str, value: str, *choices: str) -> str:
@@ -56,3 +66,14 @@ def print_timings(timings: Mapping[str, float]) -> None:
     """Seconds of each phase on stderr, a line each: what the hidden --timings asks for."""
     for phase, seconds in timings.items():
         typer.echo(f"timing\t{phase}\t{seconds:.4f}", err=True)
+
+
+def print_json(facts: Mapping[str, object]) -> None:
+    """A summary on stdout, for another program: what --json asks for."""
+    typer.echo(json.dumps(facts, indent=2, default=os.fspath))
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Warnings on stderr, a line each."""
+    for warning in warnings:
+        typer.secho(f"warning: {warning}", fg="yellow", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings, sample_names, start_inflating
+from genomed.cli.given import command_line, print_json, print_timings, sample_names, start_inflating
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -187,22 +187,17 @@ def _report(summary: QcSummary, as_json: bool, quiet: bool, timings: bool) -> No
     """Results go to stdout, remarks to stderr."""
     facts = summary.facts
     if as_json:
-        import json
-
         failed = summary.samples.filter(~summary.samples["pass"])
-        typer.echo(
-            json.dumps(
-                {
-                    "outputs": {name: str(path) for name, path in summary.outputs.items()},
-                    "build": facts.build,
-                    "records": facts.records,
-                    "variants": facts.variants,
-                    "samples": facts.samples,
-                    "failed_samples": failed.to_dicts(),
-                    "warnings": facts.warnings,
-                },
-                indent=2,
-            )
+        print_json(
+            {
+                "outputs": summary.outputs,
+                "build": facts.build,
+                "records": facts.records,
+                "variants": facts.variants,
+                "samples": facts.samples,
+                "failed_samples": failed.to_dicts(),
+                "warnings": facts.warnings,
+            }
         )
     elif not quiet:
         from rich.console import Console

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings
+from genomed.cli.given import command_line, print_json, print_timings, print_warnings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -114,18 +114,15 @@ def reads_call(
 def _report(summary: ReadsCallSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "sample": summary.sample,
             "counts": summary.counts,
             "warnings": summary.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
-        for warning in summary.warnings:
-            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        print_warnings(summary.warnings)
         counts = summary.counts
         typer.echo(
             f"{summary.sample}: {counts.get('snps', 0):,} SNPs and {counts.get('indels', 0):,} "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings
+from genomed.cli.given import command_line, print_json, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -82,15 +82,13 @@ def reads_features(
 def _report(summary: ReadsFeaturesSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "records": summary.records,
             "alleles": summary.alleles,
             "alleles_passed_over": summary.without,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         typer.echo(f"{summary.records:,} records, features of {summary.alleles:,} alleles")
         if summary.without:

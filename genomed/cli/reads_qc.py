@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, print_timings
+from genomed.cli.given import command_line, one_of, print_json, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -153,16 +153,14 @@ def _start_inflating(path: Path) -> TextStream | None:
 def _report(summary: ReadsQcSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "files": summary.files.to_dicts(),
             "identity": summary.identity and summary.identity.files.to_dicts(),
             "pairs": summary.identity and summary.identity.pairs.to_dicts(),
             "warnings": summary.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

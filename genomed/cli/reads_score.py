@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings
+from genomed.cli.given import command_line, print_json, print_timings, print_warnings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -98,20 +98,17 @@ def reads_score(
 def _report(summary: ReadsScoreSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "records": summary.records,
             "unscored": summary.unscored,
             "tranches": summary.tranches,
             "thresholds": summary.thresholds,
             "warnings": summary.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
-        for warning in summary.warnings:
-            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        print_warnings(summary.warnings)
         typer.echo(f"{summary.records:,} records, {summary.unscored:,} of them not scored")
         for kind, counts in summary.tranches.items():
             told = ", ".join(f"{name} {n:,}" for name, n in counts.items())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from genomed.cli.given import command_line, print_timings
+from genomed.cli.given import command_line, print_json, print_timings
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Json,
@@ -154,9 +154,7 @@ def _depths(text: str) -> tuple[float, ...]:
 
 def _report(summary: ReadsTrainSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     if as_json:
-        import json
-
-        typer.echo(json.dumps({"output": str(summary.out), **summary.facts}, indent=2))
+        print_json({"output": summary.out, **summary.facts})
     elif not quiet:
         from rich.console import Console
 

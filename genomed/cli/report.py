@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings
+from genomed.cli.given import command_line, print_json, print_timings
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import Json, LogFile, Quiet, Timings, Verbose
@@ -72,17 +72,15 @@ def report(
 def _report(summary: ReportSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "runs": summary.runs,
             "findings": [
                 {"chapter": chapter, **finding._asdict()} for chapter, finding in summary.findings
             ],
             "warnings": list(summary.warnings),
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, print_timings, sample_names, start_inflating
+from genomed.cli.given import (
+    command_line,
+    one_of,
+    print_json,
+    print_timings,
+    sample_names,
+    start_inflating,
+)
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -248,23 +255,17 @@ def _has_index(cohort: str) -> bool:
 def _report(summary: RiskSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     """Results go to stdout, remarks to stderr."""
     if as_json:
-        import json
-
         page = summary.page
-        typer.echo(
-            json.dumps(
-                {
-                    "outputs": {name: str(path) for name, path in summary.outputs.items()},
-                    "build": page.build,
-                    "n_samples": page.n_samples,
-                    "records": page.record_counts,
-                    "models": page.models.to_dicts(),
-                    "warnings": list(page.warnings),
-                    "explained": summary.explained,
-                },
-                indent=2,
-            )
-        )
+        facts = {
+            "outputs": summary.outputs,
+            "build": page.build,
+            "n_samples": page.n_samples,
+            "records": page.record_counts,
+            "models": page.models.to_dicts(),
+            "warnings": list(page.warnings),
+            "explained": summary.explained,
+        }
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genomed.cli.given import command_line, one_of, print_timings, sample_names
+from genomed.cli.given import (
+    command_line,
+    one_of,
+    print_json,
+    print_timings,
+    print_warnings,
+    sample_names,
+)
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -320,8 +327,6 @@ def reference_(
     )  # fmt: skip
     check = made.check
     if json_output:
-        import json
-
         facts = {
             "path": str(made.path),
             "name": made.name,
@@ -336,10 +341,9 @@ def reference_(
             "confusion": check.confusion.rows(),
             "warnings": made.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
-        for warning in made.warnings:
-            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        print_warnings(made.warnings)
         typer.echo(
             f"{made.path}: {made.n_people:,} people ({made.n_unrelated:,} of them unrelated) of "
             f"{len(made.populations):,} populations; components of {made.n_variants:,} variants, "
@@ -355,17 +359,15 @@ def _report(summary: StructureSummary, as_json: bool, quiet: bool, timings: bool
     """Results go to stdout, remarks to stderr."""
     results = summary.results
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "build": results.build,
             "samples": len(results.samples),
             "variants": results.variants,
             "steps": results.steps,
             "warnings": results.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 
