@@ -54,6 +54,16 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by("from genomed.cli import main; main()", *arguments) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["explain", "absent", "absent"], ["train", "absent", "--traits", "absent", "--trait", "y"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_wrong_paths_are_refused_before_torch_is_loaded(arguments: list[str]) -> None:
+    program = "from genomed.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
+    assert "torch" not in loaded_by(program, *arguments)
+
+
 def test_help_loads_few_modules() -> None:
     """Each costs a millisecond; typer and the commands themselves are nearly all of them."""
     program = "import sys\nfrom genomed.cli import main\ntry:\n    main()\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_timings, sample_names
+from genomed.cli.given import command_line, print_json, print_timings, sample_names
+from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Codes,
@@ -92,7 +94,8 @@ def explain(
         build=build, top=top, n_steps=steps, n_shuffles=shuffle if traits else 0, seed=seed
     )
     configure_logging(verbose, quiet, log_file)
-    from genomed.steps.explain import ExplainInputs, run_explain
+    with no_collection():
+        from genomed.steps.explain import ExplainInputs, run_explain
 
     inputs = ExplainInputs(
         bundle=bundle,
@@ -117,11 +120,8 @@ def _report(summary: ExplainSummary, as_json: bool, quiet: bool, timings: bool) 
     """Results go to stdout."""
     page = summary.page
     if as_json:
-        import json
-        import math
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "base_value": page.base,
             "people": page.n_people,
             "variants": {"in_the_bundle": page.n_variants, "found": page.n_found},
@@ -133,7 +133,7 @@ def _report(summary: ExplainSummary, as_json: bool, quiet: bool, timings: bool) 
             ],
             "warnings": list(page.warnings),
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

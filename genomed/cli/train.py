@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genomed.cli.config import config_text, read_config, with_settings
-from genomed.cli.given import command_line, print_timings, sample_names
+from genomed.cli.given import command_line, print_json, print_timings, sample_names
+from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Codes,
@@ -217,7 +218,8 @@ def train(
     settings = with_settings(context, settings, _OPTIONS)
     budget = _seconds(time_budget)
     configure_logging(verbose, quiet, log_file)
-    from genomed.steps.train import TrainInputs, run_train
+    with no_collection():
+        from genomed.steps.train_data import TrainInputs
 
     inputs = TrainInputs(
         store=store,
@@ -236,6 +238,10 @@ def train(
         codes=codes,
         genes=genes,
     )  # fmt: skip
+    inputs.check()
+    with no_collection():
+        from genomed.steps.train import run_train
+
     with told(quiet or json_output) as progress:
         summary = run_train(
             inputs, out, settings, threads=threads, device=device, time_budget=budget,
@@ -312,14 +318,12 @@ def _seconds(text: str | None) -> float | None:
 
 def _report(summary: TrainSummary, as_json: bool, quiet: bool, timings: bool) -> None:
     if as_json:
-        import json
-
         facts = {
-            "outputs": {name: str(path) for name, path in summary.outputs.items()},
+            "outputs": summary.outputs,
             "traits": [trained.facts() for trained in summary.traits],
             "warnings": summary.warnings,
         }
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
     elif not quiet:
         from rich.console import Console
 

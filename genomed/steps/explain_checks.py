@@ -29,8 +29,7 @@ from genomed.settings import (
     TraitSettings,
 )
 from genomed.stats.contribution_sums import mean_agreement, rank_agreement
-from genomed.steps.train import alt_frequency, family_of
-from genomed.steps.train_data import TrainData, TrainInputs, read_train_data
+from genomed.steps.train_data import TrainData, TrainInputs, family_of, read_train_data
 from genomed.tables import TABLES
 
 __all__ = ["Check", "permuted_nets", "shuffled_models"]
@@ -283,9 +282,9 @@ def _explain(
     threads: int,
 ) -> Explanation:
     """What moves the people of the store in a model that was just fitted."""
-    frequency = alt_frequency(data)
     numbered = training.variants.drop("row").with_columns(
-        pl.Series("alt_allele_frequency", frequency), pl.int_range(pl.len()).alias("row")
+        pl.Series("alt_allele_frequency", data.alt_allele_frequency()),
+        pl.int_range(pl.len()).alias("row"),
     )
     model = RiskModel.of(fit, numbered, net)
     words = np.ascontiguousarray(data.words[model.variants["row"].to_numpy()])

@@ -22,7 +22,7 @@ from genomed.steps.genome_build import choose_build
 from genomed.steps.risk_bundles import read_bundle
 from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
-from genomed.steps.train import family_of
+from genomed.steps.train_data import family_of
 
 __all__ = ["AuditInputs", "AuditSummary", "run_audit"]
 

@@ -17,9 +17,7 @@ from genomed.features.leakage import find_leaks
 from genomed.features.sequences import Sequences
 from genomed.features.sequences import encode as encode_codes
 from genomed.io.plink_tables import companion_paths
-from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit, fit_stages
-from genomed.models.families import Binary, Family, Quantitative, Survival
 from genomed.models.head_inputs import HeadInputs
 from genomed.models.parallel import ALONE, Workers
 from genomed.models.risk_model import NetPart, RiskModel
@@ -29,8 +27,9 @@ from genomed.models.verdicts import Verdict, judge
 from genomed.provenance import Fingerprints
 from genomed.settings import TrainSettings
 from genomed.steps.clock import Clock
+from genomed.steps.structure_parts import require_device
 from genomed.steps.train_checkpoints import CheckpointDirectory
-from genomed.steps.train_data import TrainData, TrainInputs, read_train_data
+from genomed.steps.train_data import TrainInputs, family_of, read_train_data
 from genomed.steps.train_net import (
     NetStart,
     check_net,
@@ -84,10 +83,7 @@ def run_train(
     Raises InputError, UsageError, UnknownNameError, OutputError, and UnfitError for a device that
     is not there or does not calculate rightly; no bundle is left then.
     """
-    if device != "cpu":
-        from genomed.steps.structure_parts import require_device  # noqa: PLC0415 - takes 0.1 s
-
-        require_device(device)
+    require_device(device)
     started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     deadline = None if time_budget is None else time.monotonic() + time_budget
     if inputs.genes is not None and not settings.genome_net:
@@ -276,9 +272,8 @@ class _Run:
     def trained(self) -> list[TrainedTrait]:
         """What is written of each trait."""
         training = self.training
-        frequency = alt_frequency(self.data)
         variants = training.variants.drop("row").with_columns(
-            pl.Series("alt_allele_frequency", frequency)
+            pl.Series("alt_allele_frequency", self.data.alt_allele_frequency())
         )
         found = []
         for trait, fit, net in zip(self.data.traits.traits, self.fits, self.nets, strict=True):
@@ -287,20 +282,3 @@ class _Run:
                 TrainedTrait.make(trait, fit, model, self.data, self.settings, self.threads)
             )
         return found
-
-
-def family_of(trait: Trait) -> Family:
-    """The likelihood of a trait as it was read."""
-    if trait.kind == "quantitative":
-        return Quantitative(trait.value)
-    if trait.kind == "binary":
-        return Binary(trait.value)
-    assert trait.time is not None  # read_traits has seen to it
-    return Survival.from_times(trait.time, trait.value, entry=trait.entry)
-
-
-def alt_frequency(data: TrainData) -> np.ndarray:
-    """Frequency of ALT among those learned from: float64 (rows,)."""
-    counts = data.store.count(data.rows, keep=data.develop)
-    called = counts[:, :3].sum(axis=1)
-    return np.asarray((counts[:, 1] + 2 * counts[:, 2]) / np.maximum(2 * called, 1))

@@ -14,8 +14,10 @@ from genomed.io.covariates import Covariates, DatedCodes, read_covariates, read_
 from genomed.io.genes import read_genes
 from genomed.io.labels import named_file
 from genomed.io.packed import PackedStore
+from genomed.io.plink_tables import companion_paths
 from genomed.io.split_table import read_relatives, read_split
 from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
+from genomed.models.families import Binary, Family, Quantitative, Survival
 from genomed.settings import SplitSettings, StructureSettings, TrainSettings
 from genomed.stats.kinship import king_table
 from genomed.stats.kinship_error import kinship_error, least_kinship
@@ -25,7 +27,7 @@ from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
 from genomed.steps.structure_variants import Variants, choose_variants
 
-__all__ = ["TrainData", "TrainInputs", "read_train_data"]
+__all__ = ["TrainData", "TrainInputs", "family_of", "read_train_data"]
 
 KINSHIP_VARIANTS = 10_000  # enough to tell relatives of the second degree
 KINSHIP_PEOPLE = 20_000  # more take long to compare: then a table of relatives is wanted
@@ -69,6 +71,13 @@ class TrainInputs:
         given.append(named_file(self.groups))
         return [path for path in given if path is not None]
 
+    def check(self) -> None:
+        """Raise InputError where a file is absent: soon told, before anything slow is loaded."""
+        companion_paths(Path(self.store))
+        for path in self.files:
+            if not path.exists():
+                raise InputError(f"{path}: no such file; check the path")
+
 
 @dataclass(frozen=True)
 class TrainData:
@@ -103,6 +112,12 @@ class TrainData:
     def develop(self) -> np.ndarray:
         """Who is learned from: bool (samples,)."""
         return np.asarray(self.fold >= 0)
+
+    def alt_allele_frequency(self) -> np.ndarray:
+        """Among those learned from: float64 (rows,)."""
+        counts = self.store.count(self.rows, keep=self.develop)
+        called = counts[:, :3].sum(axis=1)
+        return np.asarray((counts[:, 1] + 2 * counts[:, 2]) / np.maximum(2 * called, 1))
 
 
 def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: int = 1) -> TrainData:
@@ -250,3 +265,13 @@ def _relatives(
     place = {name: i for i, name in enumerate(store.samples)}
     both = pairs.select("sample1", "sample2").iter_rows()
     return np.array([(place[a], place[b]) for a, b in both], np.int64).reshape(-1, 2)
+
+
+def family_of(trait: Trait) -> Family:
+    """The likelihood of a trait as it was read."""
+    if trait.kind == "quantitative":
+        return Quantitative(trait.value)
+    if trait.kind == "binary":
+        return Binary(trait.value)
+    assert trait.time is not None  # read_traits has seen to it
+    return Survival.from_times(trait.time, trait.value, entry=trait.entry)

@@ -27,7 +27,8 @@ from genomed.models.risk_model import RiskModel
 from genomed.settings import EvaluateSettings, SplitSettings, TrainSettings
 from genomed.stats.calibration import SurvivalCalibration, calibration_from_dict
 from genomed.steps.evaluate import EvaluateInputs, run_evaluate
-from genomed.steps.train import TrainSummary, family_of, run_train
+from genomed.steps.train import TrainSummary, run_train
+from genomed.steps.train_data import family_of
 
 SPLIT = SplitSettings(n_folds=3)
 SETTINGS = TrainSettings(build="GRCh38", net_epochs=2, split=SPLIT)
