@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -141,6 +142,31 @@ def test_tables_that_do_not_fit_the_cohort_are_named(place: Path) -> None:
     assert found(place, {"cohorts": {"one": "a.vcf"}, "train": train | {"cohort": "two"}}) == [
         "train.cohort: there is no cohort two; cohorts are: one",
         "train.gpu: is 0, but options.device is cuda; say gpu: 1",
+    ]
+
+
+def test_models_and_references_that_the_library_does_not_have_are_named(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENOMED_LIBRARY", raising=False)
+    (place / "ours" / "heights").mkdir(parents=True)
+    card = {"path": "a.zip", "kind": "reference", "sha256": "0", "source": "", "added": ""}
+    card |= {"models": [], "trait": "", "builds": [], "n_variants": 0, "n_refused": 0}
+    (place / "ours" / "heights" / "model.json").write_text(json.dumps(card))
+    (place / "ours" / "height.txt").write_text("rsID\teffect_allele\teffect_weight\nrs1\tA\t1\n")
+    risk = {"models": ["height", "hieght", "PGS000001", "heights"], "reference": "heights"}
+    config = {
+        "cohorts": {"one": "a.vcf"},
+        "risk": risk | {"options": {"library": "ours"}},
+        "structure": {"reference": "panel", "options": {"library": "ours"}},
+    }
+    assert found(place, config) == [
+        "structure.reference: there is no file, and in the library no reference, called panel; "
+        "`genomed models list` shows all",
+        "risk.models[1]: there is no file, and in the library no model, called hieght; is height "
+        "meant?",
+        "risk.models[3]: there is no file, and in the library no model, called heights; is height "
+        "meant?",
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 
-__all__ = ["in_words", "refused"]
+__all__ = ["in_words", "meant", "refused"]
 
 
 def refused(config: Mapping[str, Any], schema: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
@@ -57,9 +57,14 @@ def in_words(error: jsonschema.ValidationError) -> list[tuple[list[Any], str]]:
     return [(key, error.message)]
 
 
-def _unknown_key(name: str, known: list[str]) -> str:
+def meant(name: str, known: list[str]) -> str:
+    """Which of the known names may be meant, as a question; empty where none is like this one."""
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"is {near[0]} meant?" if near else f"known are {', '.join(sorted(known))}"
+    return f"is {near[0]} meant?" if near else ""
+
+
+def _unknown_key(name: str, known: list[str]) -> str:
+    hint = meant(name, known) or f"known are {', '.join(sorted(known))}"
     return f"there is no such key; {hint}"
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import csv
-import difflib
+import functools
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -94,6 +95,7 @@ def _read_sheet(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]
     return names, rows
 
 
+@functools.cache
 def _schema(name: str) -> dict[str, Any]:
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
 
@@ -106,6 +108,8 @@ class _Checks:
 
     def __init__(self, config: dict[str, Any], directory: Path) -> None:
         self.config, self.directory = config, directory
+        self.listed = functools.cache(_listed)
+        self.people_of = functools.cache(self._people_of_cohort)
 
     def every(self) -> Iterator[str]:
         """All faults, in the order of the configuration."""
@@ -237,7 +241,7 @@ class _Checks:
             known = ", ".join(self.config["cohorts"]) or "none"
             yield f"cohort: there is no cohort {cohort}; cohorts are: {known}"
         elif cohort:
-            people = self._people_of_cohort(cohort)
+            people = self.people_of(cohort)
             if people and sample not in people:
                 yield f"cohort: {sample} is not in {cohort}; name them alike, or leave it empty"
 
@@ -313,10 +317,22 @@ class _Checks:
                     yield from self._column(key, value)
 
     def _file_or_name(self, key: str, value: str) -> Iterator[str]:
-        """A path must exist; a name without / and ending may stand in the library."""
-        looks_like_path = "/" in value or re.search(r"\.(txt|tsv|gz|zip|csv)$", value)
-        if looks_like_path and not self._at(value).exists():
+        """A path must exist; a name without / and ending must stand in the library."""
+        if not value or self._at(value).exists():
+            return
+        if "/" in value or re.search(r"\.(txt|tsv|gz|zip|csv)$", value):
             yield f"{key}: {self._missing(value)}"
+            return
+        library = self.config[key.partition(".")[0]]["options"].get("library", "")
+        listed = self.listed(str(library), self.directory)
+        is_reference = key.endswith(".reference")
+        names = [
+            one["name"] for one in listed or [] if (one["kind"] == "reference") == is_reference
+        ]
+        if listed is not None and value not in names:
+            kind = "reference" if is_reference else "model"
+            hint = against_schema.meant(value, names) or "`genomed models list` shows all"
+            yield f"{key}: there is no file, and in the library no {kind}, called {value}; {hint}"
 
     def _column(self, key: str, value: str) -> Iterator[str]:
         path, colon, column = value.partition(":")
@@ -344,7 +360,7 @@ class _Checks:
             return
         if not train["traits"]:
             yield "train.traits: is empty; name the table with the traits to learn"
-        people = self._people_of_cohort(learned_in)
+        people = self.people_of(learned_in)
         for name in ("traits", "covariates"):
             path = train[name]
             table = headers.table(self._at(path)) if path and self._at(path).is_file() else None
@@ -374,7 +390,7 @@ class _Checks:
         table = headers.table(self._at(path)) if path and self._at(path).is_file() else None
         if table is None or not table.samples or not bundles:
             return
-        people = {name: self._people_of_cohort(name) for name in self.config["cohorts"]}
+        people = {name: self.people_of(name) for name in self.config["cohorts"]}
         people[self.config["reads_call"]["cohort"]] = self._new_people()
         for name, samples in people.items():
             if samples and not samples & set(table.samples):
@@ -420,8 +436,7 @@ class _Checks:
             found = re.search(rf"--{re.escape(word)}(?![\w-])( [A-Z]+\s)?", text)
             if found is None:
                 known = sorted(set(re.findall(r"--([a-z][a-z0-9-]+)", text)))
-                near = difflib.get_close_matches(word, known, n=1)
-                hint = f"is {near[0].replace('-', '_')} meant?" if near else "see its --help"
+                hint = against_schema.meant(word, known).replace("-", "_") or "see its --help"
                 yield f"`genomed {section.replace('_', ' ')}` has no --{word}; {hint}"
             elif (found[1] or "").strip() in FILE_WORDS and isinstance(value, str):
                 yield from filter(None, [self._missing(value)])
@@ -429,12 +444,25 @@ class _Checks:
 
 def _help_of(section: str) -> str | None:
     """What `genomed COMMAND --help` prints; None where genomed is not at hand."""
+    return _printed([*section.split("_"), "--help"])
+
+
+def _listed(library: str, directory: Path) -> list[dict[str, Any]] | None:
+    """What `genomed models list` tells of models and references; None where it cannot."""
+    where = ["--library", library] if library else []
+    text = _printed(["models", "list", "--json", *where], directory)
+    return None if text is None else json.loads(text)
+
+
+def _printed(words: list[str], directory: Path | None = None) -> str | None:
+    """What a command of genomed prints; None where it fails, or genomed is not at hand."""
     beside = str(Path(sys.executable).parent)
     program = shutil.which("genomed") or shutil.which("genomed", path=beside)
     if program is None:
         return None
     done = subprocess.run(
-        [program, *section.split("_"), "--help"],
+        [program, *words],
+        cwd=directory,
         env=os.environ | {"COLUMNS": "200", "TERM": "dumb"},
         capture_output=True,
         text=True,
