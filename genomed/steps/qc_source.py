@@ -18,6 +18,7 @@ from genomed.io.formats import cohort_format
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import companion_paths
 from genomed.io.psam import unknown_people
+from genomed.io.variant_frame import MAX_BATCH_ROWS
 from genomed.kernels.packed import pack_rows
 from genomed.regions import Region, canonical_contig
 from genomed.schema import ReadCounts, VariantBatch
@@ -96,7 +97,7 @@ class _Store(Source):
         self._done = 0
 
     def blocks(self) -> Iterator[Block]:
-        step = max(64, PACKED_BYTES // (8 * self._store.n_words))
+        step = min(MAX_BATCH_ROWS, max(64, PACKED_BYTES // (8 * self._store.n_words)))
         variants = self._store.variants.drop("row")
         if self._rows is not None:
             variants = variants[self._rows]

@@ -12,9 +12,12 @@ from polars.testing import assert_frame_equal
 from small_cohorts import Record, write_vcf
 
 from genomed.errors import InputError, OutputError, UsageError
+from genomed.io.pgen_writer import PgenWriter
+from genomed.io.variant_frame import MAX_BATCH_ROWS
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
 from genomed.settings import QcSettings
 from genomed.steps.qc import QcInputs, QcSummary, run_qc
+from genomed.steps.qc_source import open_source
 from genomed.tables import TABLES
 
 COHORT = REPOSITORY / "examples/data/cohort.vcf.gz"
@@ -178,6 +181,20 @@ def test_many_blocks_are_the_table_that_one_would_be(example, tmp_path, monkeypa
     assert_frame_equal(variants(folder), variants(tmp_path))
     texts = [gzip.decompress((f / "qc/variants.tsv.gz").read_bytes()) for f in (folder, tmp_path)]
     assert texts[0] == texts[1]
+
+
+def test_no_block_of_a_store_outgrows_a_batch_however_few_its_people(tmp_path) -> None:
+    n = MAX_BATCH_ROWS + 1
+    with PgenWriter(tmp_path / "long.pgen", 1) as writer:
+        writer.write_counts(np.zeros((n, 1), np.int8))
+    rows = (f"1\t{position}\t.\tA\tG\n" for position in range(1, n + 1))
+    (tmp_path / "long.pvar").write_text("#CHROM\tPOS\tID\tREF\tALT\n" + "".join(rows))
+    (tmp_path / "long.psam").write_text("#IID\tSEX\nonly\t2\n")
+    source = open_source(
+        str(tmp_path / "long.pgen"), samples=None, region=None, build=None, threads=1,
+        max_batch_bytes=1 << 20, stream=None,
+    )  # fmt: skip
+    assert [len(block.variants) for block in source.blocks()] == [MAX_BATCH_ROWS, 1]
 
 
 def test_each_filter_stops_what_it_names(tmp_path) -> None:
