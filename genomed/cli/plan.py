@@ -163,6 +163,8 @@ _HEADINGS = ("rule", "job", "people", "variants", "time", "memory", "disc", "GPU
 
 
 def _print_table(made: Plan, out: Path | None) -> None:
+    from genomed.report.tables import format_memory, format_seconds
+
     rows = [_row(one) for one in made.jobs]
     if sys.stdout.isatty():
         from rich.console import Console
@@ -181,8 +183,9 @@ def _print_table(made: Plan, out: Path | None) -> None:
     where = f"{place.nodes} machines" if place.nodes > 1 else "this machine"
     n_jobs = sum(one.job.count for one in made.jobs)
     typer.echo(
-        f"{n_jobs} jobs: {_time(made.cpu_s)} of a processor, {_time(made.wall_s)} by the "
-        f"clock on {where} of {place.cores} processors, {_size(made.disk_mb)} of disc"
+        f"{n_jobs} jobs: {format_seconds(made.cpu_s)} of a processor, "
+        f"{format_seconds(made.wall_s)} by the clock on {where} of {place.cores} processors, "
+        f"{format_memory(made.disk_mb)} of disc"
     )
     if guessed := made.estimated:
         typer.echo(f"estimated, not told by headers: {', '.join(guessed)}", err=True)
@@ -191,24 +194,14 @@ def _print_table(made: Plan, out: Path | None) -> None:
 
 
 def _row(one: Any) -> tuple[str, ...]:
+    from genomed.report.tables import format_memory, format_seconds
+
     sizes = one.job.sizes
     people = f"{sizes['samples']:,.0f}" if sizes.get("samples") else ""
     variants = f"{sizes['variants']:,.0f}" if sizes.get("variants") else ""
-    gpu = _size(one.cost.gpu_mb) if one.job.gpu else ""
+    gpu = format_memory(one.cost.gpu_mb) if one.job.gpu else ""
     name = one.job.name if one.job.count == 1 else f"{one.job.name} x {one.job.count}"
     return (
-        one.job.rule, name, people, variants, _time(one.wall_s),
-        _size(one.cost.memory_mb), _size(one.cost.disk_mb), gpu,
+        one.job.rule, name, people, variants, format_seconds(one.wall_s),
+        format_memory(one.cost.memory_mb), format_memory(one.cost.disk_mb), gpu,
     )  # fmt: skip
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _size(mb: float) -> str:
-    return f"{mb:.0f} MB" if mb < 1000 else f"{mb / 1024:.1f} GB"

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from genomed.cli.train_progress import time_in_words
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -70,13 +68,15 @@ def _display(progress: Progress) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from genomed.report.tables import format_seconds
+
     head = Table.grid(padding=(0, 2))
     total = progress.n_to_do
     left = progress.seconds_left()
     head.add_row(
         Text(f"{progress.n_done}/{total} jobs" if total else "looking at what is there"),
         ProgressBar(total=max(total, 1), completed=progress.n_done, width=40),
-        Text(f"about {time_in_words(left)} left" if left is not None else ""),
+        Text(f"about {format_seconds(left)} left" if left is not None else ""),
     )
     jobs = Table.grid(padding=(0, 2))
     now = progress.clock()
@@ -85,7 +85,7 @@ def _display(progress: Progress) -> RenderableType:
         log = job.logs[0] if job.logs else ""
         jobs.add_row(
             Text("  " + job.name),
-            Text(time_in_words(now - job.began), justify="right"),
+            Text(format_seconds(now - job.began), justify="right"),
             Text(slurm, style="dim"),
             Text(log, style="dim"),
         )

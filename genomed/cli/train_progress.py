@@ -11,7 +11,7 @@ import typer
 
 from genomed.cli.progress import stage_of, working
 
-__all__ = ["Lines", "time_in_words", "told"]
+__all__ = ["Lines", "told"]
 
 AGAIN_S = 30.0  # a stage that goes on is told of again after so long
 
@@ -38,6 +38,8 @@ class Lines:
 
     def __call__(self, what: str, share: float) -> None:
         """Tell."""
+        from genomed.report.tables import format_seconds
+
         now = self.clock()
         if stage_of(what) != self.stage:
             self.stage, self.stage_began, self.said = stage_of(what), now, now
@@ -46,12 +48,5 @@ class Lines:
             self.said = now
             left = (now - self.stage_began) * (1 - share) / share
             self.say(
-                f"{now - self.began:7.1f} s  {what}: {share:.0%}, about {time_in_words(left)} left"
+                f"{now - self.began:7.1f} s  {what}: {share:.0%}, about {format_seconds(left)} left"
             )
-
-
-def time_in_words(seconds: float) -> str:
-    """Seconds, minutes or hours, as fits."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -22,6 +22,7 @@ __all__ = [
     "format_count",
     "format_fixed",
     "format_frequency",
+    "format_memory",
     "format_percentile",
     "format_score",
     "format_seconds",
@@ -118,14 +119,21 @@ def format_fixed(x: float | None, decimals: int) -> str:
 
 
 def format_seconds(seconds: float | None) -> str:
-    """A duration in words that suit its size."""
+    """A duration in the units that suit its size, to two or three digits."""
     if not is_number(seconds):
         return UNKNOWN
-    whole = round(float(seconds))  # type: ignore[arg-type]
-    if whole < 60:
+    if seconds < 9.95:  # type: ignore[operator]
         return f"{seconds:.1f} s"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+    minutes, rest = divmod(round(seconds), 60)  # type: ignore[arg-type]
+    if minutes < 10:
+        return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)  # type: ignore[operator]
+    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def format_memory(mib: float) -> str:
+    """An amount of memory or of disc, given in MiB."""
+    return f"{mib / 1024:,.1f} GiB" if mib >= 1000 else f"{mib:.0f} MiB"
 
 
 class Column(NamedTuple):

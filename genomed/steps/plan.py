@@ -17,6 +17,7 @@ from genomed import __version__
 from genomed.errors import UsageError
 from genomed.io.cohort_sizes import CohortSizes, cohort_sizes
 from genomed.io.outputs import OutputDirectory
+from genomed.report.tables import format_memory
 from genomed.settings import PlanSettings
 from genomed.stats.costs import Cost, estimate
 from genomed.stats.machine_speed import measure_speed
@@ -273,18 +274,18 @@ def _misfits(planned: Sequence[Planned], disk_mb: float, place: Place) -> list[s
         name = f"{one.job.rule} {one.job.name}".removesuffix(" *")
         if place.memory_mb is not None and one.mem_mb > place.memory_mb:
             said.append(
-                f"{name} asks for {_gib(one.mem_mb)} of memory, where there are "
-                f"{_gib(place.memory_mb)}: {_memory_remedy(one.job)}"
+                f"{name} asks for {format_memory(one.mem_mb)} of memory, where there are "
+                f"{format_memory(place.memory_mb)}: {_memory_remedy(one.job)}"
             )
         if one.gpu_mb and place.gpu_mb is not None and one.gpu_mb > place.gpu_mb:
             said.append(
-                f"{name} asks for {_gib(one.gpu_mb)} of GPU memory, where there are "
-                f"{_gib(place.gpu_mb)}: leave --device away, or take fewer variants"
+                f"{name} asks for {format_memory(one.gpu_mb)} of GPU memory, where there are "
+                f"{format_memory(place.gpu_mb)}: leave --device away, or take fewer variants"
             )
     if place.disk_mb is not None and disk_mb > place.disk_mb:
         said.append(
-            f"results take {_gib(disk_mb)} of disc, where {_gib(place.disk_mb)} are free: write "
-            "them elsewhere, or make room"
+            f"results take {format_memory(disk_mb)} of disc, where "
+            f"{format_memory(place.disk_mb)} are free: write them elsewhere, or make room"
         )
     return said
 
@@ -297,10 +298,6 @@ def _memory_remedy(job: Job) -> str:
     if job.rule in ("train", "explain"):
         return "learn from fewer variants (--min-maf, or prune first), or take a larger machine"
     return "run it on a larger machine, or with fewer threads"
-
-
-def _gib(mb: float) -> str:
-    return f"{mb / 1024:.1f} GiB" if mb >= 1000 else f"{mb:.0f} MiB"
 
 
 def _rounded_speed(speed: float) -> float:

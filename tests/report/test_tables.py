@@ -12,6 +12,7 @@ from genomed.report.tables import (
     format_count,
     format_fixed,
     format_frequency,
+    format_memory,
     format_percentile,
     format_score,
     format_seconds,
@@ -90,10 +91,23 @@ def test_other_numbers():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(2.31, "2.3 s"), (75, "1 min 15 s"), (3599.9, "1 h 00 min"), (7260, "2 h 01 min")],
+    [
+        (2.31, "2.3 s"),
+        (9.99, "10 s"),
+        (75, "1 min 15 s"),
+        (599.7, "10 min"),
+        (754, "13 min"),
+        (3599.9, "1 h 00 min"),
+        (7260, "2 h 01 min"),
+        (None, "—"),
+    ],
 )
 def test_durations_suit_their_size(seconds, text):
     assert format_seconds(seconds) == text
+
+
+def test_memory_is_in_binary_units():
+    assert [format_memory(mib) for mib in (0.4, 521, 1536)] == ["0 MiB", "521 MiB", "1.5 GiB"]
 
 
 def test_a_table_escapes_its_cells_and_heads_its_rows():
