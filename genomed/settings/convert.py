@@ -39,6 +39,3 @@ class ConvertSettings:
     min_block_quality: int = 20
     # Whether the .pvar is compressed.
     zst: bool = False
-
-
-# Columns of the table of samples of qc that can be told to find outliers in.

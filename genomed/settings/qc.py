@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["OUTLIER_COLUMNS", "QcSettings"]
 
-
+# Columns of the table of samples that outliers can be looked for in.
 OUTLIER_COLUMNS = (
     "call_rate", "n_het", "n_hom_alt", "n_transition", "n_transversion", "titv", "n_singleton",
     "het_hom_ratio", "f",
