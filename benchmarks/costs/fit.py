@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from genomed.stats.costs import STRUCTURE_STEPS, estimate, parts_of, terms
+from genomed.settings import StructureSettings
+from genomed.stats.costs import estimate, parts_of, terms
 
 HERE = Path(__file__).resolve().parent
 COSTS = HERE.parent.parent / "genomed" / "costs.toml"
@@ -120,7 +121,7 @@ Fitted = dict[str, dict[str, dict[str, float]]]
 
 def steps_of(run: Run) -> list[str]:
     steps = run["options"].get("steps", [])
-    return list(STRUCTURE_STEPS) if run["rule"] == "structure" and not steps else steps
+    return list(StructureSettings.steps) if run["rule"] == "structure" and not steps else steps
 
 
 def sizes_of(run: Run) -> dict[str, float]:

@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["STRUCTURE_STEPS", "Coefficients", "Cost", "estimate", "parts_of", "terms"]
+from genomed.settings import TrainSettings
+
+__all__ = ["Coefficients", "Cost", "estimate", "parts_of", "terms"]
 
 Terms = dict[str, float]
 Coefficients = Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> quantity -> term -> value
 
 QUANTITIES = ("serial_s", "parallel_s", "memory_mb", "disk_mb", "gpu_mb")
-STRUCTURE_STEPS = ("kinship", "prune", "pca", "roh", "diversity")
 EXACT_SAMPLES = 5000  # up to here components are found by way of the relationship matrix
 WHOLE_TILE, TILE = 4.096, 2.048  # thousands of samples: all pairs at once up to here, else so many
-MAX_SCREENED = 60_000  # variants above which distant pairs are not screened in training
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _risk(s: Mapping[str, float]) -> Terms:
 
 def _train(s: Mapping[str, float]) -> Terms:
     n, c = s["samples"] / 1e3, s["common"] / 1e6
-    screened = min(s["common"], MAX_SCREENED) / 1e6
+    screened = min(s["common"], TrainSettings.max_screened_variants) / 1e6
     binary = s["binary"]
     return _cohort(s) | {
         "pairs_of_variants": n * screened * screened * 1e3,

@@ -5,7 +5,8 @@ import tomllib
 
 import pytest
 
-from genomed.stats.costs import STRUCTURE_STEPS, Cost, estimate, terms
+from genomed.settings import StructureSettings
+from genomed.stats.costs import Cost, estimate, terms
 
 TABLE = tomllib.loads((importlib.resources.files("genomed") / "costs.toml").read_text())
 RULES = sorted(part for part, of in TABLE["parts"].items() if "." not in part and "memory_mb" in of)
@@ -50,7 +51,7 @@ def test_every_coefficient_is_of_a_known_term_and_not_negative(part):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_command_takes_time_and_memory_and_more_of_them_for_more(rule):
-    steps = STRUCTURE_STEPS if rule == "structure" else ()
+    steps = StructureSettings.steps if rule == "structure" else ()
     reads = {"records": 1e6, "read_length": 150, "genome": 3e9, "covered": 3e9, "files": 1}
     small = COHORT | reads | {"text_bytes": 1e9, "file_bytes": 1e8, "weights": 1e4, "draws": 1000}
     large = {name: 10 * value for name, value in small.items()} | {"threads": 2}
