@@ -13,6 +13,7 @@ __all__ = [
     "CallsReference",
     "Codes",
     "Cohort",
+    "CohortBuild",
     "Covariates",
     "GroupFile",
     "Groups",
@@ -100,6 +101,10 @@ Relatives = Annotated[
 ]
 StoreBuild = Annotated[
     str | None, typer.Option(metavar="GRCh37|GRCh38", help="The store's genome build.")
+]
+CohortBuild = Annotated[
+    str | None,
+    typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent."),
 ]
 Calls = Annotated[
     Path,

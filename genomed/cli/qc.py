@@ -12,6 +12,7 @@ from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Cohort,
+    CohortBuild,
     Json,
     LogFile,
     MaxMemory,
@@ -113,10 +114,7 @@ def qc(
     min_group: Annotated[
         int, typer.Option(min=2, help="Groups of fewer samples have no outliers.")
     ] = _DEFAULTS.min_group,
-    build: Annotated[
-        str | None,
-        typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent."),
-    ] = None,
+    build: CohortBuild = None,
     threads: Threads = available_threads(),
     max_memory: MaxMemory = None,
     json_output: Json = False,

@@ -20,6 +20,7 @@ from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Codes,
     Cohort,
+    CohortBuild,
     Covariates,
     GroupFile,
     Json,
@@ -145,10 +146,7 @@ def risk(
             min=0, max=1, help="Place nobody in the reference on less of its loadings' variance."
         ),
     ] = _DEFAULTS.min_projection_coverage,
-    build: Annotated[
-        str | None,
-        typer.Option(metavar="GRCh37|GRCh38", help="The cohort's build, if its header is silent."),
-    ] = None,
+    build: CohortBuild = None,
     min_block_depth: Annotated[
         int, typer.Option(min=0, help="Least depth for a gVCF block to prove hom-ref.")
     ] = _DEFAULTS.min_block_depth,
