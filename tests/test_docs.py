@@ -1,7 +1,6 @@
 """The documentation says what the code does: commands run, links lead somewhere, options agree."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +87,7 @@ def test_every_page_is_in_the_menu() -> None:
     assert set(entries(settings["nav"])) == made | {"reference/code-map.md"}
 
 
-def test_the_readme_and_the_exit_code_page_agree_with_the_code() -> None:
+def test_the_page_of_exit_codes_names_every_one_of_the_code() -> None:
     page = (DOCS / "reference" / "exit-codes.md").read_text(encoding="utf-8")
     codes = {getattr(errors, name).exit_code for name in errors.__all__} - {1}
 
@@ -103,7 +102,7 @@ def test_the_reference_names_every_leniency() -> None:
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "mkdocs"
-    if not program.exists() or not shutil.which("mkdocs", path=str(program.parent)):
+    if not program.exists():
         pytest.skip("mkdocs is not installed: pip install 'genomed[docs]'")
     run_tool("reference.py")
     done = subprocess.run(

@@ -143,7 +143,7 @@ def test_without_groups_a_bundle_of_groups_says_so(work: Work) -> None:
     assert any("--groups changes nothing" in text for text in found.page.warnings)
 
 
-def test_dated_codes_are_explained_as_one_covariate(work: Work) -> None:
+def test_dated_codes_are_explained_one_by_one_and_as_one_covariate(work: Work) -> None:
     pytest.importorskip("captum")
     bundle = work.bundle("codes", (*PARTS, "codes"))
     _, read = work.run("codes-out", bundle, codes=work.folder / "codes.tsv")
