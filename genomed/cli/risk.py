@@ -159,7 +159,8 @@ def risk(
     explain: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="1:12345:A:G", help="Say what happened to this variant; may be repeated."
+            metavar="1:12345:A:G",
+            help="Say what happened to this variant, with --quiet nothing else; may be repeated.",
         ),
     ] = None,
     library: Annotated[
@@ -264,12 +265,13 @@ def _report(summary: RiskSummary, as_json: bool, quiet: bool, timings: bool) -> 
             "explained": summary.explained,
         }
         print_json(facts)
-    elif not quiet:
-        from rich.console import Console
+    else:
+        if not quiet:
+            from rich.console import Console
 
-        from genomed.report.summary import risk_summary
+            from genomed.report.summary import risk_summary
 
-        risk_summary(Console(highlight=False), summary.page, summary.outputs)
+            risk_summary(Console(highlight=False), summary.page, summary.outputs)
         for paragraph in summary.explained:
             typer.echo(paragraph)
     if timings:

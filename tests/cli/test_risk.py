@@ -159,6 +159,12 @@ def test_quiet_says_nothing(genomed, work):
     assert sorted(names_in("done")) == OUTPUTS
 
 
+def test_quiet_says_only_what_was_asked_to_be_explained(genomed, work):
+    code, out, err = genomed("c.vcf", "-m", "m.txt", "-o", "done", "-q", "--explain", "1:100")
+    assert (code, err) == (0, "")
+    assert out.startswith("1:100:\n")
+
+
 def test_timings_are_lines_of_phase_and_seconds(genomed, work):
     code, _, err = genomed("c.vcf", "-m", "m.txt", "-q", "--timings")
     assert code == 0
