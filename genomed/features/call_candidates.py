@@ -58,7 +58,7 @@ class Clusters(NamedTuple):
 
     candidate_first : int64 (clusters + 1,), of the candidates, which are in `order`
     order           : int64, which candidate; bit b of a mask is the b-th one of the cluster
-    start, end      : int64 (clusters,), 0-based stretch that haplotypes replace
+    start           : int64 (clusters,), 0-based place of the first base that haplotypes replace
     haplotype_first : int64 (clusters + 1,)
     mask            : int64 (haplotypes,), candidates that each holds
     bases           : uint8 letters of all haplotypes; offset : int64 (haplotypes + 1,)
@@ -67,7 +67,6 @@ class Clusters(NamedTuple):
     candidate_first: np.ndarray
     order: np.ndarray
     start: np.ndarray
-    end: np.ndarray
     haplotype_first: np.ndarray
     mask: np.ndarray
     bases: np.ndarray
@@ -93,9 +92,9 @@ def find_candidates(
 ) -> Candidates:
     """Bases and indels that enough reads of a tile, or of its margin, show, and those given."""
     limits = settings.min_snp_fraction, settings.min_reads
-    n_snps = kernels.list_snps(counts, tile.ref, 0, len(tile.ref), *limits, None)
-    snps = np.empty((n_snps, 4), np.int64)
-    kernels.list_snps(counts, tile.ref, 0, len(tile.ref), *limits, snps)
+    n_snps = kernels.list_snps(counts, tile.ref, *limits, None)
+    snps = np.empty((n_snps, 3), np.int64)
+    kernels.list_snps(counts, tile.ref, *limits, snps)
     indels, letters, event, best = _find_indels(tile, counts, settings)
     position = np.concatenate([snps[:, 0] + tile.first, indels[:, 0]])
     length = np.concatenate([np.zeros(n_snps, np.int64), indels[:, 1]])
@@ -259,12 +258,9 @@ def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) ->
     masks: list[int] = []
     bases: list[np.ndarray] = []
     haplotype_first = [0]
-    starts, ends = [], []
     spans = _spans(tile, candidates, order, first)
     for c, (start, end) in enumerate(spans.tolist()):
         members = order[first[c] : first[c + 1]]
-        starts.append(start)
-        ends.append(end)
         kept: dict[bytes, int] = {}
         for mask in _masks(len(members), seen.get(c, []), settings):
             haplotype = _haplotype(tile, candidates, members, mask, start, end)
@@ -276,7 +272,7 @@ def make_clusters(tile: Tile, candidates: Candidates, settings: CallSettings) ->
         haplotype_first.append(len(masks))
     sizes = [len(one) for one in bases]
     return Clusters(
-        first, order, np.array(starts, np.int64), np.array(ends, np.int64),
+        first, order, spans[:, 0].copy(),
         np.array(haplotype_first, np.int64), np.array(masks, np.int64),
         LETTERS[np.concatenate(bases)] if bases else np.empty(0, np.uint8),
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),

@@ -54,7 +54,6 @@ __all__ = [
     "CallSites",
     "CalledTile",
     "call_tile",
-    "iter_call_sites",
     "iter_called_tiles",
 ]
 
@@ -143,7 +142,6 @@ class CalledTile(NamedTuple):
     tile    : its place and its reads
     counts  : int32 (positions, N_COUNTS) of kernels.pileup, from tile.first on
     support : which reads each site has
-    given   : bool (sites,), those that were asked for
     n_thinned : clusters of sites that were judged by a sample of their reads
     """
 
@@ -151,7 +149,6 @@ class CalledTile(NamedTuple):
     counts: np.ndarray
     sites: CallSites
     support: SiteReads
-    given: np.ndarray
     n_thinned: int
 
     def read_matrices(self, rows: np.ndarray) -> np.ndarray:
@@ -179,23 +176,6 @@ class _Places(NamedTuple):
     candidates: list[list[int]]
 
 
-def iter_call_sites(
-    reader: AlignmentReader,
-    fasta: Fasta,
-    regions: Sequence[Region] | None,
-    settings: CallSettings,
-    *,
-    threads: int = 1,
-) -> Iterator[CallSites]:
-    """Yield the candidate sites of regions, or of everything, in order; the same for any threads.
-
-    Regions must not overlap. Stretches without candidates yield tables without rows.
-    raises : ValueError when the FASTA lacks a contig; InputError as the reader does
-    """
-    for called in iter_called_tiles(reader, fasta, regions, settings, threads=threads):
-        yield called.sites
-
-
 def iter_called_tiles(
     reader: AlignmentReader,
     fasta: Fasta,
@@ -205,7 +185,11 @@ def iter_called_tiles(
     given: GivenAlleles | None = None,
     threads: int = 1,
 ) -> Iterator[CalledTile]:
-    """Yield tile after tile with its sites and its counts, as iter_call_sites does."""
+    """Yield the tiles of regions, or of everything, in order; the same for any threads.
+
+    Regions must not overlap. Stretches without candidates have tables without rows.
+    raises : ValueError when the FASTA lacks a contig; InputError as the reader does
+    """
     ahead: deque[Future[CalledTile]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="genomed-call") as pool:
         try:
@@ -230,7 +214,7 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
     candidates = find_candidates(tile, counts, settings, asked)
     clusters = make_clusters(tile, candidates, settings)
     if not len(clusters.start):
-        return CalledTile(tile, counts, _no_sites(), no_reads(), np.empty(0, bool), 0)
+        return CalledTile(tile, counts, _no_sites(), no_reads(), 0)
     places = _places(tile, candidates, clusters)
     evidence = _compare(tile, clusters, settings)
     prior = _log_prior(tile, candidates, settings)[clusters.order]
@@ -259,7 +243,7 @@ def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = N
     )  # fmt: skip
     support = support.only(np.flatnonzero(keep))
     n_thinned = int((evidence.depth > settings.max_reads).sum())
-    return CalledTile(tile, counts, sites, support, places.n_given[keep] > 0, n_thinned)
+    return CalledTile(tile, counts, sites, support, n_thinned)
 
 
 def _no_sites() -> CallSites:

@@ -44,18 +44,17 @@ __all__ = [
 
 
 @kernel
-def list_snps(counts, ref, start, end, min_fraction, min_reads, found):
+def list_snps(counts, ref, min_fraction, min_reads, found):
     """List the bases other than the reference's that enough reads have.
 
     counts  : int32 (positions, N_COUNTS), of kernels.pileup
     ref     : uint8 (positions,), codes of the reference
-    start, end : positions to look at
-    found   : int64 (4 * (end - start), 4) or None to count; filled: position, code, reads with it,
-              reads there, by position and code
+    found   : int64 (bases, 3) or None to count; filled: position, code, reads with it, by position
+              and code
     returns : bases listed
     """
     n = 0
-    for p in range(start, end):
+    for p in range(len(ref)):
         if ref[p] > 3:
             continue
         row = counts[p]
@@ -69,7 +68,6 @@ def list_snps(counts, ref, start, end, min_fraction, min_reads, found):
                     found[n, 0] = p
                     found[n, 1] = code
                     found[n, 2] = with_it
-                    found[n, 3] = reads
                 n += 1
     return n
 

@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.alignments import AlignmentReader
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.site_panel import SitePanel, read_site_panel
 from genomed.regions import canonical_contig
@@ -43,9 +42,9 @@ __all__ = [
     "Person",
     "identify",
     "open_panel",
-    "read_identities",
 ]
 
+SETTINGS = IdentitySettings()
 LEAST_LOG_ODDS = float(np.log(1e6))  # for reads to be a certain person's
 N_MATCHES = 3  # people of the store that are told for each file
 LEAST_PEOPLE = 100  # of a store, for those like somebody to tell frequencies
@@ -78,11 +77,9 @@ class IdentityPanel:
     row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     swapped: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
 
-    def counter(
-        self, contigs: Sequence[str], settings: IdentitySettings | None = None
-    ) -> SiteCounter:
+    def counter(self, contigs: Sequence[str]) -> SiteCounter:
         """What takes the blocks of one file: call `add` with each, in order, then `finish`."""
-        least = (settings or IdentitySettings()).min_mapping_quality
+        least = SETTINGS.min_mapping_quality
         return SiteCounter(contigs, self.sites.contig, self.sites.start, min_mapping_quality=least)
 
 
@@ -164,28 +161,9 @@ def _rows_of(panel: SitePanel, store: PackedStore) -> tuple[np.ndarray, np.ndarr
     )
 
 
-def read_identities(
-    readers: Sequence[AlignmentReader],
-    panel: IdentityPanel,
-    settings: IdentitySettings | None = None,
-) -> IdentityResults:
-    """Read the files for this alone, one after the other."""
-    people = []
-    for reader in readers:
-        counter = panel.counter(reader.contigs, settings)
-        for block in reader.blocks():
-            counter.add(block)
-        name = reader.samples[0] if len(reader.samples) == 1 else None
-        people.append(Person(reader.path, name, counter.finish()))
-    return identify(people, panel, settings)
-
-
-def identify(
-    people: Sequence[Person], panel: IdentityPanel, settings: IdentitySettings | None = None
-) -> IdentityResults:
+def identify(people: Sequence[Person], panel: IdentityPanel) -> IdentityResults:
     """Contamination of each file, kinship of all pairs, and who in the store they are."""
-    settings = settings or IdentitySettings()
-    sites, least = panel.sites, settings.min_base_quality
+    sites, least = panel.sites, SETTINGS.min_base_quality
     known = [
         read_genotypes(p.reads, sites.ref, sites.alt, sites.frequency, min_quality=least)
         for p in people
@@ -195,7 +173,7 @@ def identify(
     warnings: list[str] = []
     for person, genotypes in zip(people, known, strict=True):
         mixed, other = _mixture(person.reads, genotypes, sites, store, least)
-        if mixed.low > settings.max_contamination:
+        if mixed.low > SETTINGS.max_contamination:
             of = "another person's" if other is None else f"those of {other} of the store"
             warnings.append(
                 f"{person.file}: {mixed.share:.1%} of the reads ({mixed.low:.1%} to "

@@ -18,7 +18,6 @@ from genomed.features.call_sites import (
     PILEUP_NAMES,
     PILEUP_WIDTH,
     CallSites,
-    iter_call_sites,
     iter_called_tiles,
 )
 from genomed.io.alignments import AlignmentReader
@@ -59,7 +58,8 @@ def sites_of(
     files: tuple[Path, Path], regions: list[Region] | None = None, threads: int = 1
 ) -> CallSites:
     reader, fasta = AlignmentReader(files[0]), Fasta(files[1])
-    parts = list(iter_call_sites(reader, fasta, regions, CallSettings(), threads=threads))
+    tiles = iter_called_tiles(reader, fasta, regions, CallSettings(), threads=threads)
+    parts = [tile.sites for tile in tiles]
     return CallSites(
         pl.concat([part.table for part in parts]),
         *(np.concatenate([getattr(part, name) for part in parts])
@@ -154,18 +154,15 @@ def test_indels_of_no_bases_are_no_candidates(
         Read(f"r{i}", 500, f"50M{operation}50M", text[500:600], 30, 16 * (i % 2)) for i in range(20)
     ]
     path = write_bam(tmp_path / "reads.bam", reads, {"1": LENGTH})
-    sites = list(iter_call_sites(AlignmentReader(path), Fasta(files[1]), None, CallSettings()))
-    assert not sum(len(part.table) for part in sites)
+    assert not len(sites_of((path, files[1])).table)
 
 
-def called_alleles(
-    folder: Path, bases: str, reads: list[Read], settings: CallSettings | None = None
-) -> list[tuple[int, str, str]]:
+def called_alleles(folder: Path, bases: str, reads: list[Read]) -> list[tuple[int, str, str]]:
     (folder / "ref.fa").write_text(f">1\n{bases}\n")
     pysam.faidx(str(folder / "ref.fa"))
-    reader = AlignmentReader(write_bam(folder / "reads.bam", reads, {"1": len(bases)}))
-    sites = iter_call_sites(reader, Fasta(folder / "ref.fa"), None, settings or CallSettings())
-    return [row for part in sites for row in part.table.select("position", "ref", "alt1").rows()]
+    bam = write_bam(folder / "reads.bam", reads, {"1": len(bases)})
+    table = sites_of((bam, folder / "ref.fa")).table
+    return table.select("position", "ref", "alt1").rows()
 
 
 @pytest.mark.parametrize("length", [60, -60, 20, -20])

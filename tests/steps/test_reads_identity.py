@@ -14,9 +14,20 @@ from simulated_reads import (
 
 from genomed.errors import InputError
 from genomed.io.alignments import AlignmentReader
-from genomed.steps.reads_identity import open_panel, read_identities
+from genomed.steps.reads_identity import Person, identify, open_panel
 
 FAMILY = ("father", "mother", "child", "brother", "stranger")
+
+
+def read_identities(readers, panel):
+    """Whose reads the files have, each named by its sample."""
+    people = []
+    for reader in readers:
+        counter = panel.counter(reader.contigs)
+        for block in reader.blocks():
+            counter.add(block)
+        people.append(Person(reader.path, *reader.samples, counter.finish()))
+    return identify(people, panel)
 
 
 def write_store(prefix, sites, counts, names):

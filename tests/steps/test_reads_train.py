@@ -10,7 +10,7 @@ import pytest
 from call_cases import write_training_reads
 
 from genomed.errors import InputError
-from genomed.features.call_sites import iter_call_sites
+from genomed.features.call_sites import iter_called_tiles
 from genomed.io.alignments import AlignmentReader
 from genomed.io.call_bundle import open_call_bundle, write_call_bundle
 from genomed.io.fasta import Fasta
@@ -69,7 +69,8 @@ def test_thinned_reads_are_some_of_the_reads(reads: TrainingReads) -> None:
 def test_a_bundle_calls_what_it_was_trained_on(reads: TrainingReads, bundle: Path) -> None:
     model = load_call_model(bundle)
     reader, fasta = AlignmentReader(reads.reads), Fasta(reads.reference)
-    sites = join_sites(list(iter_call_sites(reader, fasta, None, CallSettings())))
+    tiles = iter_called_tiles(reader, fasta, None, CallSettings())
+    sites = join_sites([tile.sites for tile in tiles])
     said = model.genotype_log_probability(sites)
     assert said.shape == (len(sites.table), 6)
     np.testing.assert_allclose(np.exp(said.astype(np.float64)).sum(axis=1), 1, atol=1e-5)
