@@ -9,7 +9,7 @@ than chance explains. Where it fails, the stage before it speaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,7 +36,7 @@ from genomed.models.verdicts import Verdict
 from genomed.settings import CallTrainSettings
 from genomed.stats.call_calibration import CallCalibration, calibration_error, fit_call_calibration
 
-__all__ = ["FittedCaller", "StageMeasure", "fit_caller"]
+__all__ = ["FittedCaller", "StageMeasure", "fit_caller", "measure_stage"]
 
 _KINDS = ("snp", "indel")
 _MIN_BLOCKS = 6  # pieces of genome below which nothing is judged
@@ -68,15 +68,15 @@ class FittedCaller:
     verdicts : of each net and kind of site
     measures : of each stage and kind; on the sites judged by
     epochs   : of each net that was trained
-    judged   : rows of the data that were judged by, log_probability: float32 (judged, 6) of the
-               caller that was kept
+    parts    : rows of the data that were learned from, stopped and judged by
+    log_probability : float32 (sites, 6) of the caller that was kept
     """
 
     model: CallModel
     verdicts: list[Verdict]
     measures: list[StageMeasure]
     epochs: dict[str, list[Epoch]]
-    judged: np.ndarray
+    parts: Parts
     log_probability: np.ndarray
 
 
@@ -211,10 +211,9 @@ class _Fit:
 
     def result(self) -> FittedCaller:
         """What was kept."""
-        judge = self.parts.judge
-        self._measure("kept", self.now, judge)
+        self._measure("kept", self.now, self.parts.judge)
         return FittedCaller(
-            self.model, self.verdicts, self.measures, self.epochs, judge, self.now[judge]
+            self.model, self.verdicts, self.measures, self.epochs, self.parts, self.now
         )
 
     def _say(self, model: CallModel) -> Said:
@@ -234,10 +233,6 @@ class _Fit:
             self.data.is_indel[sites[stop]], seed=self.settings.seed,
         )  # fmt: skip
 
-    def _counted(self, rows: np.ndarray) -> np.ndarray:
-        """Rows as often as they count."""
-        return np.repeat(rows, self.data.weight[rows])
-
     def _calibrated(
         self, logits: np.ndarray, stop: np.ndarray
     ) -> tuple[CallCalibration, np.ndarray]:
@@ -246,21 +241,12 @@ class _Fit:
         return calibration, calibration.apply(log_softmax(logits), self.data.is_indel)
 
     def _measure(self, stage: str, log_probability: np.ndarray, rows: np.ndarray) -> None:
-        for which, kind in enumerate(_KINDS):
-            some = self._counted(rows[self.data.is_indel[rows] == bool(which)])
-            truth, said = self.data.truth[some], log_probability[some]
-            if len(some):
-                self.measures.append(StageMeasure(
-                    stage, kind, len(some), int((said.argmax(axis=1) != truth).sum()),
-                    float(-said[np.arange(len(some)), truth].mean(dtype=np.float64)),
-                    calibration_error(said, truth),
-                ))  # fmt: skip
+        self.measures += measure_stage(stage, log_probability, self.data, rows)
 
     def _judge(self, stage: str, before: np.ndarray, after: np.ndarray, rows: np.ndarray) -> Kinds:
         """Whether SNPs, and whether indels, are told better; the verdicts are kept."""
         found = []
-        for which, kind in enumerate(_KINDS):
-            some = self._counted(rows[self.data.is_indel[rows] == bool(which)])
+        for kind, some in _by_kind(self.data, rows):
             verdict = judge_calls(
                 f"{stage} for {kind}s", before[some], after[some], self.data.truth[some],
                 self.data.block[some], accept_z=self.settings.accept_z,
@@ -268,6 +254,32 @@ class _Fit:
             self.verdicts.append(verdict)
             found.append(verdict.accepted)
         return found[0], found[1]
+
+
+def _by_kind(data: CallData, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Those of the rows that are SNPs, and those that are indels, as often as they count."""
+    for is_indel, kind in enumerate(_KINDS):
+        some = rows[data.is_indel[rows] == bool(is_indel)]
+        yield kind, np.repeat(some, data.weight[some])
+
+
+def measure_stage(
+    stage: str, log_probability: np.ndarray, data: CallData, rows: np.ndarray
+) -> list[StageMeasure]:
+    """How well some rows of the data are told, of each kind that is among them.
+
+    log_probability : float32 (sites, 6), of all the data
+    """
+    found = []
+    for kind, some in _by_kind(data, rows):
+        truth, said = data.truth[some], log_probability[some]
+        if len(some):
+            found.append(StageMeasure(
+                stage, kind, len(some), int((said.argmax(axis=1) != truth).sum()),
+                float(-said[np.arange(len(some)), truth].mean(dtype=np.float64)),
+                calibration_error(said, truth),
+            ))  # fmt: skip
+    return found
 
 
 def judge_calls(

@@ -14,12 +14,11 @@ from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, PILEUP_NAMES
 from genomed.io.call_bundle import write_call_bundle
 from genomed.models.call_inputs import InputNames
-from genomed.models.call_stages import FittedCaller, fit_caller
-from genomed.models.call_training import CallData, split_blocks
+from genomed.models.call_stages import FittedCaller, fit_caller, measure_stage
+from genomed.models.call_training import CallData
 from genomed.provenance import Fingerprints, record
 from genomed.report.call_card import call_card, caller_verdict
 from genomed.settings import CallTrainSettings
-from genomed.stats.call_calibration import calibration_error
 from genomed.steps.clock import Clock
 from genomed.steps.reads_train_data import Source, TrainingReads, gather_sites
 
@@ -81,7 +80,7 @@ def run_reads_train(
             ) from None
         clock.lap("nets")
         digests = {str(path): fingerprints.of(path) for path in files}
-    facts = _facts(name, fitted, data, sources, settings, judge, judge_by)
+    facts = _facts(name, fitted, data, sources, settings, judge_by)
     facts["provenance"] = record(command, settings, digests, settings.seed)
     write_call_bundle(out, tensors=fitted.model.tensors(), facts=facts, card=call_card(facts))
     clock.lap("write")
@@ -119,12 +118,9 @@ def _facts(
     data: CallData,
     sources: Sequence[Source],
     settings: CallTrainSettings,
-    judge: np.ndarray | None,
     judge_by: Sequence[Path],
 ) -> dict[str, Any]:
     """What model.json says, but for provenance."""
-    shares = settings.stop_share, settings.judge_share
-    parts = split_blocks(data.block, shares, settings.seed, judge)
     verdicts = [verdict._asdict() for verdict in fitted.verdicts]
     return {
         "name": name,
@@ -137,7 +133,7 @@ def _facts(
         "by_depth": _by_depth(fitted, data, sources),
         "epochs": {net: [epoch._asdict() for epoch in epochs]
                    for net, epochs in fitted.epochs.items()},
-        "sites": {**{part: len(rows) for part, rows in parts._asdict().items()},
+        "sites": {**{part: len(rows) for part, rows in fitted.parts._asdict().items()},
                   "blocks": len(np.unique(data.block))},
         "sources": [source.facts() for source in sources],
         "judged_by": sorted({str(path) for path in judge_by}),
@@ -150,19 +146,11 @@ def _by_depth(
 ) -> list[dict[str, Any]]:
     """How the caller does at each depth, on the sites that it was judged by."""
     depth = np.concatenate([np.full(len(s.data.truth), round(s.depth)) for s in sources])
-    judged, said = fitted.judged, fitted.log_probability
-    found = []
-    for one in np.unique(depth):
-        for which, kind in enumerate(("snp", "indel")):
-            rows = (depth[judged] == one) & (data.is_indel[judged] == bool(which))
-            at = np.repeat(np.flatnonzero(rows), data.weight[judged[rows]])
-            truth = data.truth[judged[at]]
-            if len(truth):
-                own = said[at, truth].mean(dtype=np.float64)
-                found.append({
-                    "stage": f"{one}x", "kind": kind, "n": len(truth),
-                    "n_wrong": int((said[at].argmax(axis=1) != truth).sum()),
-                    "deviance": float(-own),
-                    "calibration_error": calibration_error(said[at], truth),
-                })  # fmt: skip
-    return found
+    judged = fitted.parts.judge
+    return [
+        asdict(measure)
+        for one in np.unique(depth)
+        for measure in measure_stage(
+            f"{one}x", fitted.log_probability, data, judged[depth[judged] == one]
+        )
+    ]
