@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from genomed.models.call_inputs import NEVER, InputNames
 from genomed.models.call_targets import site_kind
+from genomed.models.call_training import threads_of
 from genomed.models.likelihood_stage import LikelihoodStage, site_prior
 from genomed.models.pileup_net import PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
@@ -87,9 +88,7 @@ class CallModel:
         """
         kind = site_kind(*(sites.table[name].to_list() for name in ("ref", "alt1", "alt2")))
         is_indel = (kind & 1).astype(bool)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
+        with threads_of(threads):
             said = self.first_stages(sites.pileup, sites.evidence, sites.loglik, kind)
             first = self.first_calibration.apply(log_softmax(said.logits), is_indel)
             if self.matrix_net is None or matrices is None:
@@ -98,8 +97,6 @@ class CallModel:
             if not len(rows):
                 return first
             logits = self.second_stage(matrices(rows), said.logits[rows], said.hidden[rows])
-        finally:
-            torch.set_num_threads(before)
         first[rows] = self.calibration.apply(log_softmax(logits), is_indel[rows])
         return first
 
