@@ -201,16 +201,14 @@ def extended_header(
     return "\n".join([*kept, *added, text[-1]]) + "\n"
 
 
-def annotated(line: str, values: Mapping[str, str], *, replaces: bool = False) -> str:
-    """A record with more INFO.
+def annotated(line: str, values: Mapping[str, str]) -> str:
+    """A record with more INFO, in place of fields of the same names.
 
-    values   : name -> text; an empty text leaves the field out
-    replaces : whether fields of these names may be there already
+    values : name -> text; an empty text leaves the field out
     """
     parts = line.split("\t", 8)
     old = [] if parts[7] in (".", "") else parts[7].split(";")
-    if replaces:
-        old = [one for one in old if one.partition("=")[0] not in values]
+    old = [one for one in old if one.partition("=")[0] not in values]
     new = [f"{name}={text}" for name, text in values.items() if text]
     parts[7] = ";".join(old + new) or "."
     return "\t".join(parts)

@@ -168,8 +168,8 @@ class _Measure:
         some = [i for i, chosen in enumerate(alts) if chosen]
         n_alts = sum(len(one) for one in batch.alts)
         if not some:
-            lines = [annotated(line, {}) for line in batch.lines]
-            return _Annotated(lines, self.empty_table(), n_alts)
+            table = self.empty_table()
+            return _Annotated(self._lines(batch, alts, table), table, n_alts)
         alleles = flat_alleles([(batch.ref[i], *(batch.alts[i][k] for k in alts[i])) for i in some])
         start = np.array([batch.start[i] for i in some], np.int64)
         table = self._facts(batch, start, alleles, first, codes)
@@ -213,10 +213,7 @@ class _Measure:
 
     def _lines(self, batch: CallBatch, alts: list[list[int]], table: pl.DataFrame) -> list[str]:
         info = feature_info(table, [len(one) for one in batch.alts], alts)
-        return [
-            annotated(line, values, replaces=True)
-            for line, values in zip(batch.lines, info, strict=True)
-        ]
+        return [annotated(line, values) for line, values in zip(batch.lines, info, strict=True)]
 
     def _reader(self) -> AlignmentReader:
         reader = getattr(self._local, "reader", None)

@@ -343,7 +343,7 @@ def _scored_lines(calls: CallRecords, table: pl.DataFrame) -> Iterator[list[str]
                 FIELD.name: ",".join(text for _, text, _, _ in rows) if scored else "",
                 GENOTYPE_FIELD.name: rows[0][2] if rows and rows[0][2] != "." else "",
             }
-            line = annotated(line, info, replaces=True)
+            line = annotated(line, info)
             lines.append(_filtered(line, rows[0][3] if scored else None))
         yield lines
 

@@ -132,7 +132,7 @@ def test_info_is_added_behind_what_there_is() -> None:
     bare, full = line("1", 10).rstrip(), line("1", 10, info="DP=3;DB").rstrip()
     assert annotated(bare, {"X": "1", "Y": ""}).split("\t")[7] == "X=1"
     assert annotated(full, {"X": "1,."}).split("\t")[7] == "DP=3;DB;X=1,."
-    assert annotated(full, {"DP": "9"}, replaces=True).split("\t")[7] == "DB;DP=9"
+    assert annotated(full, {"DP": "9"}).split("\t")[7] == "DB;DP=9"
     assert annotated(bare, {}) == bare
     assert annotated(full, {"X": "1"}).split("\t")[8:] == ["GT", "0/1"]
 

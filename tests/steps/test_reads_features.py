@@ -86,6 +86,16 @@ def test_a_second_run_over_its_own_output_changes_nothing(tmp_path) -> None:
         assert one.read() == two.read()
 
 
+def test_features_of_an_earlier_run_go_where_there_are_none_now(tmp_path) -> None:
+    ref = REFERENCE[999:1003]
+    vcf, bam, fasta = planted(tmp_path, [(1000, ref, ref[0])])
+    first = run(vcf, bam, fasta, tmp_path / "one").outputs["features.vcf.gz"]
+    second = run(first, bam, fasta, tmp_path / "two", max_allele_bp=1).outputs["features.vcf.gz"]
+    with pysam.VariantFile(str(second)) as file:
+        (record,) = file
+    assert set(record.info) == {"OLD"}
+
+
 def test_another_reference_is_refused(tmp_path) -> None:
     base = REFERENCE[999]
     vcf, bam, fasta = planted(tmp_path, [(1000, base, "A" if base != "A" else "C")])
