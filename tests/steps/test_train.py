@@ -176,14 +176,16 @@ def test_without_a_test_there_are_no_figures(cohort: Cohort, tmp_path: Path) -> 
     assert "No test people were set aside" in open_model_bundle(tmp_path / "model").card
 
 
-def command(cohort: Cohort, out: Path, *more: str) -> list[str]:
-    return [
+def started(cohort: Cohort, out: Path) -> subprocess.Popen[bytes]:
+    """A training of its own process, as SETTINGS has it but for stages and epochs."""
+    command = [
         sys.executable, "-m", "genomed", "train", str(cohort.store), "--traits",
         str(cohort.folder / "traits.tsv"), "--trait", "y", "--split",
         str(cohort.folder / "split.tsv"), "--covariates", str(cohort.folder / "covariates.tsv"),
         "--build", "GRCh38", "--out", str(out), "--threads", "1", "--net-epochs", "4",
-        "--folds", "3", "--stages", "pairs,net", *more,
+        "--folds", "3", "--stages", "pairs,net", "--resume",
     ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def read_lines(directory: Path) -> list[str]:
@@ -192,11 +194,11 @@ def read_lines(directory: Path) -> list[str]:
 
 def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Cohort, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.zip", tmp_path / "killed.zip"
-    subprocess.run(command(cohort, whole), check=True, capture_output=True)
+    inputs = cohort.inputs(covariates=cohort.folder / "covariates.tsv")
+    settings = replace(SETTINGS, stages=("pairs", "net"), net_epochs=4)
+    run_train(inputs, whole, settings)
     kept = tmp_path / "killed.checkpoints"
-    process = subprocess.Popen(
-        command(cohort, killed, "--resume"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = started(cohort, killed)
     while not (kept / "net/epoch-0002.safetensors").exists() and process.poll() is None:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
@@ -205,7 +207,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Cohort, tmp_path: Path) 
     logged = [json.loads(line)["epoch"] for line in read_lines(tmp_path / "killed.training")]
     assert logged[:3] == [0, 1, 2]
     assert len(logged) < 5
-    subprocess.run(command(cohort, killed, "--resume"), check=True, capture_output=True)
+    run_train(inputs, killed, settings, resume=True)
     assert killed.read_bytes() == whole.read_bytes()
     for name in ("killed", "whole"):
         lines = [json.loads(line) for line in read_lines(tmp_path / f"{name}.training")]
