@@ -106,11 +106,11 @@ def test_bootstrap_intervals_hold_the_truth_as_often_as_they_say():
     trials, held = 120, np.zeros(len(truth))
     for trial in range(trials):
         sample = BinaryJudge(*draw(600), **options)
-        found = bootstrap(sample.measure, 600, n_draws=200, seed=trial)
+        found = bootstrap(sample.measure, 600, n_draws=100, seed=trial)
         for k, name in enumerate(sample.names):
             one = estimate(name, found, k, level=0.9)
             held[k] += one.low <= truth[k] <= one.high
-    error = 3 * math.sqrt(0.09 / trials) + 0.015  # of the trials, and of 200 draws of 600 people
+    error = 3 * math.sqrt(0.09 / trials) + 0.015  # of the trials, and of 100 draws of 600 people
     for name, share in zip(whole.names, held / trials, strict=True):
         assert share >= 0.9 - error, name
         assert share <= 0.9 + error or name == "ece", name
