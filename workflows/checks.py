@@ -28,7 +28,10 @@ import yaml
 __all__ = ["problems", "sheet", "with_defaults"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
-OURS = {"out", "threads", "max_memory", "write", "resume", "json", "quiet", "verbose"}
+OURS = {
+    "allow_no_variants", "json", "max_memory", "out", "quiet", "resume", "threads", "verbose",
+    "write",
+}  # fmt: skip
 MOST_SAID = 50  # faults of a sheet
 FILE_WORDS = {"FILE", "FASTA", "VCF", "BED", "LIST"}  # of --help: the value is a file
 

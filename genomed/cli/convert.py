@@ -136,6 +136,13 @@ def convert(
     zst: Annotated[
         bool, typer.Option("--zst", help="Compress the .pvar (regenie cannot read it then).")
     ] = _DEFAULTS.zst,
+    allow_no_variants: Annotated[
+        bool,
+        typer.Option(
+            "--allow-no-variants",
+            help="Make an empty store where no variants are left, as of a part to be gathered.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run that was stopped has left off.")
     ] = False,
@@ -190,7 +197,7 @@ def convert(
     with reading(cohorts[0], quiet or json_output, ("pgen_encode.encode_rows",)) as progress:
         summary = run_convert(
             inputs, out, settings, threads=threads, resume=resume, stream=stream,
-            progress=progress, command=command_line(),
+            allow_no_variants=allow_no_variants, progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
 

@@ -56,6 +56,7 @@ def run_convert(
     *,
     threads: int = 1,
     resume: bool = False,
+    allow_no_variants: bool = False,
     stream: TextStream | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     command: str = "genomed convert",
@@ -64,6 +65,7 @@ def run_convert(
 
     out      : the prefix
     resume   : take up what an earlier, killed run of the same inputs and settings has finished
+    allow_no_variants : make an empty store where nothing is left, which is an error otherwise
     stream   : the first input, already opened and inflating
     progress : called with (compressed bytes read, bytes in all or None)
     Raises InputError, UsageError and OutputError; an old store at `out` is untouched then.
@@ -81,7 +83,7 @@ def run_convert(
             if cohort_format(str(path)) != "vcf":  # those are digested as they are read
                 digests.begin(path)
         run = _Run(inputs, settings, sources, place, threads, progress)
-        pieces = pieces_in_order(run.make_pieces())
+        pieces = pieces_in_order(run.make_pieces(), allow_none=allow_no_variants)
         clock.lap("stream")
         files = run.assemble(pieces)
         with file_errors(out):

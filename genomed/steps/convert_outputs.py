@@ -49,13 +49,14 @@ class ConvertSummary:
     timings: dict[str, float] = field(default_factory=dict)
 
 
-def pieces_in_order(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces that hold variants, by the contig and position of their first.
+def pieces_in_order(pieces: Sequence[Piece], *, allow_none: bool = False) -> list[Piece]:
+    """Pieces that hold variants, by the contig and position of their first; then the others.
 
-    raises : InputError when there is no variant at all, or a contig in pieces that are apart
+    allow_none : take it that there is no variant at all
+    raises     : InputError when there is none, or a contig in pieces that are apart
     """
     filled = [piece for piece in pieces if piece.variants.n_rows]
-    if not filled:
+    if not filled and not allow_none:
         raise InputError(_nothing_left(pieces))
     if len(pieces) > 1:
         filled.sort(key=_place)

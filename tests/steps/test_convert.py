@@ -22,12 +22,11 @@ def write(path: Path, *records: Record, samples: list[str] | None = None) -> str
     return str(path)
 
 
-def convert(*paths: str, out: Path, resume: bool = False, **options) -> ConvertSummary:
+def convert(*paths: str, out: Path, **options) -> ConvertSummary:
     names = ConvertInputs.__dataclass_fields__
     inputs = {name: options.pop(name) for name in list(options) if name in names}
-    return run_convert(
-        ConvertInputs(paths=paths, **inputs), out, ConvertSettings(**options), resume=resume
-    )
+    how = {name: options.pop(name, False) for name in ("resume", "allow_no_variants")}
+    return run_convert(ConvertInputs(paths=paths, **inputs), out, ConvertSettings(**options), **how)
 
 
 def calls(prefix: Path, n_samples: int) -> list[list[int]]:
@@ -147,6 +146,19 @@ def test_without_any_variant_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 not asked for"):
         convert(path, out=tmp_path / "s", region="2:1-9")
     assert [p.name for p in tmp_path.iterdir()] == ["a.vcf"]
+
+
+def test_an_empty_store_may_be_asked_for_and_is_gathered_with_others(tmp_path: Path) -> None:
+    one = Record("1", 5, "A", "C", "0/1 0/0")
+    path = write(tmp_path / "a.vcf", one, Record("2", 5, "A", "C", "0/0 0/0"))
+    for contig, n_left in (("1", 1), ("2", 0)):
+        part = convert(path, out=tmp_path / contig, region=contig, min_ac=1, allow_no_variants=True)
+        assert part.n_variants == n_left
+    assert facts(tmp_path / "2")["records"][0]["dropped"] == {"few_copies": 1}
+    gathered = convert(*(str(tmp_path / f"{c}.pgen") for c in "21"), out=tmp_path / "all")
+    assert gathered.n_variants == 1
+    assert calls(tmp_path / "all", 2) == [[1, 0]]
+    assert table(tmp_path / "all", ".psam") == table(tmp_path / "2", ".psam")
 
 
 def test_rows_in_are_rows_stored_and_rows_dropped(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ rule convert_part:
         options=options("convert"),
     shell:
         "genomed convert {input.cohort:q} --out {params.prefix:q} {params.region:q}"
-        " {params.options:q} --threads {threads} > {log:q} 2>&1"
+        " --allow-no-variants {params.options:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule convert:
