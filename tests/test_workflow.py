@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,47 +20,95 @@ VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORM
 STEPS = (
     "reads qc", "reads call", "convert", "qc", "structure", "train", "risk", "evaluate", "explain",
 )  # fmt: skip
+Steps = dict[str, list[str]]
+BETWEEN = "-- the next directory --"
+DRY_RUNS = f"""
+import os, sys
+from snakemake.cli import main
+for directory in sys.argv[1:]:
+    os.chdir(directory)
+    print({BETWEEN!r}, flush=True)
+    try:
+        main(["--cores", "2", "--configfile", "config.yaml", "--dry-run", "-p"])
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
+WHOLE: dict[str, Any] = {
+    "cohorts": {"one": "a.vcf"},
+    "train": {"trait": ["bmi"], "traits": "traits.tsv", "covariates": "people.tsv"},
+    "structure": {"groups": "groups.tsv:population"},
+    "planned": {"risk": {"one": {"mem_mb": 777}}, "qc": {"*": {"mem_mb": 555}}},
+}
+CONVERTED = {"min_gq": 20, "phase": True, "gvcf": False, "info": "AF;x", "explain": ["1", "2"]}
+SCATTERED: dict[str, Any] = {
+    "cohorts": {"two": ["chr 1.vcf", "it's 2.vcf"], "one": "mine.vcf"},
+    "fasta": "genome.fa",
+    "convert": {"scatter": "files", "options": CONVERTED},
+    "qc": {"run": False},
+    "risk": {
+        "models": ["a;b.txt", "PGS000001"], "reference": "eur.zip", "unscored": "report",
+    },
+}  # fmt: skip
 
 
 def example_config() -> dict[str, Any]:
     return yaml.safe_load(CONFIG.read_text())
 
 
-def snakemake() -> str:
-    """The program beside this Python, or on PATH; the calling test is skipped without it."""
-    found = shutil.which("snakemake", path=str(Path(sys.executable).parent)) or shutil.which(
-        "snakemake"
-    )
-    return found or pytest.skip("snakemake is not installed: pip install 'genomed[workflow]'")
+def dry_run(*directories: Path) -> subprocess.CompletedProcess[str]:
+    """What Snakemake would do in each directory, in one process, for to load it takes longest.
 
-
-def with_genomed() -> dict[str, str]:
-    """The environment, with the programs beside this Python found first."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def dry_run(config: dict[str, Any], directory: Path) -> subprocess.CompletedProcess[str]:
-    """What snakemake would do with this configuration, in a directory of its own."""
-    program = snakemake()
-    for name in ("Snakefile", "workflows", "environment.yml"):
-        (directory / name).symlink_to(REPOSITORY / name)
-    (directory / "config.yaml").write_text(yaml.safe_dump(config))
-    command = [program, "--cores", "2", "--configfile", "config.yaml", "--dry-run", "-p"]
+    The `genomed` that it finds fails: nobody is asked which options and models there are.
+    """
+    pytest.importorskip("snakemake", reason="not installed: pip install 'genomed[workflow]'")
+    for directory in directories:
+        for name in ("Snakefile", "workflows"):
+            (directory / name).symlink_to(REPOSITORY / name)
+    program(directories[0], "exit 1")
     return subprocess.run(
-        command, cwd=directory, env=with_genomed(), capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", DRY_RUNS, *directories], env=with_program(directories[0]),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
 
 
-def commands(config: dict[str, Any], directory: Path) -> dict[str, list[str]]:
-    """The shell commands of every step under a configuration."""
-    done = dry_run(config, directory)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, list[str]] = {}
+def program(directory: Path, script: str) -> None:
+    """A `genomed` of a few words of shell, found by whoever runs `with_program`."""
+    path = directory / "programs" / "genomed"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def with_program(directory: Path) -> dict[str, str]:
+    return os.environ | {"PATH": f"{directory / 'programs'}{os.pathsep}{os.environ['PATH']}"}
+
+
+def commands(text: str) -> Steps:
+    """The shell commands of every step in what a dry run says."""
+    found: Steps = {}
     for name in STEPS:
         start = f"genomed {name} "
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if start in line]
+        lines = [line for line in text.splitlines() if start in line]
         found[name] = sorted(" ".join(line[line.index(start) :].split()) for line in lines)
     return found
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory: pytest.TempPathFactory) -> tuple[Steps, Steps]:
+    """Commands of a chain that is whole, and of one of several files, without quality control."""
+    whole, scattered = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("scattered")
+    people = "sample\tbmi\tpopulation\nA\t1\tx\nB\t2\ty\n"
+    files(whole, a__vcf=VCF, traits__tsv=people, people__tsv=people, groups__tsv=people)
+    for name in ("chr 1.vcf", "it's 2.vcf", "mine.vcf", "eur.zip", "a;b.txt"):
+        (scattered / name).write_text(VCF)
+    files(scattered, genome__fa=">1\nA\n", genome__fa__fai="1\t1\t3\t1\t2\n")
+    (whole / "config.yaml").write_text(yaml.safe_dump(WHOLE))
+    (scattered / "config.yaml").write_text(yaml.safe_dump(SCATTERED))
+    done = dry_run(whole, scattered)
+    assert done.returncode == 0, done.stdout
+    first, second = done.stdout.split(BETWEEN)[1:]
+    return commands(first), commands(second)
 
 
 def files(directory: Path, **texts: str) -> None:
@@ -93,14 +140,8 @@ def test_defaults_of_the_workflow_are_those_of_the_command() -> None:
     }
 
 
-def test_every_step_works_on_what_the_step_before_it_has_made(tmp_path: Path) -> None:
-    people = "sample\tbmi\tpopulation\nA\t1\tx\nB\t2\ty\n"
-    files(tmp_path, a__vcf=VCF, traits__tsv=people, people__tsv=people, groups__tsv=people)
-    train = {"trait": ["bmi"], "traits": "traits.tsv", "covariates": "people.tsv"}
-    planned = {"risk": {"one": {"mem_mb": 777}}, "qc": {"*": {"mem_mb": 555}}}
-    structure = {"groups": "groups.tsv:population"}
-    sections = {"train": train, "structure": structure, "planned": planned}
-    step = commands({"cohorts": {"one": "a.vcf"}} | sections, tmp_path)
+def test_every_step_works_on_what_the_step_before_it_has_made(chains: tuple[Steps, Steps]) -> None:
+    step, _ = chains
 
     (convert,), (qc,), (structured,) = step["convert"], step["qc"], step["structure"]
     (trained,), (risk,) = step["train"], step["risk"]
@@ -122,20 +163,9 @@ def test_every_step_works_on_what_the_step_before_it_has_made(tmp_path: Path) ->
 
 
 def test_files_of_one_cohort_are_converted_together_or_scattered_and_gathered(
-    tmp_path: Path,
+    chains: tuple[Steps, Steps],
 ) -> None:
-    for name in ("chr 1.vcf", "it's 2.vcf", "mine.vcf", "eur.zip", "a;b.txt"):
-        (tmp_path / name).write_text(VCF)
-    files(tmp_path, genome__fa=">1\nA\n", genome__fa__fai="1\t1\t3\t1\t2\n")
-    options = {"min_gq": 20, "phase": True, "gvcf": False, "info": "AF;x", "explain": ["1", "2"]}
-    config = {
-        "cohorts": {"two": ["chr 1.vcf", "it's 2.vcf"], "one": "mine.vcf"},
-        "fasta": "genome.fa",
-        "convert": {"scatter": "files", "options": options},
-        "qc": {"run": False},
-        "risk": {"models": ["a;b.txt", "PGS000001"], "reference": "eur.zip"},
-    }
-    step = commands(config, tmp_path)
+    _, step = chains
 
     whole = [one for one in step["convert"] if "/store/" in one]
     parts = [one for one in step["convert"] if "/parts/" in one and "/store/" not in one]
@@ -144,6 +174,8 @@ def test_files_of_one_cohort_are_converted_together_or_scattered_and_gathered(
     assert parts[0].startswith("genomed convert 'chr 1.vcf' --out results/parts/two/1 ")
     assert parts[1].startswith("""genomed convert 'it'"'"'s 2.vcf' --out results/parts/two/2 """)
     assert words in parts[0]
+    assert all("--allow-no-variants" in part for part in parts)
+    assert not any("--allow-no-variants" in one for one in whole)
     assert whole[0].startswith("genomed convert mine.vcf --out results/store/one ")
     assert words in whole[0]
     assert whole[1].startswith(
@@ -158,6 +190,25 @@ def test_files_of_one_cohort_are_converted_together_or_scattered_and_gathered(
     assert from_store.startswith("genomed risk results/store/two.pgen --model")
     assert "--fasta genome.fa --reference eur.zip --threads" in mine
     assert not step["qc"] + step["train"] + step["evaluate"] + step["explain"] + step["reads qc"]
+
+
+@pytest.mark.parametrize(
+    ("unscored", "script", "code"),
+    [
+        ("fail", "mkdir -p results/risk/one; exit 4", 4),
+        ("report", "mkdir -p results/risk/one; exit 4", 0),
+        ("report", "exit 4", 4),
+        ("report", "exit 3", 3),
+    ],
+)
+def test_a_model_that_scores_nobody_is_reported_where_that_is_asked_for_and_results_are_there(
+    chains: tuple[Steps, Steps], tmp_path: Path, unscored: str, script: str, code: int
+) -> None:
+    command = chains[unscored == "report"]["risk"][0]
+    (tmp_path / "results" / "logs" / "risk").mkdir(parents=True)
+    program(tmp_path, script)
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=with_program(tmp_path))
+    assert done.returncode == code
 
 
 def test_no_rule_holds_analysis() -> None:

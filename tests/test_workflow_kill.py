@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ import pytest
 import yaml
 from datafiles import REPOSITORY
 from simulated_reads import haplotypes_of, simulated_sites, write_bam
-from test_workflow import snakemake, with_genomed
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,22 @@ CONFIG: dict[str, Any] = {
 }
 
 
+def snakemake() -> str:
+    """The program beside this Python, or on PATH; the calling test is skipped without it."""
+    found = shutil.which("snakemake", path=str(Path(sys.executable).parent)) or shutil.which(
+        "snakemake"
+    )
+    return found or pytest.skip("snakemake is not installed: pip install 'genomed[workflow]'")
+
+
+def with_genomed() -> dict[str, str]:
+    """The environment, with the programs beside this Python found first."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def lay_out(directory: Path) -> None:
     """The workflow, a cohort on two contigs, and the reads of two people on another."""
-    for name in ("Snakefile", "workflows", "environment.yml"):
+    for name in ("Snakefile", "workflows"):
         (directory / name).symlink_to(REPOSITORY / name)
     for name in ("cohort.psam", "traits.tsv", "covariates.tsv"):
         (directory / name).write_bytes((EXAMPLE / name).read_bytes())

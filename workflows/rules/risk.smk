@@ -58,4 +58,5 @@ rule risk:
         " {params.options:q}"
         " --threads {threads}"
         " --max-memory {params.max_memory}"
-        " > {log:q} 2>&1 || test $? -eq {params.accepted}"
+        " > {log:q} 2>&1"
+        " || {{ code=$?; test $code -eq {params.accepted} -a -d {output:q} || exit $code; }}"
