@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from genomed.report.markup import Html, element, label
 
-__all__ = ["document", "section", "warning_list"]
+__all__ = ["WARNING_CHARACTERS", "document", "head", "navigation", "section", "warning_list"]
 
 WARNING_CHARACTERS = 600
 
@@ -39,6 +39,27 @@ def document(title: str, body: Html, css: str, version: str, script: str = "") -
 
 def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def head(eyebrow: str, title: str, lead: str, *more: object) -> Html:
+    """What a page begins with.
+
+    eyebrow : the command that made it; lead : its content in a line; more : what stands below
+    """
+    return element(
+        "header",
+        element("p", eyebrow, class_="eyebrow"),
+        element("h1", label(title, 120)),
+        element("p", lead, class_="lead"),
+        *more,
+        class_="head",
+    )
+
+
+def navigation(places: Mapping[str, str]) -> Html:
+    """Links to sections: identity -> what it is called."""
+    links = [element("li", element("a", text, href=f"#{key}")) for key, text in places.items()]
+    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
 
 
 def section(identity: str, heading: str, *parts: object) -> Html:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from genomed.report.curves import CURVE_CSS, MOST_SERIES, Estimated, forest
-from genomed.report.document import document, section, warning_list
+from genomed.report.document import document, head, navigation, section, warning_list
 from genomed.report.evaluate_content import (
     EvaluatePage,
     find,
@@ -91,13 +91,7 @@ def _head(content: EvaluatePage) -> Html:
         cases = f", {content.n_cases:,} {word} ({content.n_cases / content.n:.1%})"
     names = len(content.scales)
     told = "1 prediction" if names == 1 else f"{names:,} predictions"
-    return element(
-        "header",
-        element("p", "genomed evaluate", class_="eyebrow"),
-        element("h1", label(content.trait, 120)),
-        element("p", f"{told} of {content.n:,} people{cases}.", class_="lead"),
-        class_="head",
-    )
+    return head("genomed evaluate", content.trait, f"{told} of {content.n:,} people{cases}.")
 
 
 def _navigation(content: EvaluatePage) -> Html:
@@ -109,8 +103,7 @@ def _navigation(content: EvaluatePage) -> Html:
         "versus": "Comparison" if content.versus else "",
         "provenance": "Provenance",
     }
-    links = [element("li", element("a", text, href=f"#{k}")) for k, text in places.items() if text]
-    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
+    return navigation({key: text for key, text in places.items() if text})
 
 
 def _verdict(content: EvaluatePage) -> Html:

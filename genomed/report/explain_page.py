@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from genomed.report.document import document, section, warning_list
+from genomed.report.document import document, head, section, warning_list
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.stylesheet import CSS
 from genomed.report.tables import (
@@ -111,14 +111,8 @@ def _head(content: ExplainPage) -> Html:
         f"{content.n_people:,} people; {content.n_found:,} of the model's {content.n_variants:,} "
         "variants are in the store."
     )
-    return element(
-        "header",
-        element("p", "genomed explain", class_="eyebrow"),
-        element("h1", label(content.name, 120)),
-        element("p", told, class_="lead"),
-        element("p", label(content.verdict, 600)),
-        class_="head",
-    )
+    verdict = element("p", label(content.verdict, 600))
+    return head("genomed explain", content.name, told, verdict)
 
 
 def _variants(content: ExplainPage) -> Html:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from genomed.ledger import LENIENCIES, REASONS
 from genomed.report.cards import highest_block, model_card, pill
 from genomed.report.content import ModelDigest, RiskPage, digest_models
-from genomed.report.document import document, section, warning_list
+from genomed.report.document import document, head, navigation, section, warning_list
 from genomed.report.figures import PATTERNS
 from genomed.report.markup import Html, cited, element, join, label, shortened
 from genomed.report.stylesheet import CSS
@@ -89,13 +89,7 @@ def _head(content: RiskPage, verdicts: Sequence[Verdict]) -> Html:
     samples = "1 sample" if content.n_samples == 1 else f"{content.n_samples:,} samples"
     models = "1 model" if len(verdicts) == 1 else f"{len(verdicts):,} models"
     build = f", {shortened(content.build)}" if content.build else ""
-    return element(
-        "header",
-        element("p", "genomed risk", class_="eyebrow"),
-        element("h1", label(content.title, 120)),
-        element("p", f"{models} on {samples}{build}: {counts}.", class_="lead"),
-        class_="head",
-    )
+    return head("genomed risk", content.title, f"{models} on {samples}{build}: {counts}.")
 
 
 def _ancestry(content: RiskPage) -> Html | None:
@@ -124,9 +118,7 @@ def _navigation(content: RiskPage) -> Html:
         "records": "Records",
         "provenance": "Provenance and citing",
     }
-    shown = {key: text for key, text in places.items() if text}
-    links = [element("li", element("a", text, href=f"#{key}")) for key, text in shown.items()]
-    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
+    return navigation({key: text for key, text in places.items() if text})
 
 
 def _verdict_section(models: Sequence[ModelDigest], verdicts: Sequence[Verdict]) -> Html:

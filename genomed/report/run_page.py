@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from genomed.report.curves import CURVE_CSS
-from genomed.report.document import document
+from genomed.report.document import document, navigation, section
 from genomed.report.figures import PATTERNS
 from genomed.report.markup import Html, element, label, shortened
 from genomed.report.run_records import Need, Part, ReportData
@@ -118,8 +118,8 @@ def _render(
         element("a", f"Skip to {first.short.lower()}", href=f"#{first.identity}", class_="skip"),
         PATTERNS,
         _head(eyebrow, heading, lead),
-        _navigation(chapters),
-        element("main", [_section(part) for part in chapters], id="main"),
+        navigation({part.identity: part.short for part in chapters}),
+        element("main", [section(p.identity, p.heading, p.body) for p in chapters], id="main"),
         element("footer", element("p", FOOT), _made_by(data), class_="foot"),
     )
     return document(shortened(heading, 120), body, css, data.version, script)
@@ -132,18 +132,6 @@ def _head(eyebrow: str, heading: str, lead: str) -> Html:
     )
     top = element("div", words, theme, class_="top")
     return element("header", top, element("p", lead, class_="lead"), class_="head")
-
-
-def _navigation(chapters: Sequence[Part]) -> Html:
-    links = [element("li", element("a", part.short, href=f"#{part.identity}")) for part in chapters]
-    return element("nav", element("ul", links), class_="nav", aria_label="Sections")
-
-
-def _section(part: Part) -> Html:
-    title = element("h2", part.heading, id=f"{part.identity}-h")
-    return element(
-        "section", title, part.body, id=part.identity, aria_labelledby=f"{part.identity}-h"
-    )
 
 
 def _made_by(data: ReportData) -> Html:

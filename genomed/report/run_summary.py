@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genomed.report.document import WARNING_CHARACTERS
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_records import Finding, Part, ReportData, RunRecord, figure_from
 from genomed.report.tables import format_count
@@ -17,7 +18,6 @@ LOOKS = {  # level of a finding -> symbol for those who do not see the colour
     "told": "·",
 }
 MOST_WARNINGS = 12  # shown at once; the rest is one click away
-WARNING_CHARACTERS = 600
 MOST_TILES = 3  # cohorts and models with tiles of their own; verdicts have them all
 
 
