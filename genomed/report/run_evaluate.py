@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from genomed.report.curves import CURVE_CSS, MOST_SERIES
+from genomed.report.curves import MOST_SERIES
 from genomed.report.evaluate_content import (
     EvaluatePage,
     find,
@@ -47,7 +47,7 @@ def chapter(data: ReportData) -> Part | None:
         "How well a prediction does here says how well it does in people like these, and no more."
     )
     body = join([element("p", note, class_="note"), blocks])
-    return Part("evaluate", "Predictions and truth", "Evaluation", body, findings, css=CURVE_CSS)
+    return Part("evaluate", "Predictions and truth", "Evaluation", body, findings)
 
 
 def _block(data: ReportData, run: RunRecord, page: EvaluatePage, several: bool) -> Html:

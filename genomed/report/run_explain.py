@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from genomed.report.explain_page import PART_WORDS, format_part, format_size
-from genomed.report.group_figures import GROUP_CSS, Push, pushes
+from genomed.report.group_figures import Push, pushes
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
@@ -63,7 +63,7 @@ def chapter(data: ReportData) -> Part | None:
     )
     body = join([element("p", note, class_="note"), [_block(data, run) for run in runs]])
     findings = [_finding(run) for run in runs]
-    return Part("explain", "What moves predictions", "Attributions", body, findings, css=GROUP_CSS)
+    return Part("explain", "What moves predictions", "Attributions", body, findings)
 
 
 def _bundle(run: RunRecord) -> Mapping[str, Any]:

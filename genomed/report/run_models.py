@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genomed.report.curves import CURVE_CSS, Estimated, forest
+from genomed.report.curves import Estimated, forest
 from genomed.report.evaluate_content import format_measure, words
-from genomed.report.group_figures import GROUP_CSS, Gain, gains
+from genomed.report.group_figures import Gain, gains
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_evaluate import evaluation_page
 from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
@@ -61,8 +61,7 @@ def chapter(data: ReportData) -> Part | None:
         "was not fitted to; otherwise risk is that of the linear model."
     )
     body = join([element("p", note, class_="note"), cards])
-    return Part("models", "Models that were trained", "Models", body, findings,
-                css=CURVE_CSS + GROUP_CSS)  # fmt: skip
+    return Part("models", "Models that were trained", "Models", body, findings)
 
 
 def _finding(trait: Mapping[str, Any], identity: str) -> Finding:

@@ -7,12 +7,25 @@ reader choose light or dark; without it everything can still be read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from types import ModuleType
 
+from genomed.report import (
+    run_evaluate,
+    run_explain,
+    run_flow,
+    run_models,
+    run_people_table,
+    run_person,
+    run_provenance,
+    run_qc,
+    run_reads,
+    run_risk,
+    run_structure,
+)
 from genomed.report.curves import CURVE_CSS
 from genomed.report.document import document, navigation, section
 from genomed.report.figures import PATTERNS
+from genomed.report.group_figures import GROUP_CSS
 from genomed.report.markup import Html, element, label, shortened
 from genomed.report.run_records import Need, Part, ReportData
 from genomed.report.run_script import SCRIPT_AFTER, SCRIPT_BEFORE
@@ -29,12 +42,11 @@ __all__ = [
     "render_report",
 ]
 
-# Modules of genomed.report, in the order of the page.
-CHAPTERS = (
-    "run_risk", "run_people_table", "run_models", "run_evaluate", "run_explain",
-    "run_qc", "run_structure", "run_reads", "run_flow", "run_provenance",
+# In the order of the page.
+CHAPTERS: tuple[ModuleType, ...] = (
+    run_risk, run_people_table, run_models, run_evaluate, run_explain, run_qc, run_structure,
+    run_reads, run_flow, run_provenance,
 )  # fmt: skip
-PERSON = "run_person"
 FOOT = (
     "For research. No number on this page is a diagnosis, nor a basis for one on its own. The page "
     "loads nothing from the network; links lead to the files it was made from."
@@ -47,12 +59,12 @@ class OddRecordError(ValueError):
 
 def needs() -> list[Need]:
     """Every table that a chapter wants read, once; a ledger takes its time."""
-    return list(dict.fromkeys(need for module in _modules(CHAPTERS) for need in module.NEEDS))
+    return list(dict.fromkeys(need for module in CHAPTERS for need in module.NEEDS))
 
 
 def person_needs() -> list[Need]:
     """Every table that the page of one person wants read."""
-    return [need for module in _modules((PERSON,)) for need in module.NEEDS]
+    return list(run_person.NEEDS)
 
 
 def parts(data: ReportData) -> list[Part]:
@@ -60,7 +72,7 @@ def parts(data: ReportData) -> list[Part]:
 
     raises OddRecordError where a chapter meets a run.json that is not as this version writes it
     """
-    made = [_chapter(module, data) for module in _modules(CHAPTERS)]
+    made = [_chapter(module, data) for module in CHAPTERS]
     chapters = [part for part in made if part is not None]
     return [summary_part(data, chapters), *chapters]
 
@@ -81,10 +93,6 @@ def _chapter(module: ModuleType, data: ReportData) -> Part | None:
     return made
 
 
-def _modules(names: Sequence[str]) -> list[ModuleType]:
-    return [import_module(f"genomed.report.{name}") for name in names]
-
-
 def render_report(data: ReportData, chapters: Sequence[Part]) -> str:
     """The page of a run directory as one HTML document."""
     n = len(data.runs)
@@ -98,9 +106,7 @@ def render_person(data: ReportData, sample: str) -> str:
 
     raises ValueError where no run has anything to say of that person
     """
-    chapters = [
-        part for module in _modules((PERSON,)) for part in module.person_parts(data, sample)
-    ]
+    chapters = run_person.person_parts(data, sample)
     if not chapters:
         raise ValueError("no run of risk is there to tell of a person")
     lead = f"One person of {data.title}."
@@ -110,7 +116,7 @@ def render_person(data: ReportData, sample: str) -> str:
 def _render(
     data: ReportData, chapters: Sequence[Part], eyebrow: str, heading: str, lead: str
 ) -> str:
-    css = RUN_CSS + CURVE_CSS + "".join(dict.fromkeys(part.css for part in chapters))
+    css = RUN_CSS + CURVE_CSS + GROUP_CSS + "".join(dict.fromkeys(part.css for part in chapters))
     script = SCRIPT_BEFORE + "".join(dict.fromkeys(p.script for p in chapters)) + SCRIPT_AFTER
     first = chapters[0]
     body = element(

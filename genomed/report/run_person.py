@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from genomed.report.curves import Plot, Series, draw, key
-from genomed.report.group_figures import GROUP_CSS, Group, Push, pushes, ridges, scale_bar
+from genomed.report.group_figures import Group, Push, pushes, ridges, scale_bar
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_people_table import format_prediction
 from genomed.report.run_person_data import DATA_NEEDS, data_part
@@ -47,14 +47,11 @@ NEEDS = (
     Need("explain", "person_terms.parquet", None, "terms"),
 )
 MOST_TERMS = 10
-CSS = (
-    GROUP_CSS
-    + """
+CSS = """
 .place .plot{max-width:460px;min-width:0}.place h4{margin-top:1.2rem}
 .says{font-size:1.06rem;max-width:70ch}
 @media print{.card{break-inside:auto}figure{break-inside:avoid}}
 """
-)
 READ = (
     "A percentile says how many people of this cohort have a lower score. It is no probability, "
     "says nothing about the population, and moves when the cohort does.",
@@ -79,7 +76,7 @@ def person_parts(data: ReportData, sample: str) -> list[Part]:
     lines = element("ul", [_line(model, shown) for model in models], class_="verdicts")
     how = element("ul", [element("li", text) for text in READ], class_="note")
     first = Part("person", "In short", "In short", join([lines, how]), css=CSS)
-    second = Part("risk", "Model by model", "Models", join(cards), css=CSS)
+    second = Part("risk", "Model by model", "Models", join(cards))
     third = data_part(data, sample)
     return [part for part in (first, second, third) if part is not None]
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from genomed.report.cards import coverage_block, matching_block, pill
-from genomed.report.curves import CURVE_CSS
 from genomed.report.evaluate_figures import curve_figure
-from genomed.report.group_figures import GROUP_CSS, Group, ridges
+from genomed.report.group_figures import Group, ridges
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_evaluate import NEEDS as EVALUATE_NEEDS
 from genomed.report.run_evaluate import evaluation_page, prediction_of
@@ -62,7 +61,7 @@ def chapter(data: ReportData) -> Part | None:
     cards = [_card(data, model, said, groups) for model, said in pairs[:MOST_CARDS]]
     body = join([element("p", TRANSFER, class_="note"), cards, _rest(data, pairs[MOST_CARDS:])])
     findings = [_finding(model, said) for model, said in pairs[:MOST_IN_SUMMARY]]
-    return Part("risk", "Risk by model", "Risk", body, findings, css=CURVE_CSS + GROUP_CSS)
+    return Part("risk", "Risk by model", "Risk", body, findings)
 
 
 def _finding(model: ModelScores, said: Verdict) -> Finding:
