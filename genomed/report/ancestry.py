@@ -13,7 +13,7 @@ import numpy as np
 from genomed.report.figures import Figure, Tick, ticks
 from genomed.report.markup import Html, cited, element, shortened
 from genomed.report.svg import coordinate as _n
-from genomed.report.svg import drawing
+from genomed.report.svg import drawing, figure_of
 from genomed.report.tables import Column, format_count, format_score, format_share, html_table
 
 __all__ = ["AncestryPart", "Spread", "ancestry_section"]
@@ -105,13 +105,13 @@ def ancestry_section(part: AncestryPart) -> Html:
         element("p", note, class_="note"),
         element(
             "div",
-            _figure(components_plot(part)),
+            figure_of(*components_plot(part)),
             element("h4", "People by most similar population"),
             _counts(part),
             class_="card",
         ),
         [
-            element("div", _figure(spread_plot(s, part.populations, f"anc{i}")), class_="card")
+            element("div", figure_of(*spread_plot(s, part.populations, f"anc{i}")), class_="card")
             for i, s in enumerate(part.spreads)
         ],
         _rest(part),
@@ -134,14 +134,6 @@ def _counts(part: AncestryPart) -> Html:
         rows.append([shortened(name, 60), format_count(in_reference), format_count(in_cohort)])
     columns = [Column("population"), Column("reference", True), Column("cohort", True)]
     return html_table("People by most similar population", columns, rows, narrow=True)
-
-
-def _figure(figure: Figure) -> Html:
-    return element(
-        "figure",
-        element("div", figure.svg, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", figure.caption),
-    )
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from genomed.report.figures import distribution
 from genomed.report.markup import Html, cited, element, label, shortened
+from genomed.report.svg import figure_of
 from genomed.report.tables import format_count, format_share, score_decimals
 
 __all__ = ["BundleDigest", "BundlesPart", "bundles_section"]
@@ -121,8 +122,4 @@ def _figure(digest: BundleDigest, index: int) -> Html:
         identity=f"b{index}-plot",
         decimals=score_decimals(digest.prediction),
     )
-    return element(
-        "figure",
-        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", caption),
-    )
+    return figure_of(plot, caption)

@@ -10,6 +10,7 @@ from genomed.ledger import REASONS, USED
 from genomed.report.content import N_HIGHEST, ModelDigest, RiskPage
 from genomed.report.figures import Segment, distribution, share_bar, small_bar
 from genomed.report.markup import Html, cited, element, join, label, shortened
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -97,11 +98,7 @@ def _figure(model: ModelDigest) -> Html:
         identity=f"m{model.index}-plot",
         decimals=score_decimals(model.score),
     )
-    return element(
-        "figure",
-        element("div", plot, class_="sheet", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", caption),
-    )
+    return figure_of(plot, caption)
 
 
 def _definitions(pairs: Sequence[tuple[str, object, object]], kind: str) -> Html:

@@ -23,6 +23,7 @@ from genomed.report.evaluate_content import (
 from genomed.report.evaluate_figures import curve_section
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.stylesheet import CSS
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -245,17 +246,13 @@ def group_cards(content: EvaluatePage, identity: str) -> list[Html]:
             element(
                 "div",
                 element("h3", "By ", label(by)),
-                element(
-                    "figure",
-                    element(
-                        "div", forest(title, shown, everybody, f"{identity}{place}"), class_="sheet"
-                    ),
-                    element(
-                        "figcaption",
+                figure_of(
+                    forest(title, shown, everybody, f"{identity}{place}"),
+                    [
                         f"{words(main)} of ",
                         label(first),
                         f" with {content.level:.0%} intervals. Dashed: everybody.",
-                    ),
+                    ],
                 ),
                 _group_table(content, by, first, main),
                 class_="card",

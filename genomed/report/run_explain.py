@@ -13,6 +13,7 @@ from genomed.report.group_figures import Push, pushes
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -137,11 +138,7 @@ def _figure(variants: pl.DataFrame, identity: str) -> Html:
     ]
     told = "What one more copy of ALT adds; share: of the predictor's variance."
     plot = pushes(rows, "Variants that move predictions most", f"{identity}-push")
-    return element(
-        "figure",
-        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", told),
-    )
+    return figure_of(plot, told, broad=True)
 
 
 def _parts(run: RunRecord) -> Html:

@@ -21,6 +21,7 @@ from genomed.report.run_records import (
 )
 from genomed.report.run_sankey import Loss, Step, sankey
 from genomed.report.run_scores import FATES, MODELS
+from genomed.report.svg import figure_of
 from genomed.report.tables import Column, format_count, format_share, html_table
 
 __all__ = ["NEEDS", "chapter"]
@@ -128,7 +129,6 @@ def _flow(
     steps = [step for step, _ in found]
     tallest = TALL if unit == "variants" else LOW
     figure = sankey(title, steps, last, unit, identity, tallest)
-    sheet = element("div", figure, class_="sheet", tabindex="0", role="group", aria_label="Figure")
     runs = list({id(run): run for _, run in found}.values())
     links = [
         [", " if place else "", file_link(data, run, "run.json")] for place, run in enumerate(runs)
@@ -136,7 +136,7 @@ def _flow(
     return element(
         "div",
         element("h4", label(title, 80), element("small", words)),
-        element("figure", sheet),
+        figure_of(figure),
         element("details", element("summary", "The same as a table"),
                 _table(data, title, found, last, unit)),
         element("p", "Source: ", links, class_="source"),

@@ -15,6 +15,7 @@ from genomed.report.group_figures import Gain, gains
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_evaluate import evaluation_page
 from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -134,17 +135,11 @@ def _side_by_side(rows: Sequence[Mapping[str, Any]], kept: Sequence[str], identi
     told = "Points: test people; lines: 95% intervals by bootstrap."
     if not kept:
         told += " Nothing was kept beyond the linear model, so both are the same."
-    return element(
-        "figure",
-        _sheet(forest("Linear and full model on the test people", drawn, float("nan"), identity)),
-        element("figcaption", told),
+    return figure_of(
+        forest("Linear and full model on the test people", drawn, float("nan"), identity),
+        told,
+        broad=True,
     )
-
-
-def _sheet(plot: Html) -> Html:
-    """A wide figure, which scrolls where there is no room for it."""
-    facts = {"tabindex": "0", "role": "group", "aria_label": "Figure"}
-    return element("div", plot, class_="sheet broad", **facts)
 
 
 def _of(rows: Sequence[Mapping[str, Any]], model: str, measure: str) -> Mapping[str, Any] | None:
@@ -238,7 +233,7 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
         axis = "share of the deviance explained in addition, out of fold"
         plot = gains(beyond, title, axis, identity)
         told = "Lines: two standard errors to both sides. Kept is what clears --accept-z of them."
-        figure = element("figure", _sheet(plot), element("figcaption", told))
+        figure = figure_of(plot, told, broad=True)
     rows = [
         [
             STAGES.get(s["stage"], s["stage"]),
@@ -280,8 +275,8 @@ def _by_group(trait: Mapping[str, Any], main: str, identity: str) -> Html | None
     return join(
         [
             element("h4", title),
-            _sheet(forest(title, drawn, value, identity)),
-            element("p", "Dashed: the full model in everybody.", class_="note"),
+            figure_of(forest(title, drawn, value, identity),
+                      "Dashed: the full model in everybody.", broad=True),
         ]
     )  # fmt: skip
 

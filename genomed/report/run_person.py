@@ -26,6 +26,7 @@ from genomed.report.run_scores import (
     scored_models,
     values_of,
 )
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     format_count,
     format_percentile,
@@ -181,11 +182,7 @@ def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Group
         mark=(shown, float(row[column])),
     )
     told = "Shapes: people. Thick rule: middle half; ring: median; thin rule: 5 to 95%."
-    figure = element(
-        "figure",
-        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", told),
-    )
+    figure = figure_of(plot, told, broad=True)
     return join([figure, scale])
 
 
@@ -237,10 +234,7 @@ def _moved(
     return join(
         [
             element("h4", "What moved it most"),
-            element(
-                "div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"
-            ),
-            element("p", told, class_="note"),
+            figure_of(plot, told, broad=True),
             source(data, run, file, "rows of this person"),
         ]
     )

@@ -16,7 +16,7 @@ import numpy as np
 from genomed.report.figures import Tick, ticks
 from genomed.report.markup import Html, element, label, shortened
 from genomed.report.svg import coordinate as n
-from genomed.report.svg import drawing
+from genomed.report.svg import drawing, figure_of
 from genomed.report.tables import format_count, format_share
 
 __all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", "lines", "scatter"]
@@ -158,13 +158,7 @@ def scatter(
     figure = drawing(title, told, identity, [*parts, *names], frame.width, frame.height)
     thinned = drawn < n_people
     note = "Marks that would cover each other are drawn once." if thinned else ""
-    return _figure(figure, _key(clouds, odd), note)
-
-
-def _figure(figure: Html, key: Html | None, note: str) -> Html:
-    caption = element("figcaption", note) if note else None
-    sheet = element("div", figure, class_="sheet", tabindex="0", role="group", aria_label="Figure")
-    return element("figure", sheet, key, caption)
+    return figure_of(figure, note, key=_key(clouds, odd))
 
 
 def _known(cloud: Cloud) -> Cloud:
@@ -258,7 +252,7 @@ def bars(title: str, rows: Sequence[Bar], identity: str, unit: str, *, shares: b
                          class_="t strong")  # fmt: skip
         parts.append(number)
     told = "; ".join(f"{row.name}: {row.n:,}" for row in rows)
-    return _figure(drawing(title, told, identity, parts, width, 8 + height * len(rows)), None, "")
+    return figure_of(drawing(title, told, identity, parts, width, 8 + height * len(rows)))
 
 
 def histogram(
@@ -287,7 +281,7 @@ def histogram(
             )  # fmt: skip
     parts += _limit_lines(frame, (limits, ()))
     told = f"{len(values):,} from {values.min():.4g} to {values.max():.4g}"
-    return _figure(drawing(title, told, identity, parts, frame.width, frame.height), None, "")
+    return figure_of(drawing(title, told, identity, parts, frame.width, frame.height))
 
 
 def lines(
@@ -331,7 +325,7 @@ def lines(
             parts.append(element("path", name, d=f"M{path}", class_=f"runline h{look} d{look}"))
     told = "; ".join(shortened(c.name) for c in known[:40])
     figure = drawing(title, told, identity, parts, frame.width, frame.height)
-    return _figure(figure, _line_key(known), "")
+    return figure_of(figure, key=_line_key(known))
 
 
 def _at(frame: Frame, x: float, y: float) -> str:

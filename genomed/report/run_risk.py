@@ -26,6 +26,7 @@ from genomed.report.run_scores import (
     training_of,
     values_of,
 )
+from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -128,11 +129,7 @@ def _spread(model: ModelScores, groups: Grouping | None) -> Html:
             " Groups of ancestry are drawn where risk or structure had --reference, or structure "
             "or qc had --groups."
         )
-    return element(
-        "figure",
-        element("div", plot, class_="sheet broad", tabindex="0", role="group", aria_label="Figure"),
-        element("figcaption", told),
-    )
+    return figure_of(plot, told, broad=True)
 
 
 def _group_source(data: ReportData, groups: Grouping | None) -> Html | None:

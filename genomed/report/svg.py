@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genomed.report.markup import Html, element, join
 
-__all__ = ["coordinate", "drawing"]
+__all__ = ["coordinate", "drawing", "figure_of"]
 
 
 def drawing(
@@ -24,6 +24,19 @@ def drawing(
         role="img",
         aria_labelledby=f"{identity}-t {identity}-d",
         class_="plot",
+    )
+
+
+def figure_of(
+    plot: Html, caption: object = None, *, key: Html | None = None, broad: bool = False
+) -> Html:
+    """A <figure> of a drawing, which scrolls, by keyboard too, where there is no room for it."""
+    look = "sheet broad" if broad else "sheet"
+    return element(
+        "figure",
+        element("div", plot, class_=look, tabindex="0", role="group", aria_label="Figure"),
+        key,
+        element("figcaption", caption) if caption else None,
     )
 
 
