@@ -10,7 +10,7 @@ import numpy as np
 from genomed.report.figures import distribution
 from genomed.report.markup import Html, cited, element, label, shortened
 from genomed.report.svg import figure_of
-from genomed.report.tables import format_count, format_share, score_decimals
+from genomed.report.tables import definitions, format_count, format_share, score_decimals
 
 __all__ = ["BundleDigest", "BundlesPart", "bundles_section"]
 
@@ -101,11 +101,10 @@ def _card(digest: BundleDigest, index: int) -> Html:
     if digest.n_covariates_missing:
         n = f"{digest.n_covariates_missing:,} people, who count as average in what is missing"
         rows.append(("Covariates missing", n))
-    items = [[element("dt", term), element("dd", value)] for term, value in rows]
     return element(
         "div",
         element("h3", label(digest.name, 60), " ", element("small", label(digest.trait, 90))),
-        element("dl", items, class_="facts wide"),
+        definitions(rows, "facts wide"),
         _figure(digest, index),
         class_="card",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from genomed.ledger import REASONS, USED
@@ -14,6 +13,7 @@ from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_frequency,
     format_percentile,
@@ -101,14 +101,6 @@ def _figure(model: ModelDigest) -> Html:
     return figure_of(plot, caption)
 
 
-def _definitions(pairs: Sequence[tuple[str, object, object]], kind: str) -> Html:
-    rows = []
-    for term, value, small in pairs:
-        note = element("small", small) if small else None
-        rows += [element("dt", term), element("dd", value, note)]
-    return element("dl", rows, class_=kind)
-
-
 def _key_figures(model: ModelDigest) -> Html:
     row, score, decimals = model.row, model.score, score_decimals(model.score)
     ends = [format_score(x, decimals) for x in (score.min(), score.max())] if len(score) else []
@@ -122,7 +114,7 @@ def _key_figures(model: ModelDigest) -> Html:
         "Weight covered": format_share(row["weighted_coverage"]),
         "Filled in, mean": format_share(model.imputed),
     }
-    return _definitions([(term, value, None) for term, value in values.items()], "facts keys")
+    return definitions(values.items(), "facts keys")
 
 
 def _or_dash(x: float | None, decimals: int) -> str:
@@ -259,27 +251,27 @@ def _variant_cells(row: dict[str, Any], largest: float) -> list[object]:
 
 def _about(model: ModelDigest) -> Html:
     facts, row = model.facts, model.row
-    pairs: list[tuple[str, object, object]] = []
+    pairs: list[tuple[str, object]] = []
     citation = facts.get("citation")
-    pairs.append(("Paper", cited(citation) if citation else "not named by the model file", None))
+    pairs.append(("Paper", cited(citation) if citation else "not named by the model file"))
     ancestry = facts.get("ancestry_discovery")
     known = label(ancestry, 200) if ancestry else "not stated by the model file"
-    pairs.append(("Discovery ancestry", known, TRANSFER))
+    pairs.append(("Discovery ancestry", [known, element("small", TRANSFER)]))
     named = {"Discovery ancestry"}
     for key, name in FACTS.items():
         if facts.get(key) and name not in named:
             named.add(name)
-            pairs.append((name, label(facts[key], 300), None))
+            pairs.append((name, label(facts[key], 300)))
     if "Licence" not in named:
-        pairs.append(("Licence", "not stated; ask the authors before you pass scores on", None))
+        pairs.append(("Licence", "not stated; ask the authors before you pass scores on"))
     source = facts.get("source") or row["source"]
-    pairs.append(("Source", label(source, 200) if source else UNKNOWN, None))
+    pairs.append(("Source", label(source, 200) if source else UNKNOWN))
     matched_by = f"position, on {row['build']}" if row["build"] else "variant ID"
-    pairs.append(("Matched by", matched_by, None))
+    pairs.append(("Matched by", matched_by))
     flags = chips(row["flags"])
     if flags:
-        pairs.append(("Flags", flags, None))
-    return _definitions(pairs, "facts wide")
+        pairs.append(("Flags", flags))
+    return definitions(pairs, "facts wide")
 
 
 def highest_block(page: RiskPage, model: ModelDigest) -> Html:

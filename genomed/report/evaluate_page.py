@@ -27,6 +27,7 @@ from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     html_table,
     is_number,
@@ -360,7 +361,6 @@ def _provenance(content: EvaluatePage) -> Html:
         ("Made by", f"genomed {shortened(content.version)}"),
         ("Command", element("code", shortened(content.command, 2000), class_="command")),
     ]
-    items = [join([element("dt", term), element("dd", value)]) for term, value in pairs]
     shown = sorted(set(content.metrics["measure"].to_list()))
     if len(content.comparison):
         shown = sorted({*shown, *content.comparison["measure"].to_list()})
@@ -369,7 +369,7 @@ def _provenance(content: EvaluatePage) -> Html:
     return section(
         "provenance",
         "Provenance and definitions",
-        element("dl", items, class_="facts wide"),
+        definitions(pairs, "facts wide"),
         element(
             "div",
             element("h4", "Definitions"),

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from genomed.report.document import document, head, section, warning_list
-from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.markup import Html, element, label, shortened
 from genomed.report.stylesheet import CSS
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_frequency,
     format_share,
@@ -223,8 +224,7 @@ def _provenance(content: ExplainPage) -> Html:
         ("Made by", f"genomed {shortened(content.version)}"),
         ("Command", element("code", shortened(content.command, 2000), class_="command")),
     ]  # fmt: skip
-    items = [join([element("dt", term), element("dd", value)]) for term, value in pairs]
-    return section("provenance", "Provenance", element("dl", items, class_="facts wide"))
+    return section("provenance", "Provenance", definitions(pairs, "facts wide"))
 
 
 def _table_section(

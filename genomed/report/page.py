@@ -22,6 +22,7 @@ from genomed.report.stylesheet import CSS
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_score,
     format_seconds,
@@ -291,7 +292,6 @@ def _provenance_section(content: RiskPage, models: Sequence[ModelDigest]) -> Htm
         ("Took", format_seconds(content.seconds)),
         ("Command", element("code", shortened(content.command, 2000), class_="command")),
     ]
-    items = [join([element("dt", term), element("dd", value)]) for term, value in pairs]
     columns = [Column("Setting"), Column("Value")]
     settings = list(content.settings.items())[:N_LISTED]
     rows = [
@@ -301,7 +301,7 @@ def _provenance_section(content: RiskPage, models: Sequence[ModelDigest]) -> Htm
     return section(
         "provenance",
         "5. Provenance and citing",
-        element("dl", items, class_="facts wide"),
+        definitions(pairs, "facts wide"),
         element(
             "div",
             element("h4", "Settings"),

@@ -19,6 +19,7 @@ from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_share,
     html_table,
@@ -298,10 +299,9 @@ def _learned(data: ReportData, run: RunRecord, trait: Mapping[str, Any]) -> Html
     ]  # fmt: skip
     warnings = [data.people.masked(str(w)) for w in run.record.get("warnings") or ()]
     pairs += [("Mind", label(text, 400)) for text in warnings[:10]]
-    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
     return element(
         "details",
         element("summary", "What it was learned from, and what it is meant for"),
-        element("dl", items, class_="facts wide"),
+        definitions(pairs, "facts wide"),
         source(data, run, "run.json"),
     )

@@ -28,6 +28,7 @@ from genomed.report.run_scores import (
 )
 from genomed.report.svg import figure_of
 from genomed.report.tables import (
+    definitions,
     format_count,
     format_percentile,
     format_score,
@@ -210,8 +211,7 @@ def _rests(row: Mapping[str, Any], groups: Grouping | None) -> Html:
     flags = [f.strip().replace("_", " ") for f in (row["flags"] or "").split(";") if f.strip()]
     if flags:
         pairs.append(("Remarks", ", ".join(flags)))
-    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
-    return element("dl", items, class_="facts wide")
+    return definitions(pairs, "facts wide")
 
 
 def _moved(

@@ -13,6 +13,7 @@ from genomed.report.run_records import Need, Part, ReportData, RunRecord, source
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_fixed,
     format_score,
@@ -66,8 +67,7 @@ def _own(run: RunRecord, table: str, sample: str) -> Mapping[str, Any] | None:
 
 
 def _box(heading: str, pairs: list[tuple[str, object]], last: Html) -> Html:
-    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
-    return element("div", element("h4", heading), element("dl", items, class_="facts keys"), last,
+    return element("div", element("h4", heading), definitions(pairs, "facts keys"), last,
                    class_="card")  # fmt: skip
 
 

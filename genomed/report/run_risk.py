@@ -30,6 +30,7 @@ from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
     Column,
+    definitions,
     format_count,
     format_score,
     format_share,
@@ -155,11 +156,8 @@ def _key_figures(data: ReportData, model: ModelScores) -> Html:
         "Filled in, mean": format_share(digest.imputed),
     }
     where = f"the row whose model is {shortened(model.name, 60)}"
-    rows = [
-        [element("dt", term), element("dd", figure_from(data, model.run, "models.tsv", where, v))]
-        for term, v in values.items()
-    ]
-    return element("div", element("h4", "In figures"), element("dl", rows, class_="facts keys"))
+    linked = [(t, figure_from(data, model.run, "models.tsv", where, v)) for t, v in values.items()]
+    return element("div", element("h4", "In figures"), definitions(linked, "facts keys"))
 
 
 def _without(data: ReportData, model: ModelScores) -> Html | None:

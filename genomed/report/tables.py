@@ -19,6 +19,7 @@ __all__ = [
     "NO_SCORE",
     "UNKNOWN",
     "Column",
+    "definitions",
     "format_count",
     "format_fixed",
     "format_frequency",
@@ -142,6 +143,12 @@ class Column(NamedTuple):
     heading: str
     numeric: bool = False
     meaning: str | None = None
+
+
+def definitions(pairs: Iterable[tuple[object, object]], look: str) -> Html:
+    """Terms and their values; look : "facts wide", or "facts keys" for numbers on the right."""
+    items = [[element("dt", term), element("dd", value)] for term, value in pairs]
+    return element("dl", items, class_=look)
 
 
 def html_table(
