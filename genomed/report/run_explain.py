@@ -12,7 +12,7 @@ from genomed.report.explain_page import PART_WORDS, format_part, format_size
 from genomed.report.group_figures import Push, pushes
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_grid import Cell, grid
-from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
+from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, card, source
 from genomed.report.svg import figure_of
 from genomed.report.tables import (
     UNKNOWN,
@@ -100,22 +100,16 @@ def _block(data: ReportData, run: RunRecord) -> Html:
                 element("small", f"{people} people, ", label(run.place, 60))),
         element(
             "div",
-            element(
-                "div",
-                element("h4", "Variants that move most, per copy"),
-                _figure(variants, run.identity),
-                class_="card wide",
-            ),
-            element("div", element("h4", "Parts of the model"), _parts(run), class_="card"),
+            card("Variants that move most, per copy", _figure(variants, run.identity),
+                 look="card wide"),
+            card("Parts of the model", _parts(run)),
             _checks(run),
             class_="figures",
         ),
-        element(
-            "div",
-            element("h4", "All variants" if len(variants) < MOST_VARIANTS else "Variants"),
+        card(
+            "All variants" if len(variants) < MOST_VARIANTS else "Variants",
             _variants(run),
             source(data, run, "variants.tsv", "a row each"),
-            class_="card",
         ),
         _sums(data, run, "genes", "Genes", "gene", "sums of their variants, person by person"),
         _sums(data, run, "covariates", "Covariates", "covariate", ""),
@@ -170,8 +164,7 @@ def _checks(run: RunRecord) -> Html | None:
         for c in checks
     ]
     columns = [Column("Check"), Column("Value", True), Column("Verdict")]
-    table = html_table("Checks", columns, rows)
-    return element("div", element("h4", "How sure is that?"), table, class_="card")
+    return card("How sure is that?", html_table("Checks", columns, rows))
 
 
 def _variants(run: RunRecord) -> Html:
@@ -227,13 +220,11 @@ def _sums(
     ]  # fmt: skip
     columns = [Column(heading), Column("Moves by", True), Column("Share", True)]
     more = f"The first {MOST_ROWS} of {len(frame):,}. " if len(frame) > MOST_ROWS else ""
-    return element(
-        "div",
-        element("h4", heading),
+    return card(
+        heading,
         element("p", more + told, class_="note") if more or told else None,
         html_table(heading, columns, rows, narrow=True),
         source(data, run, f"{table}.tsv", "a row each"),
-        class_="card",
     )
 
 
@@ -250,13 +241,11 @@ def _pairs(data: ReportData, run: RunRecord) -> Html | None:
     ]  # fmt: skip
     more = f"The first {MOST_ROWS} of {len(pairs):,}. " if len(pairs) > MOST_ROWS else ""
     note = "What two do together beyond what each does alone; their own contributions hold it."
-    return element(
-        "div",
-        element("h4", "What acts together"),
+    return card(
+        "What acts together",
         element("p", more + note, class_="note"),
         html_table("What acts together", columns, rows, narrow=True),
         source(data, run, "pairs.tsv", "a row each"),
-        class_="card",
     )
 
 
@@ -278,12 +267,10 @@ def _shuffles(data: ReportData, run: RunRecord) -> Html | None:
         ]
         for row in table.iter_rows(named=True)
     ]
-    return element(
-        "div",
-        element("h4", "Beside permuted labels"),
+    return card(
+        "Beside permuted labels",
         element("p", "Attributions as large as these from labels that mean nothing are chance.",
                 class_="note"),
         html_table("The bundle beside permuted labels", columns, rows, narrow=True),
         source(data, run, "shuffles.tsv"),
-        class_="card",
     )  # fmt: skip

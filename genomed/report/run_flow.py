@@ -15,6 +15,7 @@ from genomed.report.run_records import (
     Part,
     ReportData,
     RunRecord,
+    card,
     figure_from,
     file_link,
     source,
@@ -133,14 +134,13 @@ def _flow(
     links = [
         [", " if place else "", file_link(data, run, "run.json")] for place, run in enumerate(runs)
     ]
-    return element(
-        "div",
-        element("h4", label(title, 80), element("small", words)),
+    return card(
+        [label(title, 80), element("small", words)],
         figure_of(figure),
         element("details", element("summary", "The same as a table"),
                 _table(data, title, found, last, unit)),
         element("p", "Source: ", links, class_="source"),
-        class_="card flow",
+        look="card flow",
     )  # fmt: skip
 
 
@@ -234,13 +234,12 @@ def _model_fates(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
     told = f"The {MOST_MODELS} models that lost most; {more:,} more are there." if more > 0 else ""
     columns = [Column("Model"), Column("Fate"), Column("Variants", True), Column("Share", True),
                Column(""), Column("Meaning")]  # fmt: skip
-    return element(
-        "div",
-        element("h4", "Variants of models in ", label(run.name, 60), ", model by model"),
+    return card(
+        ["Variants of models in ", label(run.name, 60), ", model by model"],
         html_table(f"Fates of the variants of models in {run.name}", columns, rows),
         element("p", told, class_="note") if told else None,
         source(data, run, "ledger.tsv.gz", "a row for each variant of each model"),
-        class_="card flow",
+        look="card flow",
     )
 
 
@@ -256,12 +255,8 @@ def _leniencies(data: ReportData) -> Html | None:
     if not rows:
         return None
     columns = [Column("Run"), Column("Kind"), Column("Times", True), Column("Meaning")]
-    return element(
-        "div",
-        element("h4", "Accepted leniently"),
-        html_table("Leniencies taken, by run and kind", columns, rows),
-        class_="card flow",
-    )
+    table = html_table("Leniencies taken, by run and kind", columns, rows)
+    return card("Accepted leniently", table, look="card flow")
 
 
 def _notes(record: Mapping[str, Any]) -> dict[str, int]:

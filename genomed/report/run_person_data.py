@@ -9,7 +9,7 @@ import polars as pl
 
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_reads import IDENTITIES
-from genomed.report.run_records import Need, Part, ReportData, RunRecord, source
+from genomed.report.run_records import Need, Part, ReportData, RunRecord, card, source
 from genomed.report.tables import (
     UNKNOWN,
     Column,
@@ -67,8 +67,7 @@ def _own(run: RunRecord, table: str, sample: str) -> Mapping[str, Any] | None:
 
 
 def _box(heading: str, pairs: list[tuple[str, object]], last: Html) -> Html:
-    return element("div", element("h4", heading), definitions(pairs, "facts keys"), last,
-                   class_="card")  # fmt: skip
+    return card(heading, definitions(pairs, "facts keys"), last)
 
 
 def _plain(value: object) -> str:
@@ -121,8 +120,7 @@ def _relatives(data: ReportData, run: RunRecord, sample: str) -> Html | None:
     found = html_table("Relatives in the cohort", columns, rows) if rows else element(
         "p", "Nobody in the cohort is a close relative.", class_="muted"
     )  # fmt: skip
-    return element("div", element("h4", "Relatives in the cohort"), found,
-                   source(data, run, "kinship.tsv"), class_="card")  # fmt: skip
+    return card("Relatives in the cohort", found, source(data, run, "kinship.tsv"))
 
 
 def _reads(data: ReportData, run: RunRecord, sample: str) -> list[Html]:

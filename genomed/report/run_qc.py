@@ -19,6 +19,7 @@ from genomed.report.run_records import (
     Part,
     ReportData,
     RunRecord,
+    card,
     figure_from,
     file_link,
     source,
@@ -134,17 +135,8 @@ def _reasons(data: ReportData, run: RunRecord, what: str, meanings: Mapping[str,
         rows.append([code.replace("_", " "), shown, meanings.get(code, "")])
     columns = [Column(what.capitalize()), Column("N", True), Column("Meaning")]
     table = html_table(f"{what.capitalize()} of {run.name} by reason", columns, rows)
-    return element(
-        "div",
-        element("h4", f"{format_count(counts['measured'])} {what}, by the first reason"),
-        table,
-        source(data, run, "run.json", f"key {what}"),
-        class_="card",
-    )
-
-
-def _card(heading: str, figure: Html, origin: Html) -> Html:
-    return element("div", element("h4", heading), figure, origin, class_="card")
+    heading = f"{format_count(counts['measured'])} {what}, by the first reason"
+    return card(heading, table, source(data, run, "run.json", f"key {what}"))
 
 
 def _sample_figures(data: ReportData, run: RunRecord) -> list[Html]:
@@ -154,7 +146,7 @@ def _sample_figures(data: ReportData, run: RunRecord) -> list[Html]:
     cards = [_call_card(data, run, table)]
     if table["x_f"].count():
         columns = "columns x_f, y_call_rate, declared_sex, sex_status"
-        cards.append(_card("Sex", _sex(table, run), source(data, run, "samples.tsv", columns)))
+        cards.append(card("Sex", _sex(table, run), source(data, run, "samples.tsv", columns)))
     return cards
 
 
@@ -165,7 +157,7 @@ def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
         figure = histogram(labels[0], _array(table, "f"), labels, f"{run.identity}-f")
         origin = source(data, run, "samples.tsv", "column f")
         rate = format_share(table["call_rate"][0], 2)
-        return _card(f"Heterozygosity; every sample has {rate} of its calls", figure, origin)
+        return card(f"Heterozygosity; every sample has {rate} of its calls", figure, origin)
     identity = run.identity
     passed, failed = table.filter("pass"), table.filter(~pl.col("pass"))
     settings = run.record["settings"]
@@ -184,7 +176,7 @@ def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
         odd=1,
     )
     origin = source(data, run, "samples.tsv", "columns call_rate, f, pass")
-    return _card("Call rate and heterozygosity", calls, origin)
+    return card("Call rate and heterozygosity", calls, origin)
 
 
 def _array(table: pl.DataFrame, column: str) -> np.ndarray:
@@ -229,15 +221,15 @@ def _variant_figures(data: ReportData, run: RunRecord) -> list[Html]:
         return []
     file = "variants.tsv.gz"
     cards = [
-        _card("Variants by call rate", _call_rates(run), source(data, run, file,
-              "column call_rate")),
-        _card("Variants by frequency of the rarer allele", _frequencies(run),
-              source(data, run, file, "columns alt_count, allele_number")),
+        card("Variants by call rate", _call_rates(run), source(data, run, file,
+             "column call_rate")),
+        card("Variants by frequency of the rarer allele", _frequencies(run),
+             source(data, run, file, "columns alt_count, allele_number")),
     ]  # fmt: skip
     places = run.record["variants"].get("kinds")
     if places:
         origin = source(data, run, "run.json", "variants, kinds and places")
-        cards.append(_card("Variants by kind and place", _kinds(data, run), origin))
+        cards.append(card("Variants by kind and place", _kinds(data, run), origin))
     if len(run.tables["equilibrium"]):
         cards.append(_equilibrium_card(data, run))
     return cards
@@ -285,9 +277,9 @@ def _equilibrium_card(data: ReportData, run: RunRecord) -> Html:
     )
     note += "Dashed: what chance gives. Dots on the upper edge lie beyond it."
     column = "column hwe_group_p" if grouped else "column hwe_p"
-    return _card("Hardy-Weinberg equilibrium: observed and expected P",
-                 join([_equilibrium(run), element("p", note, class_="note")]),
-                 source(data, run, "variants.tsv.gz", column))  # fmt: skip
+    return card("Hardy-Weinberg equilibrium: observed and expected P",
+                join([_equilibrium(run), element("p", note, class_="note")]),
+                source(data, run, "variants.tsv.gz", column))  # fmt: skip
 
 
 def _equilibrium(run: RunRecord) -> Html:
@@ -344,14 +336,11 @@ def _people(data: ReportData, run: RunRecord) -> Html | None:
     heading = "All samples, those that do not pass first"
     if more:
         heading = f"{len(rows):,} samples, those that do not pass first; {more:,} more pass"
-    return element(
-        "div",
-        element("h4", heading),
-        grid(f"{run.identity}-people", f"Samples of {run.name}", columns, rows, page=12,
-             rest=join(["All are in ", file_link(data, run, "samples.tsv"), "."])),
-        source(data, run, "samples.tsv", "a row for each sample"),
-        class_="card",
-    )  # fmt: skip
+    listed_all = join(["All are in ", file_link(data, run, "samples.tsv"), "."])
+    table_shown = grid(
+        f"{run.identity}-people", f"Samples of {run.name}", columns, rows, page=12, rest=listed_all
+    )
+    return card(heading, table_shown, source(data, run, "samples.tsv", "a row for each sample"))
 
 
 def _person(row: Mapping[str, Any], *, grouped: bool) -> list[str | Cell | None]:

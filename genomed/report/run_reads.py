@@ -19,6 +19,7 @@ from genomed.report.run_records import (
     Part,
     ReportData,
     RunRecord,
+    card,
     figure_from,
     file_link,
     source,
@@ -154,7 +155,7 @@ def _files(data: ReportData, run: RunRecord) -> Html:
         rows, page=15, rest=join(["All measures are in ", file_link(data, run, "files.tsv"), "."]),
     )  # fmt: skip
     origin = source(data, run, "files.tsv", "a row for each file")
-    return element("div", element("h4", "Files"), table, origin, class_="card")
+    return card("Files", table, origin)
 
 
 def _file(data: ReportData, row: Mapping[str, Any]) -> list[str | Cell | None]:
@@ -193,11 +194,9 @@ def _curve_cards(data: ReportData, run: RunRecord) -> list[Html]:
         figure = lines(heading, labels, curves, f"{run.identity}-{measure.replace('_', '-')}")
         more = len(files) - len(shown)
         told = f"The first {len(shown)} of {len(files):,} files." if more > 0 else ""
-        cards.append(
-            element("div", element("h4", heading), figure,
-                    element("p", told, class_="note") if told else None,
-                    source(data, run, "distributions.tsv", f"measure {measure}"), class_="card")
-        )  # fmt: skip
+        note = element("p", told, class_="note") if told else None
+        origin = source(data, run, "distributions.tsv", f"measure {measure}")
+        cards.append(card(heading, figure, note, origin))
     return cards
 
 
@@ -272,8 +271,7 @@ def _identity_card(data: ReportData, run: RunRecord) -> Html | None:
         rest=join(["All are in ", file_link(data, run, "identity.tsv"), "."]),
     )  # fmt: skip
     origin = source(data, run, "identity.tsv", "a row for each file")
-    heading = element("h4", "Whose reads, and how pure")
-    return element("div", heading, table_shown, origin, class_="card wide")
+    return card("Whose reads, and how pure", table_shown, origin, look="card wide")
 
 
 def _person(data: ReportData, sample: str | None) -> str | None:
@@ -293,10 +291,9 @@ def _pairs_card(data: ReportData, run: RunRecord) -> Html | None:
          said[row["verdict"]], format_fixed(row["king"], 3)]
         for row in table.iter_rows(named=True)
     ]  # fmt: skip
-    return element("div", element("h4", "Pairs of files that are not what their names say"),
-                   html_table("Pairs of files", columns, rows),
-                   source(data, run, "pairs.tsv", "verdict same_person or different_people"),
-                   class_="card wide")  # fmt: skip
+    origin = source(data, run, "pairs.tsv", "verdict same_person or different_people")
+    heading = "Pairs of files that are not what their names say"
+    return card(heading, html_table("Pairs of files", columns, rows), origin, look="card wide")
 
 
 def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
@@ -324,8 +321,8 @@ def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
     told = f"Callers (--model): {', '.join(callers)}. Sums over the runs of each person."
     table = grid("reads-calls", "Calls from reads", columns, rows, page=15)
     origin = source(data, runs[0], "run.json", f"key counts, and {len(runs) - 1:,} more like it")
-    card = element("div", element("p", told, class_="note"), table, origin, class_="card")
-    return element("div", element("h3", "Calls from reads"), card, class_="run")
+    body = element("div", element("p", told, class_="note"), table, origin, class_="card")
+    return element("div", element("h3", "Calls from reads"), body, class_="run")
 
 
 def _scores(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:

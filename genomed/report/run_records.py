@@ -28,6 +28,7 @@ __all__ = [
     "Part",
     "ReportData",
     "RunRecord",
+    "card",
     "figure_from",
     "file_link",
     "source",
@@ -139,6 +140,11 @@ class Part:
     findings: Sequence[Finding] = ()
     css: str = ""
     script: str = ""
+
+
+def card(heading: object, *parts: object, look: str = "card") -> Html:
+    """A box with its heading; look : "card wide" where it takes the whole width."""
+    return element("div", element("h4", heading), *parts, class_=look)
 
 
 def file_link(data: ReportData, run: RunRecord, file: str, text: str | None = None) -> Html:

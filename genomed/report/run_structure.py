@@ -18,6 +18,7 @@ from genomed.report.run_records import (
     Part,
     ReportData,
     RunRecord,
+    card,
     file_link,
     source,
 )
@@ -144,11 +145,6 @@ def _run(data: ReportData, run: RunRecord) -> Html:
     return element("div", heading, element("div", cards, class_="figures"), class_="run")
 
 
-def _card(heading: str, *parts: object, wide: bool = False) -> Html:
-    look = "card wide" if wide else "card"
-    return element("div", element("h4", heading), *parts, class_=look)
-
-
 def _floats(table: pl.DataFrame, column: str) -> np.ndarray:
     return table[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
@@ -202,7 +198,7 @@ def _component_cards(data: ReportData, run: RunRecord) -> list[Html]:
             nameless=NO_GROUP if named and x == "PC1" else None,
         )
         heading = f"Ancestry map: {x} and {y}"
-        cards.append(_card(heading, figure, source(data, run, "pcs.tsv", files)))
+        cards.append(card(heading, figure, source(data, run, "pcs.tsv", files)))
     return cards
 
 
@@ -235,13 +231,13 @@ def _ancestry_cards(data: ReportData, run: RunRecord) -> list[Html]:
         Column("Distance", True, "median genetic distance"),
     ]  # fmt: skip
     return [
-        _card("People by most similar population",
-              html_table("People by most similar population", columns, rows),
-              source(data, run, "ancestry.tsv", "column most_similar_population")),
-        _card("Distance from the nearest reference people",
-              histogram("Genetic distance", _floats(table, "genetic_distance"),
-                        ("genetic distance", "people"), f"{run.identity}-distance"),
-              source(data, run, "ancestry.tsv", "column genetic_distance")),
+        card("People by most similar population",
+             html_table("People by most similar population", columns, rows),
+             source(data, run, "ancestry.tsv", "column most_similar_population")),
+        card("Distance from the nearest reference people",
+             histogram("Genetic distance", _floats(table, "genetic_distance"),
+                       ("genetic distance", "people"), f"{run.identity}-distance"),
+             source(data, run, "ancestry.tsv", "column genetic_distance")),
     ]  # fmt: skip
 
 
@@ -259,9 +255,9 @@ def _kinship_cards(data: ReportData, run: RunRecord) -> list[Html]:
         else f"By {facts['variants']:,} variants."
     )
     cards = [
-        _card("Pairs of relatives", element("p", told, class_="note"),
-              bars("Pairs of relatives", rows, f"{run.identity}-pairs", "pairs", shares=False),
-              source(data, run, "run.json", "steps, kinship, pairs"))
+        card("Pairs of relatives", element("p", told, class_="note"),
+             bars("Pairs of relatives", rows, f"{run.identity}-pairs", "pairs", shares=False),
+             source(data, run, "run.json", "steps, kinship, pairs"))
     ]  # fmt: skip
     pairs = run.tables.get("kinship.parquet")
     if pairs is not None and len(pairs):
@@ -287,8 +283,8 @@ def _pair_figure(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
         within=((0.0, 1.0), (0.0, 0.5)),
     )  # fmt: skip
     note = "Dashed: where KING's classes of relation part (0.354, 0.177, 0.0884, 0.0442)."
-    return _card("Kinship of related pairs", figure, element("p", note, class_="note"),
-                 source(data, run, "kinship.tsv", "columns ibd0, kinship"))  # fmt: skip
+    return card("Kinship of related pairs", figure, element("p", note, class_="note"),
+                source(data, run, "kinship.tsv", "columns ibd0, kinship"))  # fmt: skip
 
 
 def _pair_table(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
@@ -302,10 +298,11 @@ def _pair_table(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
         rows.append([*ends, Cell(relation, look), format_fixed(row["kinship"], 4),
                      format_fixed(row["ibd0"], 3), format_count(row["n_snps"])])  # fmt: skip
     rest = join(["All are in ", file_link(data, run, "kinship.tsv"), "."])
-    return _card("Closest pairs",
-                 grid(f"{run.identity}-closest", f"Closest pairs of {run.name}", columns, rows,
-                      page=10, rest=rest),
-                 source(data, run, "kinship.tsv", "a row for each pair"), wide=True)  # fmt: skip
+    return card("Closest pairs",
+                grid(f"{run.identity}-closest", f"Closest pairs of {run.name}", columns, rows,
+                     page=10, rest=rest),
+                source(data, run, "kinship.tsv", "a row for each pair"),
+                look="card wide")  # fmt: skip
 
 
 def _pedigree(data: ReportData, run: RunRecord, pedigree: pl.DataFrame) -> Html:
@@ -317,10 +314,11 @@ def _pedigree(data: ReportData, run: RunRecord, pedigree: pl.DataFrame) -> Html:
          format_fixed(row["found_kinship"], 4), Cell(row["verdict"], "pill care")]
         for row in pedigree.iter_rows(named=True)
     ]  # fmt: skip
-    return _card("Where the pedigree and the genotypes differ",
-                 grid(f"{run.identity}-pedigree", f"Pedigree of {run.name}", columns, rows,
-                      page=10, rest=join(["All are in ", file_link(data, run, "pedigree.tsv")])),
-                 source(data, run, "pedigree.tsv", "verdict is not agrees"), wide=True)  # fmt: skip
+    return card("Where the pedigree and the genotypes differ",
+                grid(f"{run.identity}-pedigree", f"Pedigree of {run.name}", columns, rows,
+                     page=10, rest=join(["All are in ", file_link(data, run, "pedigree.tsv")])),
+                source(data, run, "pedigree.tsv", "verdict is not agrees"),
+                look="card wide")  # fmt: skip
 
 
 def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
@@ -332,8 +330,8 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
     many = int((share >= LONG_RUNS).sum())
     if not len(some):
         told = "No runs of homozygosity were found."
-        return [_card("Runs of homozygosity", element("p", told, class_="muted"),
-                      source(data, run, "roh_samples.tsv", "column n_runs"))]  # fmt: skip
+        return [card("Runs of homozygosity", element("p", told, class_="muted"),
+                     source(data, run, "roh_samples.tsv", "column n_runs"))]  # fmt: skip
     said = (
         f"{len(some):,} of {len(share):,} people have a run; in {many:,} runs take {LONG_RUNS:.1%} "
         "of the autosomes or more, as they do on average in children of second cousins."
@@ -345,8 +343,8 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
                            ("% of the autosomes in runs", "people with a run"),
                            f"{run.identity}-roh")  # fmt: skip
     return [
-        _card("Runs of homozygosity", element("p", said, class_="note"), figure,
-              source(data, run, "roh_samples.tsv", "column f_roh"))
+        card("Runs of homozygosity", element("p", said, class_="note"), figure,
+             source(data, run, "roh_samples.tsv", "column f_roh"))
     ]  # fmt: skip
 
 
@@ -382,7 +380,7 @@ def _diversity_cards(data: ReportData, run: RunRecord) -> list[Html]:
         ]  # fmt: skip
         shown = html_table("Diversity by group", columns, rows)
         origin = source(data, run, "diversity.tsv", "a row for each group")
-        cards.append(_card("Diversity by group", shown, origin, wide=True))
+        cards.append(card("Diversity by group", shown, origin, look="card wide"))
     fst = run.tables.get("fst.parquet")
     if fst is not None and len(fst):
         cards.append(_fst(data, run, fst))
@@ -399,5 +397,5 @@ def _fst(data: ReportData, run: RunRecord, fst: pl.DataFrame) -> Html:
          format_fixed(row["weir_cockerham"], 4), format_count(row["n_variants"])]
         for row in fst.head(MOST_GROUPS_LISTED).iter_rows(named=True)
     ]  # fmt: skip
-    return _card("Distance between groups", html_table("F_ST between groups", columns, rows),
-                 source(data, run, "fst.tsv", "a row for each pair of groups"))  # fmt: skip
+    return card("Distance between groups", html_table("F_ST between groups", columns, rows),
+                source(data, run, "fst.tsv", "a row for each pair of groups"))  # fmt: skip
