@@ -19,7 +19,6 @@ GOES_ON = frozenset({  # states of a job that has not ended
     "COMPLETING", "CONFIGURING", "PENDING", "REQUEUED", "REQUEUE_HOLD", "RESIZING", "RESV_DEL_HOLD",
     "RUNNING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED", "SUSPENDED",
 })  # fmt: skip
-_UNITS = {"": 1, "s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "hours": 3600}
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class SlurmJob:
     identity: str
     state: str
     run: str  # name of the job: all jobs of one run share it
-    rule: str  # rule and wildcards, as Snakemake's comment says them
-    reason: str  # why it waits
 
 
 def find_cluster(timeout_s: float = TIMEOUT_S) -> Cluster | None:
@@ -70,23 +67,23 @@ def find_cluster(timeout_s: float = TIMEOUT_S) -> Cluster | None:
 
 def find_jobs(prefix: str, timeout_s: float = TIMEOUT_S) -> list[SlurmJob] | None:
     """Jobs that have not ended and whose names begin with `prefix`; None without an answer."""
-    text = _answer(["squeue", "--noheader", "--states=all", "--format=%i|%T|%j|%k|%r"], timeout_s)
+    text = _answer(["squeue", "--noheader", "--states=all", "--format=%i|%T|%j"], timeout_s)
     if text is None:
         return None
-    rows = (line.strip().split("|", 4) for line in text.splitlines())
-    jobs = [SlurmJob(*row) for row in rows if len(row) == 5]
+    rows = (line.strip().split("|", 2) for line in text.splitlines())
+    jobs = [SlurmJob(*row) for row in rows if len(row) == 3]
     return [job for job in jobs if job.run.startswith(prefix) and job.state in GOES_ON]
 
 
-def cancel_jobs(jobs: Sequence[SlurmJob], timeout_s: float = TIMEOUT_S) -> bool:
-    """Ask Slurm to end these jobs; whether it took the order."""
-    identities = [job.identity for job in jobs]
-    return not identities or _answer(["scancel", *identities], timeout_s) is not None
+def cancel_jobs(jobs: Sequence[SlurmJob], timeout_s: float = TIMEOUT_S) -> None:
+    """Ask Slurm to end these jobs."""
+    if jobs:
+        _answer(["scancel", *(job.identity for job in jobs)], timeout_s)
 
 
 def _min_job_age(config: str) -> int | None:
-    found = re.search(r"^MinJobAge\s*=\s*(\d+)\s*([a-z]*)", config, re.MULTILINE)
-    return int(found[1]) * _UNITS.get(found[2], 1) if found else None
+    found = re.search(r"^MinJobAge\s*=\s*(\d+) sec", config, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _answer(command: list[str], timeout_s: float) -> str | None:
