@@ -33,7 +33,6 @@ PAGES = (  # in the order in which they build on each other
     "reads.md",
     "the-whole-chain.md",
     "reading-the-report.md",
-    "gpu.md",
 )
 TOLERANCE = 0.02
 BLOCK = re.compile(
