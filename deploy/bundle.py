@@ -23,7 +23,7 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-WORKFLOW = ("Snakefile", "workflows", "environment.yml", "examples", "LICENSE")
+WORKFLOW = ("Snakefile", "workflows", "examples", "LICENSE")
 EXTRAS = "bgen,explain,workflow"
 EPOCH = 315_532_800  # 1 January 1980, the oldest day a zip can name
 
