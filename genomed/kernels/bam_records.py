@@ -94,7 +94,7 @@ def quality_offset(data, at):
 @inner
 def base_at(data, sequence, i):
     """Code of base i of a read (=ACMGRSVTWYHKDBN are 0 to 15) whose bases begin at `sequence`."""
-    byte = np.int64(data[sequence + (i >> 1)])
+    byte = np.int64(data[np.uint64(sequence + (i >> 1))])
     return byte & 15 if i & 1 else byte >> 4
 
 

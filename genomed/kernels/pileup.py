@@ -53,6 +53,9 @@ REVERSE = 16  # flag: the read's bases are those of the reverse strand
     CLIP_LEFT, CLIP_RIGHT, REF_QUALITY, OTHER_QUALITY, MAPPING_QUALITY, UNSURE, READS,
 ) = range(10, 23)  # fmt: skip
 N_COUNTS = 23
+# Rows of what pile_up keeps by differences from one position to the next: bases that are the
+# reference's by strand (0 and 1), mapping qualities, unsure reads; the last is sums of base quality
+_MAPPED, _UNSURE, _QUALITIES = 2, 3, 4
 LEAST_SURE = 20  # mapping quality
 NOT_KNOWN = 255  # a quality that the file does not have
 ASSUMED = 20  # instead
@@ -114,15 +117,16 @@ def gather_records(data, place, out, at, new_place):
 
 
 @kernel
-def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts):
+def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, along, counts):
     """Count what the reads say of each position from `first` on; see the columns above.
 
     place, start, flag, mapq : of the reads, as in genomed.schema.AlignmentBlock
     ref    : uint8 (positions,), codes of the bases of the reference
-    counts : int32 (positions, N_COUNTS), added to. An insertion and a deletion count for the base
-             before them, as the CIGAR places them; the sums of qualities are of counted bases.
-             Bases of a lower quality than `min_base_quality` are not counted at all. READS has
-             all reads that span the position, deleted bases included, skipped ones (N) not.
+    along  : int32 (5, positions + 1), scratch, 0 on entry
+    counts : int32 (positions, N_COUNTS), 0 on entry, filled. An insertion and a deletion count for
+             the base before them, as the CIGAR places them; the sums of qualities are of counted
+             bases. Bases of a lower quality than `min_base_quality` are not counted at all. READS
+             has all reads that span the position, deleted bases included, skipped ones (N) not.
              Qualities that the file does not have are taken for 20
     """
     width = len(counts)
@@ -142,20 +146,25 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
             word = u32(data, cigar + 4 * k)
             operation, length = word & 15, word >> 4
             if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
-                low = max(0, -at)
-                for j in range(low, min(length, width - at)):
-                    quality = np.int64(data[qualities + i + j])
+                low, high = max(0, at), min(width, at + length)
+                if low < high:
+                    _add_reads(along, low, high, strand, 1, quality_of_map, unsure)
+                for p in range(low, high):
+                    j = i + p - at
+                    quality = np.int64(data[np.uint64(qualities + j)])
                     if quality < min_base_quality:
+                        _add_reads(along, p, p + 1, strand, -1, quality_of_map, unsure)
                         continue
                     if quality == NOT_KNOWN:
                         quality = ASSUMED
-                    row = counts[at + j]
-                    code = base_code(base_at(data, bases, i + j))
-                    row[code + 5 * strand] += 1
-                    row[REF_QUALITY if code == ref[at + j] else OTHER_QUALITY] += quality
-                    row[MAPPING_QUALITY] += quality_of_map
-                    row[UNSURE] += unsure
-                    row[READS] += 1
+                    code = base_code(base_at(data, bases, j))
+                    if code == ref[np.uint64(p)]:
+                        along[_QUALITIES, np.uint64(p)] += quality
+                    else:
+                        counts[p, code + 5 * strand] += 1
+                        counts[p, OTHER_QUALITY] += quality
+                        along[strand, p] -= 1
+                        along[strand, p + 1] += 1
                 at += length
                 i += length
                 is_inside = True
@@ -166,11 +175,10 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
             elif operation == CIGAR_DEL:
                 if is_inside and 0 < at <= width:
                     counts[at - 1, DELETION + strand] += 1
-                for j in range(max(0, -at), min(length, width - at)):
-                    counts[at + j, DELETED + strand] += 1
-                    counts[at + j, MAPPING_QUALITY] += quality_of_map
-                    counts[at + j, UNSURE] += unsure
-                    counts[at + j, READS] += 1
+                for p in range(max(0, at), min(width, at + length)):
+                    counts[p, DELETED + strand] += 1
+                    counts[p, MAPPING_QUALITY] += quality_of_map
+                    counts[p, UNSURE] += unsure
                 at += length
             elif operation == CIGAR_SKIP:
                 at += length
@@ -181,6 +189,39 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, counts
                     counts[at - 1, CLIP_RIGHT] += operation == CIGAR_SOFT
                 elif not is_inside and 0 <= at < width:
                     counts[at, CLIP_LEFT] += operation == CIGAR_SOFT
+    _add_along(along, ref, counts)
+
+
+@inner
+def _add_reads(along, low, high, strand, sign, quality_of_map, unsure):
+    """Let a read's bases low to high - 1 count, or with sign -1 no longer."""
+    along[strand, low] += sign
+    along[strand, high] -= sign
+    along[_MAPPED, low] += sign * quality_of_map
+    along[_MAPPED, high] -= sign * quality_of_map
+    along[_UNSURE, low] += sign * unsure
+    along[_UNSURE, high] -= sign * unsure
+
+
+@inner
+def _add_along(along, ref, counts):
+    """Add what is alike along the reads, bases that are the reference's among it."""
+    forward, reverse, mapped, unsure = 0, 0, 0, 0
+    for p in range(len(counts)):
+        row = counts[p]
+        forward += along[0, p]
+        reverse += along[1, p]
+        mapped += along[_MAPPED, p]
+        unsure += along[_UNSURE, p]
+        row[ref[p]] += forward
+        row[ref[p] + 5] += reverse
+        row[REF_QUALITY] += along[_QUALITIES, p]
+        row[MAPPING_QUALITY] += mapped
+        row[UNSURE] += unsure
+        reads = row[DELETED] + row[DELETED + 1]
+        for code in range(10):
+            reads += row[code]
+        row[READS] = reads
 
 
 @kernel
