@@ -64,6 +64,15 @@ class EvaluatePage:
     started: str = ""
     seconds: float = math.nan
 
+    @property
+    def people(self) -> str:
+        """How many people, and cases or events among them, in words."""
+        told = f"{self.n:,} people"
+        if self.n_cases is None:
+            return told
+        word = "events" if self.kind == "survival" else "cases"
+        return f"{told}, {self.n_cases:,} {word} ({self.n_cases / self.n:.1%})"
+
 
 def words(measure: str) -> str:
     """The name of a measure for people."""

@@ -35,6 +35,7 @@ from genomed.report.tables import (
 from genomed.stats.measures import MAIN, MEASURES
 
 __all__ = [
+    "calibration",
     "comparison_cards",
     "group_cards",
     "measure_table",
@@ -87,13 +88,9 @@ FOOT = (
 
 
 def _head(content: EvaluatePage) -> Html:
-    cases = ""
-    if content.n_cases is not None:
-        word = "events" if content.kind == "survival" else "cases"
-        cases = f", {content.n_cases:,} {word} ({content.n_cases / content.n:.1%})"
     names = len(content.scales)
     told = "1 prediction" if names == 1 else f"{names:,} predictions"
-    return head("genomed evaluate", content.trait, f"{told} of {content.n:,} people{cases}.")
+    return head("genomed evaluate", content.trait, f"{told} of {content.people}.")
 
 
 def _navigation(content: EvaluatePage) -> Html:
@@ -121,10 +118,11 @@ def verdict_lines(content: EvaluatePage) -> Html:
         assert row is not None
         said = f"{words(main)} {format_measure(row['value'])}"  # type: ignore[arg-type]
         said += f", {content.level:.0%} interval {format_interval(row)}."
+        word, look = calibration(content, name)
         lines.append(
             element(
                 "li",
-                element("span", _pill(content, name)),
+                element("span", element("span", word, class_=f"pill {look}")),
                 element(
                     "span",
                     element("span", label(name, 60), class_="who"),
@@ -136,21 +134,19 @@ def verdict_lines(content: EvaluatePage) -> Html:
     return element("ul", lines, class_="verdicts")
 
 
-def _pill(content: EvaluatePage, name: str) -> Html:
-    """Whether what is predicted can be taken at its word."""
+def calibration(content: EvaluatePage, name: str) -> tuple[str, str]:
+    """Whether what is predicted can be taken at its word: a word, and its look (see pills)."""
     slope = find(content.metrics, prediction=name, measure="calibration_slope")
-    intercept = find(content.metrics, prediction=name, measure="calibration_intercept")
-    if content.kind != "binary" or slope is None or intercept is None:
-        return element("span", "measured", class_="pill usable")
+    if slope is None:
+        return "measured", "usable"
     if not is_number(slope["value"]):
-        return element("span", "ranks only", class_="pill care")
-    kept = [(slope, 1.0), (intercept, 0.0)]
+        return "ranks only", "care"
+    intercept = find(content.metrics, prediction=name, measure="calibration_intercept")
     fits = all(
-        row["low"] is None or row["low"] <= best <= row["high"]  # type: ignore[operator]
-        for row, best in kept
+        row is None or row["low"] is None or row["low"] <= best <= row["high"]  # type: ignore[operator]
+        for row, best in ((slope, 1.0), (intercept, 0.0))
     )
-    text, kind = ("calibrated", "usable") if fits else ("miscalibrated", "care")
-    return element("span", text, class_=f"pill {kind}")
+    return ("calibrated", "usable") if fits else ("miscalibrated", "care")
 
 
 def _sentences(content: EvaluatePage, name: str) -> list[str]:

@@ -17,6 +17,7 @@ from genomed.report.evaluate_content import (
 )
 from genomed.report.evaluate_figures import curve_figures
 from genomed.report.evaluate_page import (
+    calibration,
     comparison_cards,
     group_cards,
     measure_table,
@@ -24,7 +25,7 @@ from genomed.report.evaluate_page import (
 )
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_records import Finding, Need, Part, ReportData, RunRecord, source
-from genomed.report.tables import format_count, is_number
+from genomed.report.tables import is_number
 from genomed.stats.curves import Curve
 from genomed.stats.measures import MAIN
 from genomed.tables import TABLES
@@ -41,7 +42,7 @@ def chapter(data: ReportData) -> Part | None:
     known = [(run, page) for run, page in pages if page is not None]
     if not known:
         return None
-    blocks = [_block(data, run, page, len(known) > 1) for run, page in known]
+    blocks = [_block(data, run, page) for run, page in known]
     findings = [finding for run, page in known for finding in _findings(run, page)]
     note = (
         "How well a prediction does here says how well it does in people like these, and no more."
@@ -50,20 +51,16 @@ def chapter(data: ReportData) -> Part | None:
     return Part("evaluate", "Predictions and truth", "Evaluation", body, findings)
 
 
-def _block(data: ReportData, run: RunRecord, page: EvaluatePage, several: bool) -> Html:
-    cases = ""
-    if page.n_cases is not None:
-        word = "events" if page.kind == "survival" else "cases"
-        cases = f", {page.n_cases:,} {word} ({page.n_cases / page.n:.1%})"
+def _block(data: ReportData, run: RunRecord, page: EvaluatePage) -> Html:
     identity = run.identity
     figures = curve_figures(page, identity)
     more = len(page.curves) - MOST_SERIES
     groups = group_cards(page, f"{identity}-g") if len(page.groups) else []
     versus = comparison_cards(page) if page.versus is not None and len(page.comparison) else []
-    n = f"{format_count(page.n)} people{cases}"
     return element(
         "div",
-        element("h3", label(page.trait, 80), element("small", n, ", ", label(run.place, 60))),
+        element("h3", label(page.trait, 80),
+                element("small", page.people, ", ", label(run.place, 60))),
         verdict_lines(page),
         source(data, run, "metrics.tsv"),
         [
@@ -91,10 +88,8 @@ def _findings(run: RunRecord, page: EvaluatePage) -> list[Finding]:
     said = f"{words(main)} {format_measure(row['value'])}"  # type: ignore[arg-type]
     said += f" ({format_interval(row)}) on {page.n:,} people."
     slope = find(page.metrics, prediction=name, measure="calibration_slope")
-    level, word = "usable", "measured"
+    word, level = calibration(page, name)
     if slope is not None and is_number(slope["low"]):
-        fits = slope["low"] <= 1 <= slope["high"]  # type: ignore[operator]
-        level, word = ("usable", "calibrated") if fits else ("care", "miscalibrated")
         value = float(slope["value"])  # type: ignore[arg-type]
         said += f" Calibration slope {value:.2f} ({format_interval(slope)}), where 1 is best."
     gap = run.record.get("gap")

@@ -3,11 +3,13 @@
 import html
 import html.parser
 import re
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from prediction_tables import write_cohort
 
+from genomed.report.evaluate_page import calibration
 from genomed.settings import EvaluateSettings
 from genomed.steps.evaluate import EvaluateInputs, run_evaluate
 
@@ -77,3 +79,20 @@ def test_names_are_shown_and_never_obeyed(tmp_path):
     assert "<script" not in text
     assert "<b>sick" not in text
     assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "word"),
+    [((0.9, 1.1), (-0.1, 0.1), "calibrated"), ((0.9, 1.1), (0.1, 0.2), "miscalibrated"),
+     ((0.5, 0.8), None, "miscalibrated"), (None, None, "measured")],
+)  # fmt: skip
+def test_a_prediction_is_calibrated_where_both_intervals_hold_what_is_best(slope, intercept, word):
+    ends = {"calibration_slope": slope, "calibration_intercept": intercept}
+    rows = [
+        {"prediction": "p", "measure": name, "value": sum(end) / 2, "low": end[0], "high": end[1]}
+        for name, end in ends.items() if end
+    ]  # fmt: skip
+    columns = ("prediction", "measure", "value", "low", "high")
+    metrics = pl.DataFrame(rows) if rows else pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    content = SimpleNamespace(metrics=metrics)
+    assert calibration(content, "p")[0] == word
