@@ -62,10 +62,14 @@ def put_traces_aside(tell: Callable[[str], None]) -> None:
             f"a run works here on {host}, or was killed there; wait for it, or, if it is gone, "
             f"remove {NOTE}"
         )
-    if psutil.pid_exists(process) and _belongs(psutil.Process(process), "", is_main=True):
+    if _runs_here(process):
         raise OutputError(f"another run works in {Path.cwd()}, process {process}; wait for it")
     n_jobs = end_jobs(run) if shutil.which("squeue") else 0
-    left = [other for other in psutil.process_iter() if _belongs(other, run)]
+    left = [
+        other
+        for other in psutil.process_iter(["environ"])
+        if (other.info["environ"] or {}).get(_VARIABLE) == run and other.pid != os.getpid()
+    ]
     for other in left:
         with contextlib.suppress(psutil.Error):
             other.terminate()
@@ -74,14 +78,12 @@ def put_traces_aside(tell: Callable[[str], None]) -> None:
     tell(f"an earlier run was killed: {len(left)} processes and {n_jobs} jobs of it were ended")
 
 
-def _belongs(process: object, run: str, *, is_main: bool = False) -> bool:
-    """Whether a process is of that run, or, `is_main`, a run of this working directory."""
+def _runs_here(process: int) -> bool:
+    """Whether a process lives and is a run of this working directory."""
     import psutil  # noqa: PLC0415
 
-    assert isinstance(process, psutil.Process)
     try:
-        if is_main:
-            return process.cwd() == os.getcwd() and "run" in process.cmdline()  # noqa: PTH109
-        return process.environ().get(_VARIABLE) == run and process.pid != os.getpid()
+        one = psutil.Process(process)
+        return one.cwd() == os.getcwd() and "run" in one.cmdline()  # noqa: PTH109
     except (psutil.Error, OSError):
         return False
