@@ -24,9 +24,18 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, no_score_reason, score_unit, verdict
+from genomed.report.verdicts import Verdict, no_score_reason, score_unit, verdict, whole
 
-__all__ = ["chips", "coverage_block", "highest_block", "matching_block", "model_card", "pill"]
+__all__ = [
+    "chips",
+    "coverage_block",
+    "highest_block",
+    "key_figures",
+    "matching_block",
+    "model_card",
+    "pill",
+    "without_score",
+]
 
 SYMBOLS = {"usable": "✓", "care": "!", "part": "!", "none": "✕"}
 N_MARKED = 3  # samples pointed out in the figure
@@ -76,7 +85,12 @@ def model_card(page: RiskPage, model: ModelDigest) -> Html:
             element("p", label(model.row["trait"], 120)),
             pill(verdict(page, model)),
         ),
-        element("div", _figure(model), _key_figures(model), class_="two"),
+        element(
+            "div",
+            _figure(model),
+            definitions(key_figures(model).items(), "facts keys"),
+            class_="two",
+        ),
         coverage_block(model),
         matching_block(model),
         element("div", element("h4", "About this model"), _about(model), class_="block"),
@@ -101,20 +115,20 @@ def _figure(model: ModelDigest) -> Html:
     return figure_of(plot, caption)
 
 
-def _key_figures(model: ModelDigest) -> Html:
+def key_figures(model: ModelDigest) -> dict[str, str]:
+    """The figures of a model: what each is -> text."""
     row, score, decimals = model.row, model.score, score_decimals(model.score)
     ends = [format_score(x, decimals) for x in (score.min(), score.max())] if len(score) else []
     variants = f"{format_count(row['n_matched'])} of {format_count(row['n_variants'])}"
-    values = {
-        "Samples scored": f"{format_count(len(score))} of {format_count(model.n_rows)}",
-        "Mean": _or_dash(row["score_mean"], decimals),
-        "SD (n − 1)": _or_dash(row["score_sd"], decimals),
-        "Range": " to ".join(ends) or UNKNOWN,
+    return {
+        "Scored": f"{format_count(len(score))} of {format_count(model.n_rows)}",
+        "Score, mean": _or_dash(row["score_mean"], decimals),
+        "Score, SD (n − 1)": _or_dash(row["score_sd"], decimals),
+        "Score, range": " to ".join(ends) or UNKNOWN,
         "Variants found": variants,
-        "Weight covered": format_share(row["weighted_coverage"]),
+        "Weight covered": format_share(whole(row["weighted_coverage"])),
         "Filled in, mean": format_share(model.imputed),
     }
-    return definitions(values.items(), "facts keys")
 
 
 def _or_dash(x: float | None, decimals: int) -> str:
@@ -301,7 +315,7 @@ def highest_block(page: RiskPage, model: ModelDigest) -> Html:
         element("p", label(model.row["trait"], 120), class_="note"),
         table,
         _tied(model, decimals),
-        _without_score(page, model),
+        without_score(page, model),
         class_="block",
     )
 
@@ -339,14 +353,14 @@ def _tied(model: ModelDigest, decimals: int) -> Html | None:
     return element("p", text, class_="note")
 
 
-def _without_score(page: RiskPage, model: ModelDigest) -> Html | None:
+def without_score(page: RiskPage, model: ModelDigest, who: str = "Sample") -> Html | None:
+    """Some of those without a score, and why; who : what the page calls them."""
     if not model.n_unscored:
         return None
-    columns = [Column("Sample"), Column("Score"), Column("Coverage", True), Column("Reason")]
+    columns = [Column(who), Column("Coverage", True), Column("Reason")]
     rows = [
         [
             label(row["sample"], 40),
-            "no score",
             format_share(row["weighted_coverage"]),
             no_score_reason(page, row),
         ]
@@ -354,7 +368,7 @@ def _without_score(page: RiskPage, model: ModelDigest) -> Html | None:
     ]
     shown = f"the {len(rows)} with the least coverage" if model.n_unscored > len(rows) else "all"
     text = f"{format_count(model.n_unscored)} without a score ({shown} shown)"
-    caption = f"Samples without a score by {shortened(model.name)}"
+    caption = f"Without a score by {shortened(model.name)}"
     return element(
         "div",
         element("h4", text),

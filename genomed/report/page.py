@@ -31,9 +31,9 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, verdict
+from genomed.report.verdicts import Verdict, verdict, whole
 
-__all__ = ["RiskPage", "render_risk_page"]
+__all__ = ["COMPACT", "RiskPage", "compact_row", "render_risk_page"]
 
 N_IN_FULL = 30  # models shown as cards; the rest share a table
 N_LISTED = 200  # warnings, settings and codes listed before "and more"
@@ -167,7 +167,7 @@ def _model_section(
     table = None
     if rest:
         judged = verdicts[len(full) :]
-        rows = [_compact(model, each) for model, each in zip(rest, judged, strict=True)]
+        rows = [compact_row(model, each) for model, each in zip(rest, judged, strict=True)]
         table = element(
             "div",
             element("h3", f"{len(rest):,} more models"),
@@ -192,7 +192,8 @@ COMPACT = [
 ]
 
 
-def _compact(model: ModelDigest, judged: Verdict) -> list[object]:
+def compact_row(model: ModelDigest, judged: Verdict) -> list[object]:
+    """A model in a row, in the columns of COMPACT."""
     row, decimals = model.row, score_decimals(model.score)
     top = model.highest[0] if model.highest else None
     mean, sd = row["score_mean"], row["score_sd"]
@@ -202,7 +203,7 @@ def _compact(model: ModelDigest, judged: Verdict) -> list[object]:
         pill(judged),
         format_count(len(model.score)),
         f"{format_count(row['n_matched'])} of {format_count(row['n_variants'])}",
-        format_share(row["weighted_coverage"]),
+        format_share(whole(row["weighted_coverage"])),
         format_score(mean, decimals) if is_number(mean) else UNKNOWN,
         format_score(sd, decimals) if is_number(sd) else UNKNOWN,
         label(top["sample"], 24) if top else UNKNOWN,

