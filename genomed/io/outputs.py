@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,12 +36,12 @@ class OutputDirectory:
         self._made = not path.exists()
         self._names: list[str] = []
         self._temporary: Path | None = None
-        self._lock = -1
+        self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
         with self.explained():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._temporary, self._lock = _new_temporary(self.path)
+            self._temporary = self._cleanup.enter_context(hidden_directory(self.path))
         return self
 
     def __exit__(
@@ -56,8 +56,7 @@ class OutputDirectory:
                 with self.explained():
                     self._publish()
         finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            os.close(self._lock)
+            self._cleanup.close()
             if (
                 kind is not None
                 and self._made
@@ -136,17 +135,7 @@ class OutputDirectory:
 
 @contextmanager
 def hidden_directory(directory: Path) -> Iterator[Path]:
-    """A `with` block with a hidden directory in another; it goes afterwards, as do old ones."""
-    new, lock = _new_temporary(directory)
-    try:
-        yield new
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        os.close(lock)
-
-
-def _new_temporary(directory: Path) -> tuple[Path, int]:
-    """A hidden directory in another, and a descriptor that locks it until it is closed.
+    """A `with` block with a hidden directory in another, which is locked, and goes afterwards.
 
     Those that nobody has locked were left by runs that were killed, and are removed. The directory
     around them is locked meanwhile, so that no other run is between making and locking its own.
@@ -162,7 +151,11 @@ def _new_temporary(directory: Path) -> tuple[Path, int]:
             _locked(lock)
     finally:
         os.close(around)
-    return new, lock
+    try:
+        yield new
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        os.close(lock)
 
 
 def _locked(descriptor: int, *, wait: bool = False) -> bool:
