@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["multiqc_texts"]
+__all__ = ["content_text", "multiqc_texts"]
 
 MAX_SAMPLES = 2000  # a report of more would not open in a browser: those that fail come first
 
@@ -45,8 +45,8 @@ def multiqc_texts(
     judged   : measured and kept samples
     """
     return {
-        "qc_samples_mqc.json": _dumps(_samples(samples, judged)),
-        "qc_variants_mqc.json": _dumps(_variants(cohort, variants, reasons)),
+        "qc_samples_mqc.json": content_text(_samples(samples, judged)),
+        "qc_variants_mqc.json": content_text(_variants(cohort, variants, reasons)),
     }
 
 
@@ -95,6 +95,7 @@ def _variants(
     }
 
 
-def _dumps(content: dict[str, Any]) -> str:
+def content_text(content: Mapping[str, Any]) -> str:
+    """The text of a file of custom content."""
     # no indent: with one, Python's own encoder is used, which takes ten times as long
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

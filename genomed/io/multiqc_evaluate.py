@@ -5,10 +5,11 @@ Format: https://docs.seqera.io/multiqc/custom_content.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import polars as pl
+
+from genomed.io.multiqc import content_text
 
 __all__ = ["multiqc_evaluate"]
 
@@ -38,4 +39,4 @@ def multiqc_evaluate(trait: str, metrics: pl.DataFrame, words: Mapping[str, str]
         "headers": {m: {"title": words.get(m, m), "format": "{:,.4f}"} for m in measures},
         "data": data,
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+    return content_text(content)

@@ -5,10 +5,11 @@ Format: https://docs.seqera.io/multiqc/custom_content.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import polars as pl
+
+from genomed.io.multiqc import content_text
 
 __all__ = ["multiqc_reads_texts"]
 
@@ -38,14 +39,14 @@ _PLOTS = {
 
 def multiqc_reads_texts(files: pl.DataFrame, distributions: pl.DataFrame) -> dict[str, str]:
     """File name -> text, from TABLES["reads_qc"] and TABLES["reads_qc_distributions"]."""
-    texts = {"reads_qc_mqc.json": _dumps(_table(files))}
+    texts = {"reads_qc_mqc.json": content_text(_table(files))}
     prefixes = dict(files.select("file", "prefix").iter_rows())
     for measure, (title, x, y, group) in _PLOTS.items():
         rows = distributions.filter(
             (pl.col("measure") == measure) & pl.col("group").eq_missing(pl.lit(group, pl.Utf8))
         )
         if len(rows):
-            texts[f"reads_qc_{measure}_mqc.json"] = _dumps(
+            texts[f"reads_qc_{measure}_mqc.json"] = content_text(
                 _plot(measure, title, x, y, rows, prefixes)
             )
     return texts
@@ -92,7 +93,3 @@ def _plot(
         },
         "data": data,
     }
-
-
-def _dumps(content: dict[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

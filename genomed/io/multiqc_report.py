@@ -5,8 +5,9 @@ Format: https://docs.seqera.io/multiqc/custom_content.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+
+from genomed.io.multiqc import content_text
 
 __all__ = ["multiqc_report"]
 
@@ -52,4 +53,4 @@ def multiqc_report(findings: Sequence[tuple[str, str, str, str, str]]) -> str:
         },
         "data": data,
     }
-    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+    return content_text(content)

@@ -6,11 +6,12 @@ is one section of the report.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+
+from genomed.io.multiqc import content_text
 
 __all__ = ["multiqc_structure"]
 
@@ -45,10 +46,7 @@ def multiqc_structure(
     }
     if {"PC1", "PC2"} <= set(samples.columns):
         texts["structure_pca_mqc.json"] = _components(samples)
-    return {
-        name: json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        for name, content in texts.items()
-    }
+    return {name: content_text(content) for name, content in texts.items()}
 
 
 def _samples(samples: pl.DataFrame) -> dict[str, Any]:
