@@ -29,7 +29,7 @@ HEAD_TEXT = 16 << 20  # bytes of text looked at, beyond the header
 MOST_HEAD = 64 << 20  # bytes of the file that are read for it
 COMMON_MAF = 0.01
 COMMON_BYTES = 0.035  # of a .pgen record per sample, from which on a variant is common
-_BGEN_HEAD = 20
+_BGEN_HEAD = 20  # offset, length of the header, variants, samples, and a magic number or zeros
 _Inflater: Any = zlib_ng._GzipReader
 
 
@@ -76,7 +76,7 @@ def _fileset_sizes(path: Path) -> CohortSizes:
     size = genotypes.stat().st_size
     tables = variants.stat().st_size + people.stat().st_size
     if genotypes.suffix == ".bed":
-        n_samples = people.read_bytes().count(b"\n")
+        n_samples = sum(1 for line in people.read_bytes().splitlines() if line.strip())
         n_variants = max(0, size - 3) // max(1, -(-n_samples // 4))
         common = n_variants // 2
         return CohortSizes(
@@ -94,7 +94,7 @@ def _fileset_sizes(path: Path) -> CohortSizes:
 def _bgen_sizes(path: Path) -> CohortSizes:
     with path.open("rb") as file:
         head = file.read(_BGEN_HEAD)
-    if len(head) < _BGEN_HEAD:
+    if len(head) < _BGEN_HEAD or head[16:] not in (b"bgen", bytes(4)):
         raise InputError(f"{path}: is no BGEN file; give a .bgen")
     _, _, variants, samples = struct.unpack_from("<4I", head)
     return CohortSizes(

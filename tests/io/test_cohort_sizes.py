@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pysam
 import pytest
+from bed_files import write_bed_files
 from judges import plink2
-from packed_cohorts import array_store, write_fileset
 from small_alignments import Read, random_bases, write_bam
 
 from genomed.errors import InputError
@@ -125,6 +125,7 @@ def _rows(path: Path) -> int:
         ("broken.vcf.gz", b"\x1f\x8b\x08\x00" + b"x" * 99, "damaged"),
         ("x.bcf", b"BCX", "is no BCF"),
         ("x.bgen", b"1234", "is no BGEN"),
+        ("x.bgen", b"once upon a time there was", "is no BGEN"),
     ],
 )
 def test_what_is_no_cohort_is_refused_with_its_name(tmp_path, name, content, said):
@@ -136,11 +137,12 @@ def test_what_is_no_cohort_is_refused_with_its_name(tmp_path, name, content, sai
     assert name in str(refused.value)
 
 
-def test_a_bed_is_counted_by_its_length(tmp_path):
-    calls = np.zeros((7, 9), np.int8)
-    write_fileset(tmp_path / "few", array_store(calls))
-    sizes = cohort_sizes(str(tmp_path / "few"))
-    assert (sizes.variants, sizes.samples) == (7, 9)
+def test_a_bed_is_counted_by_its_length_and_the_lines_of_people(tmp_path):
+    prefix = write_bed_files(tmp_path / "few", np.zeros((7, 9), np.int8))
+    people = tmp_path / "few.fam"
+    people.write_text(people.read_text().rstrip("\n"))
+    sizes = cohort_sizes(prefix)
+    assert (sizes.kind, sizes.variants, sizes.samples) == ("bed", 7, 9)
 
 
 def test_alignments_are_counted_by_their_index(tmp_path):
