@@ -33,7 +33,7 @@ def eir(
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory(prefix="eir-") as scratch:
         work = Path(scratch)
-        _write_inputs(case, work)
+        write_inputs(case, work)
         held = np.flatnonzero(case.folds(5, seed) == 1)
         (work / "held.txt").write_text("".join(f"{case.samples[i]}\n" for i in held))
 
@@ -53,14 +53,14 @@ def eir(
             runs.append(run)
             given["run"] = str(run)
             limit = max(60.0, deadline - time.monotonic())
-            return _train(case, work, run, given, (python, threads, limit))
+            return train(case, work, run, given, (python, threads, limit))
 
         chosen, tried = searched(budget, settings(), judge)
         prediction = _predict(case, work, Path(chosen.pop("run")), python)
         return prediction, {"engine": "EIR", "tried": tried} | chosen
 
 
-def _write_inputs(case: Case, work: Path) -> None:
+def write_inputs(case: Case, work: Path) -> None:
     """One file of 4 x variants a person, a .bim, and the labels of develop people and of all."""
     (work / "calls").mkdir(parents=True)
     codes = _codes(case.calls)
@@ -90,7 +90,7 @@ def _codes(calls: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _train(
+def train(
     case: Case, work: Path, run: Path, given: dict[str, Any], how: tuple[str, int, float]
 ) -> float:
     """One run with early stopping; its loss on the held-out people."""

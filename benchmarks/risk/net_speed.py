@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from casefiles import Case
-from eir_peer import _train, _write_inputs
+from eir_peer import train, write_inputs
 
 from genomed.kernels.packed import pack_rows
 from genomed.models.families import Quantitative
@@ -96,14 +96,14 @@ def eir(calls: np.ndarray, y: np.ndarray, options: argparse.Namespace) -> float:
     given = {"rate": 1e-3, "kernel": options.window, "channels": 2}
     with tempfile.TemporaryDirectory(prefix="eir-speed-") as scratch:
         work = Path(scratch)
-        _write_inputs(case, work)
+        write_inputs(case, work)
         held = np.arange(n)[::5]
         (work / "held.txt").write_text("".join(f"{case.samples[i]}\n" for i in held))
 
         def run(epochs: int) -> float:
             began = time.perf_counter()
             how = options.eir, options.threads, 3600.0
-            _train(case, work, work / f"run{epochs}", given | {"epochs": epochs}, how)
+            train(case, work, work / f"run{epochs}", given | {"epochs": epochs}, how)
             return time.perf_counter() - began
 
         short, long = run(SHORT), run(LONG)
