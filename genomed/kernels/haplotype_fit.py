@@ -37,7 +37,7 @@ from genomed.kernels.haplotype_align import (
     log_slip,
     open_gaps,
 )
-from genomed.kernels.native import kernel
+from genomed.kernels.native import inner, kernel
 
 __all__ = ["MAX_NET", "add_genotypes", "fit_reads"]
 
@@ -68,92 +68,33 @@ def fit_reads(
     loglik and all behind it : filled, see genomed.stats.allele_evidence.AlleleEvidence
     """
     log_match, log_mismatch = match[1], mismatch[1]
-    max_width = state.shape[1] - 1
+    log_extend, log_close = math.log(extend), math.log(1.0 - extend)
+    reference_end = reference_start + len(reference)
     for v in range(len(site_start)):
         a_first, n_alleles = first[v], first[v + 1] - first[v]
-        ref_length = offset[a_first + 1] - offset[a_first]
+        site_end = site_start[v] + offset[a_first + 1] - offset[a_first]
         shorter, longer = np.int64(0), np.int64(0)
         for a in range(n_alleles):
-            d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
+            d = _change(offset, a_first, a)
             shorter, longer = min(shorter, d), max(longer, d)
         low_end, high_end = reach[v, 0], reach[v, 1]
         w0 = max(min(low_end, site_start[v]) - flank, reference_start)
-        w1 = min(
-            max(high_end, site_start[v] + ref_length) + flank, reference_start + len(reference)
-        )
+        w1 = min(max(high_end, site_end) + flank, reference_end)
         h0 = max(w0 - band + shorter - longer, reference_start)
-        h1 = min(w1 + band - shorter + longer, reference_start + len(reference))
+        h1 = min(w1 + band - shorter + longer, reference_end)
         is_laid = False
         for row in range(row_first[v], row_first[v + 1]):
             r = row_read[row]
             at = place[r]
-            cigar, sequence = cigar_offset(data, at), sequence_offset(data, at)
-            quality = quality_offset(data, at)
+            sequence, quality = sequence_offset(data, at), quality_offset(data, at)
             n_bases = i32(data, at + 16)
-            n_cigar = u16(data, at + 12)
-
-            # Walk along the file's alignment: which bases lie in the window, and how they differ.
-            q, p = 0, start[r]
-            q0, q1, p0 = n_bases, 0, np.int64(0)
-            net, n_gaps, n_wrong = 0, 0, 0
-            anchor = -1
-            left_end, right_end = 0, n_bases
-            is_skipped = False
-            plain_odds = 0.0
-            lacking = 0.0
-            for c in range(n_cigar):
-                word = u32(data, cigar + 4 * c)
-                operation, length = word & 15, word >> 4
-                if operation in (CIGAR_HARD, CIGAR_PAD):
-                    continue
-                if operation == CIGAR_INS:
-                    if w0 < p < w1:
-                        n_gaps += 1
-                        net += length
-                    q += length
-                    continue
-                if operation in (CIGAR_DEL, CIGAR_SKIP):
-                    if p < w1 and p + length > w0:
-                        n_gaps += 1
-                        net -= length
-                        if operation == CIGAR_SKIP and p < high_end and p + length > low_end:
-                            is_skipped = True
-                    if anchor < 0 and p <= site_start[v] < p + length:
-                        anchor = max(q - 1, 0)
-                    p += length
-                    continue
-                if operation == CIGAR_SOFT and q == 0:
-                    p -= length
-                    left_end = length
-                elif operation == CIGAR_SOFT:
-                    right_end = q
-                i0, i1 = q + max(w0 - p, 0), q + min(length, w1 - p)
-                if i0 < i1:
-                    if i0 < q0:
-                        q0, p0 = i0, p + i0 - q
-                    q1 = i1
-                if anchor < 0 and p <= site_start[v] < p + length:
-                    anchor = q + site_start[v] - p
-                if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
-                    for i in range(i0, i1):
-                        here = p + i - q
-                        base = base_at(data, sequence, i)
-                        code = reference[here - reference_start]
-                        if base in (ANY, SAME) or code == ANY:
-                            continue
-                        byte = data[quality + i]
-                        is_outside = here < low_end or here >= high_end
-                        if base != code:
-                            if is_outside:
-                                lacking += log_mismatch[byte]
-                                if byte >= min_mismatch_quality:
-                                    n_wrong += 1
-                        elif is_outside:
-                            lacking += log_match[byte]
-                        if is_outside:
-                            plain_odds += log_match[byte]
-                q += length
-                p += length
+            (
+                q0, q1, p0, net, n_gaps, n_wrong, anchor, left_end, right_end, is_skipped, right,
+                outside,
+            ) = _walk(
+                data, at, start[r], site_start[v], low_end, high_end, w0, w1, reference,
+                reference_start, log_match, log_mismatch, min_mismatch_quality,
+            )  # fmt: skip
             mismatches[row] = min(n_wrong, 255)
             gaps[row] = min(n_gaps, 255)
             is_reverse = u16(data, at + 14) & 16 != 0
@@ -174,111 +115,239 @@ def fit_reads(
             if q0 >= q1 or is_skipped:
                 continue
 
-            best = -1e30
-            perfect = 0.0
-            n_seen = q1 - q0
             if is_plain[v] and n_gaps == 0:
-                # One diagonal for all: only the bases of the alleles tell them apart.
                 shift = q0 - p0
-                least = 255
-                i0 = max(low_end + shift, left_end)
-                i1 = min(high_end + shift, right_end)
-                for i in range(i0, i1):
-                    byte = data[quality + i]
-                    perfect += log_match[byte]
-                    least = min(least, np.int64(byte))
-                for a in range(n_alleles):
-                    total = 0.0
-                    for i in range(i0, i1):
-                        code = bases[offset[a_first + a] + i - shift - site_start[v]]
-                        base = base_at(data, sequence, i)
-                        byte = data[quality + i]
-                        if base in (ANY, SAME) or code == ANY:
-                            total += math.log(0.25)
-                        else:
-                            total += log_match[byte] if base == code else log_mismatch[byte]
-                    loglik[row, a] = total + lacking
-                    best = max(best, total + lacking)
-                perfect += plain_odds
-                base_quality[row] = least if i1 > i0 else 0
+                i0, i1 = max(low_end + shift, left_end), min(high_end + shift, right_end)
+                best, perfect, least = _fit_bases(
+                    data, sequence, quality, i0, i1, site_start[v] + shift, bases, offset, a_first,
+                    n_alleles, log_match, log_mismatch, outside, loglik[row],
+                )  # fmt: skip
+                perfect += right
+                base_quality[row] = least
             else:
                 if not is_laid:
-                    for a in range(n_alleles):
-                        hap_length[a] = lay_haplotype(
-                            reference, h0 - reference_start, site_start[v] - reference_start,
-                            site_start[v] + ref_length - reference_start, h1 - reference_start,
-                            bases, offset[a_first + a], offset[a_first + a + 1], haplotype[a],
-                        )  # fmt: skip
-                        open_gaps(haplotype[a], hap_length[a], gap_open, opening[:, a])
-                    for a in range(n_alleles):
-                        for b in range(n_alleles):
-                            slip[a, b] = log_slip(
-                                haplotype[a], hap_length[a], haplotype[b], hap_length[b],
-                                gap_open[1], math.log(extend), math.log(1.0 - extend),
-                            )  # fmt: skip
+                    _lay_haplotypes(
+                        reference, h0 - reference_start, site_start[v] - reference_start,
+                        site_end - reference_start, h1 - reference_start, bases, offset, a_first,
+                        n_alleles, gap_open, log_extend, log_close, haplotype, hap_length, opening,
+                        slip,
+                    )  # fmt: skip
                     is_laid = True
                 realigned[row] = True
-                net = min(max(net, -MAX_NET), MAX_NET)
+                best = _fit_haplotypes(
+                    data, sequence, quality, q0, q1, p0 - h0 - q0, net, band, offset, a_first,
+                    n_alleles, haplotype, hap_length, opening, slip, extend, log_extend, log_close,
+                    match, mismatch, hap_fit, state, loglik[row],
+                )  # fmt: skip
+                perfect = 0.0
                 for i in range(q0, q1):
                     perfect += log_match[data[quality + i]]
-                # The first allele whose haplotype the read equals, and the diagonal there.
-                diagonal = p0 - h0 - q0
-                equal, equal_at, equal_fit = -1, np.int64(0), 0.0
-                for a in range(n_alleles):
-                    d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
-                    for side in range(2):
-                        if equal < 0 and (side == 0 or d != 0):
-                            total = fit_without_gaps(
-                                data, sequence, quality, q0, q1, haplotype[a], hap_length[a],
-                                diagonal + side * d, log_match,
-                            )  # fmt: skip
-                            if total <= 0:
-                                equal, equal_at, equal_fit = a, diagonal + side * d, total
-                for a in range(n_alleles):
-                    d = offset[a_first + a + 1] - offset[a_first + a] - ref_length
-                    if a == equal:
-                        total = equal_fit
-                    elif equal >= 0:
-                        change = d - (
-                            offset[a_first + equal + 1] - offset[a_first + equal] - ref_length
-                        )
-                        total = fit_one_gap(
-                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a], equal_at,
-                            equal_at + change, opening[1, a], math.log(extend),
-                            math.log(1.0 - extend), log_match, log_mismatch,
-                        )  # fmt: skip
-                    else:
-                        low = diagonal + min(0, d, -net, d - net) - band
-                        high = diagonal + max(0, d, -net, d - net) + band
-                        high = min(high, low + max_width - 1)
-                        total = align(
-                            data, sequence, quality, q0, q1, haplotype[a], hap_length[a], low,
-                            high, opening[0, a], extend, match[0], mismatch[0], state,
-                        )  # fmt: skip
-                    loglik[row, a] = total
-                    best = max(best, total)
-                # A fragment of one allele may have slipped, and look like another one.
-                for a in range(n_alleles):
-                    hap_fit[a] = loglik[row, a]
-                for a in range(n_alleles):
-                    for b in range(n_alleles):
-                        loglik[row, a] = max(loglik[row, a], hap_fit[b] + slip[a, b])
                 byte = np.int64(data[quality + max(anchor, 0)])
                 if anchor + 1 < n_bases:
                     byte = min(byte, np.int64(data[quality + anchor + 1]))
                 base_quality[row] = byte
             fit[row] = best - perfect
+            _allow_elsewhere(loglik[row], n_alleles, best, q1 - q0, mapq_error[mapq[r]])
 
-            # The read may lie elsewhere, or be none of these: L_a (1 - e) + e x the best that is.
-            error = mapq_error[mapq[r]]
-            ceiling = max(best, n_seen * math.log(0.25))
-            top = np.float32(-1e30)
-            for a in range(n_alleles):
-                ratio = (1.0 - error) * math.exp(loglik[row, a] - ceiling) + error
-                loglik[row, a] = math.log(ratio)
-                top = max(top, loglik[row, a])
-            for a in range(n_alleles):
-                loglik[row, a] -= top
+
+@inner
+def _change(offset, a_first, a):
+    """Bases that allele a of a site has more than its REF."""
+    return offset[a_first + a + 1] - offset[a_first + a] - offset[a_first + 1] + offset[a_first]
+
+
+@inner
+def _walk(
+    data, at, start, site_start, low_end, high_end, w0, w1, reference, reference_start, log_match,
+    log_mismatch, min_mismatch_quality,
+):  # fmt: skip
+    """Walk along the file's alignment of a read: what of it lies in the window w0 to w1, and how
+    it differs from the reference there.
+
+    returns : its bases q0 and q1 (q0 >= q1: none), and where on the reference q0 lies; bases that
+              it has more (or less); gaps; good bases that are wrong, low_end to high_end left out;
+              the base at site_start, or -1; first and last base of the aligned part; whether it
+              skips what differs; log-likelihood of what was left in, were all right, and as it is
+    """
+    cigar, sequence = cigar_offset(data, at), sequence_offset(data, at)
+    quality, n_bases = quality_offset(data, at), i32(data, at + 16)
+    q, p = 0, start
+    q0, q1, p0 = n_bases, 0, np.int64(0)
+    net, n_gaps, n_wrong = 0, 0, 0
+    anchor = -1
+    left_end, right_end = 0, n_bases
+    is_skipped = False
+    right, outside = 0.0, 0.0
+    for c in range(u16(data, at + 12)):
+        word = u32(data, cigar + 4 * c)
+        operation, length = word & 15, word >> 4
+        if operation in (CIGAR_HARD, CIGAR_PAD):
+            continue
+        if operation == CIGAR_INS:
+            if w0 < p < w1:
+                n_gaps += 1
+                net += length
+            q += length
+            continue
+        if operation in (CIGAR_DEL, CIGAR_SKIP):
+            if p < w1 and p + length > w0:
+                n_gaps += 1
+                net -= length
+                if operation == CIGAR_SKIP and p < high_end and p + length > low_end:
+                    is_skipped = True
+            if anchor < 0 and p <= site_start < p + length:
+                anchor = max(q - 1, 0)
+            p += length
+            continue
+        if operation == CIGAR_SOFT and q == 0:
+            p -= length
+            left_end = length
+        elif operation == CIGAR_SOFT:
+            right_end = q
+        i0, i1 = q + max(w0 - p, 0), q + min(length, w1 - p)
+        if i0 < i1:
+            if i0 < q0:
+                q0, p0 = i0, p + i0 - q
+            q1 = i1
+        if anchor < 0 and p <= site_start < p + length:
+            anchor = q + site_start - p
+        if operation in (CIGAR_MATCH, CIGAR_EQUAL, CIGAR_UNEQUAL):
+            for i in range(i0, i1):
+                here = p + i - q
+                base = base_at(data, sequence, i)
+                code = reference[here - reference_start]
+                if base in (ANY, SAME) or code == ANY or low_end <= here < high_end:
+                    continue
+                byte = data[quality + i]
+                right += log_match[byte]
+                if base == code:
+                    outside += log_match[byte]
+                else:
+                    outside += log_mismatch[byte]
+                    if byte >= min_mismatch_quality:
+                        n_wrong += 1
+        q += length
+        p += length
+    return (
+        q0, q1, p0, net, n_gaps, n_wrong, anchor, left_end, right_end, is_skipped, right, outside
+    )  # fmt: skip
+
+
+@inner
+def _fit_bases(
+    data, sequence, quality, i0, i1, site, bases, offset, a_first, n_alleles, log_match,
+    log_mismatch, outside, loglik,
+):  # fmt: skip
+    """Fill loglik where only the bases i0 to i1 of a read tell alleles of one length apart.
+
+    site    : base of the read where alleles begin; outside : log-likelihood of its other bases
+    returns : the best, that of right bases, and the least quality of them
+    """
+    best, perfect = -1e30, 0.0
+    least = 255
+    for i in range(i0, i1):
+        byte = data[quality + i]
+        perfect += log_match[byte]
+        least = min(least, np.int64(byte))
+    for a in range(n_alleles):
+        total = 0.0
+        for i in range(i0, i1):
+            code = bases[offset[a_first + a] + i - site]
+            base = base_at(data, sequence, i)
+            byte = data[quality + i]
+            if base in (ANY, SAME) or code == ANY:
+                total += math.log(0.25)
+            else:
+                total += log_match[byte] if base == code else log_mismatch[byte]
+        loglik[a] = total + outside
+        best = max(best, total + outside)
+    return best, perfect, least if i1 > i0 else 0
+
+
+@inner
+def _lay_haplotypes(
+    reference, begin, site, after, end, bases, offset, a_first, n_alleles, gap_open, log_extend,
+    log_close, haplotype, hap_length, opening, slip,
+):  # fmt: skip
+    """Fill the haplotype of each allele of a site, where gaps open in it, and how it may slip."""
+    for a in range(n_alleles):
+        hap_length[a] = lay_haplotype(
+            reference, begin, site, after, end, bases, offset[a_first + a],
+            offset[a_first + a + 1], haplotype[a],
+        )  # fmt: skip
+        open_gaps(haplotype[a], hap_length[a], gap_open, opening[:, a])
+    for a in range(n_alleles):
+        for b in range(n_alleles):
+            slip[a, b] = log_slip(
+                haplotype[a], hap_length[a], haplotype[b], hap_length[b], gap_open[1], log_extend,
+                log_close,
+            )  # fmt: skip
+
+
+@inner
+def _fit_haplotypes(
+    data, sequence, quality, q0, q1, diagonal, net, band, offset, a_first, n_alleles, haplotype,
+    hap_length, opening, slip, extend, log_extend, log_close, match, mismatch, hap_fit, state,
+    loglik,
+):  # fmt: skip
+    """Fill loglik by aligning the bases q0 to q1 of a read to each haplotype; returns the best.
+
+    diagonal : of the file's alignment, as far as it has no gap; net : bases of its gaps
+    """
+    net = min(max(net, -MAX_NET), MAX_NET)
+    # The first allele whose haplotype the read equals, and the diagonal there.
+    equal, equal_at, equal_fit = -1, np.int64(0), 0.0
+    for a in range(n_alleles):
+        d = _change(offset, a_first, a)
+        for side in range(2):
+            if equal < 0 and (side == 0 or d != 0):
+                total = fit_without_gaps(
+                    data, sequence, quality, q0, q1, haplotype[a], hap_length[a],
+                    diagonal + side * d, match[1],
+                )  # fmt: skip
+                if total <= 0:
+                    equal, equal_at, equal_fit = a, diagonal + side * d, total
+    best = -1e30
+    for a in range(n_alleles):
+        d = _change(offset, a_first, a)
+        if a == equal:
+            total = equal_fit
+        elif equal >= 0:
+            total = fit_one_gap(
+                data, sequence, quality, q0, q1, haplotype[a], hap_length[a], equal_at,
+                equal_at + d - _change(offset, a_first, equal), opening[1, a], log_extend,
+                log_close, match[1], mismatch[1],
+            )  # fmt: skip
+        else:
+            low = diagonal + min(0, d, -net, d - net) - band
+            high = diagonal + max(0, d, -net, d - net) + band
+            high = min(high, low + state.shape[1] - 2)
+            total = align(
+                data, sequence, quality, q0, q1, haplotype[a], hap_length[a], low, high,
+                opening[0, a], extend, match[0], mismatch[0], state,
+            )  # fmt: skip
+        loglik[a] = total
+        best = max(best, total)
+    # A fragment of one allele may have slipped, and look like another one.
+    for a in range(n_alleles):
+        hap_fit[a] = loglik[a]
+    for a in range(n_alleles):
+        for b in range(n_alleles):
+            loglik[a] = max(loglik[a], hap_fit[b] + slip[a, b])
+    return best
+
+
+@inner
+def _allow_elsewhere(loglik, n_alleles, best, n_bases, error):
+    """The read may lie elsewhere, or be none of these: L_a (1 - e) + e x the best that is."""
+    ceiling = max(best, n_bases * math.log(0.25))
+    top = np.float32(-1e30)
+    for a in range(n_alleles):
+        ratio = (1.0 - error) * math.exp(loglik[a] - ceiling) + error
+        loglik[a] = math.log(ratio)
+        top = max(top, loglik[a])
+    for a in range(n_alleles):
+        loglik[a] -= top
 
 
 @kernel

@@ -18,7 +18,7 @@ CIGARS = ("60M", "20M3D40M", "20M4I36M", "5S50M5S", "20M30N40M", "10=1X49M", "7H
 
 
 def write_reads(folder: Path, bases: str) -> Path:
-    """Reads with wrong and unknown bases, of any quality or none, over both ends of the contig."""
+    """Reads with wrong and unknown bases, of any quality or none."""
     rng = np.random.default_rng(6)
     reads = []
     for i, start in enumerate(rng.integers(0, LENGTH - 100, 300).tolist()):
