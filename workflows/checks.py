@@ -25,7 +25,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-__all__ = ["problems", "sheet", "with_defaults"]
+__all__ = ["parts_of", "problems", "sheet", "with_defaults"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 OURS = {
@@ -74,6 +74,25 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in part.get("properties", {}).items():
             section.setdefault(key, copy.deepcopy(value.get("default")))
     return whole
+
+
+def parts_of(config: Mapping[str, Any], cohort: str) -> dict[str, tuple[list[str], str]]:
+    """Part -> its files, and its contig if it is no more of them; none of a whole cohort."""
+    given, scatter = config["cohorts"].get(cohort, ""), config["convert"]["scatter"]
+    paths = [given] if isinstance(given, str) else given
+    parts: dict[str, tuple[list[str], str]] = {}
+    if scatter == "files" and not config["convert"]["options"].get("gvcf"):
+        parts = {str(n): ([path], "") for n, path in enumerate(paths, start=1)}
+    elif scatter == "contigs" and given:
+        for path in paths:
+            if path.endswith((".pgen", ".bed", ".bgen")):
+                parts[str(len(parts))] = ([path], "")
+                continue
+            for contig in headers.contigs_with_records(Path(path)):
+                is_plain = re.fullmatch(r"[\w.-]+", contig)
+                name = contig if is_plain else f"contig{len(parts)}"
+                parts.setdefault(name, ([], contig))[0].append(path)
+    return parts if len(parts) > 1 else {}
 
 
 def sheet(path: Path | str) -> list[dict[str, str]]:

@@ -78,12 +78,10 @@ def jobs_of_config(
     resize: Callable[[CohortSizes], CohortSizes] = lambda sizes: sizes,
 ) -> list[Job]:
     """All jobs of a configuration, in the order of the chain; `resize` makes a cohort larger."""
-    cohorts = {
-        name: resize(joined([cohort_sizes(path) for path in _files(given)]))
-        for name, given in config["cohorts"].items()
-    }
+    cohorts = {name: resize(_cohort(config, name)) for name in config["cohorts"]}
     jobs, called = _jobs_of_sheet(config)
-    scattered = {name: _n_parts(config, name) for name in cohorts}
+    parts_of = workflow_checks().parts_of
+    scattered = {name: max(1, len(parts_of(config, name))) for name in cohorts}
     jobs += _Chain(config, cohorts, scattered, called).jobs()
     if config["report"]["run"]:
         people = sum(job.sizes.get("samples", 0) for job in jobs if job.rule == "risk")
@@ -111,35 +109,36 @@ def _jobs_of_sheet(config: Mapping[str, Any]) -> tuple[list[Job], CohortSizes | 
     return jobs, _called(list(new.values()))
 
 
+def _cohort(config: Mapping[str, Any], name: str) -> CohortSizes:
+    """A cohort as if it were one file; of gVCFs, what is heterozygous tells of their union."""
+    given = config["cohorts"][name]
+    paths = [given] if isinstance(given, str) else given
+    sizes = joined([cohort_sizes(path) for path in paths])
+    if not config["convert"]["options"].get("gvcf"):
+        return sizes
+    people_of = workflow_checks().headers.people
+    n = len({one for path in paths for one in people_of(Path(path)) or ()})
+    variants = round(sizes.common / max(1, n) * _watterson(n))
+    return replace(
+        sizes, samples=n, variants=variants, common=variants,
+        estimated=(*sizes.estimated, "variants", "common"),
+    )  # fmt: skip
+
+
+def _watterson(n: int) -> float:
+    """Variants among n people for each place where one of them is heterozygous (1975)."""
+    return sum(1 / i for i in range(1, 2 * n))
+
+
 def _called(reads: list[AlignmentSizes]) -> CohortSizes:
-    """The cohort that calls of these reads become: Watterson's theta times the bases (1975)."""
+    """The cohort that calls of these reads become."""
     n, bases = len(reads), max(one.covered or one.genome for one in reads)
-    variants = round(VARIANTS_PER_BASE * bases * sum(1 / i for i in range(1, 2 * n)))
+    variants = round(VARIANTS_PER_BASE * bases * _watterson(n))
     text = round(GVCF_BYTES_PER_BASE * bases * n)
     return CohortSizes(
         "vcf", n, variants, variants, text // 8, text_bytes=text,
         estimated=("variants", "common", "text_bytes"),
     )  # fmt: skip
-
-
-def _files(given: str | list[str]) -> list[str]:
-    """The files of a cohort, as a configuration gives them."""
-    return [given] if isinstance(given, str) else given
-
-
-def _n_parts(config: Mapping[str, Any], cohort: str) -> int:
-    """Jobs that a cohort is converted in, before they are gathered."""
-    paths = _files(config["cohorts"][cohort])
-    scatter = config["convert"].get("scatter", "cohorts")
-    if scatter == "files":
-        return len(paths)
-    if scatter == "contigs":
-        headers = workflow_checks().headers
-        stores = [path for path in paths if path.endswith((".pgen", ".bed", ".bgen"))]
-        names = {name for path in paths if path not in stores
-                 for name in headers.contigs_with_records(Path(path))}  # fmt: skip
-        return len(stores) + len(names)
-    return 1
 
 
 def store_of(sizes: CohortSizes) -> CohortSizes:

@@ -150,6 +150,20 @@ def test_so_many_people_and_variants_are_those_of_a_cohort_of_several_files(conf
     assert (qc.sizes["samples"], qc.sizes["variants"]) == (2000, 50_000)
 
 
+def test_gvcfs_of_different_people_become_the_union_of_their_variants(config, tmp_path):
+    records = [Record("1", 10 * i, "A", "G", "0/1" if i < 20 else "0/0") for i in range(1, 101)]
+    paths = [
+        str(write_vcf(tmp_path / f"{name}.vcf", records, samples=[name])) for name in ("a", "b")
+    ]
+    config["cohorts"]["example"] = paths
+    config["convert"] |= {"scatter": "files", "options": {"gvcf": True}}
+    plan = plan_of(config)
+    (qc,) = [one.job for one in plan.jobs if one.job.rule == "qc"]
+    assert (qc.sizes["samples"], qc.sizes["variants"]) == (2, round(19 * (1 + 1 / 2 + 1 / 3)))
+    assert "variants" in qc.estimated
+    assert "convert_part" not in [rule for rule, _ in names(plan)]
+
+
 def test_a_cohort_alone_is_converted_in_as_many_parts_as_are_asked_for(config):
     plan = run_plan(config["cohorts"]["example"], PlanSettings(parts=22), LARGE)
     assert [one.job.count for one in plan.jobs if one.job.rule == "convert_part"] == [22]

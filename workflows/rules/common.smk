@@ -60,14 +60,13 @@ def files(section, *names):
 def needs(rule, key, section=None):
     """A resource of a rule's jobs: as planned, or as its section has it; more in every attempt.
 
-    `genomed plan` tells by rule, and there by the values of wildcards, joined by commas; any
-    one of them; or * for all jobs.
+    `genomed plan` tells by rule, and there by the value of a wildcard; or * for all jobs.
     """
     plan = config["planned"].get(rule, {})
     default = config[section or rule].get(key, 1000)
 
     def amount(wildcards, attempt):
-        for name in (",".join(wildcards), *wildcards, "*"):
+        for name in (*wildcards, "*"):
             if key in plan.get(name, {}):
                 return attempt * plan[name][key]
         return attempt * default
@@ -83,30 +82,6 @@ def own_memory(wildcards, resources):
 def companions(paths):
     """Files that belong to the files of a cohort: a .pgen has its .pvar and .psam."""
     return [str(file) for path in paths for file in checks.headers.companions(path)]
-
-
-def parts_of(cohort):
-    """Part -> its files, and its contig if it is no more of them; none of a cohort that is whole."""
-    if cohort not in config["cohorts"]:
-        return {}
-    given, scatter = COHORTS[cohort], config["convert"]["scatter"]
-    paths = [given] if isinstance(given, str) else given
-    parts = {}
-    if scatter == "files" and not config["convert"]["options"].get("gvcf"):
-        parts = {str(n): ([path], "") for n, path in enumerate(paths, start=1)}
-    elif scatter == "contigs":
-        for path in paths:
-            if path.endswith((".pgen", ".bed", ".bgen")):
-                parts[str(len(parts))] = ([path], "")
-                continue
-            for contig in checks.headers.contigs_with_records(Path(path)):
-                name = (
-                    contig
-                    if re.fullmatch(r"[\w.-]+", contig)
-                    else f"contig{len(parts)}"
-                )
-                parts.setdefault(name, ([], contig))[0].append(path)
-    return parts if len(parts) > 1 else {}
 
 
 def to_convert(wildcards):

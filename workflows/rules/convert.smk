@@ -1,7 +1,7 @@
 # What a job of its own converts is scattered first; the stores of the parts are gathered then.
 STORE = f"{RESULTS}/store/{{cohort}}"
 PART = f"{RESULTS}/parts/{{cohort}}/{{part}}"
-PARTS = {cohort: parts_of(cohort) for cohort in COHORTS}
+PARTS = {cohort: checks.parts_of(config, cohort) for cohort in COHORTS}
 
 
 rule convert_part:
