@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from genomed.kernels.packed import pack_rows
-from genomed.stats.pair_screen import Plan
+from genomed.stats.pair_engine import Plan
 from genomed.stats.pairs import all_pairs, fold_pairs
 
 ROWS = 4096

@@ -117,6 +117,20 @@ def test_imports_point_downwards() -> None:
     assert not upwards
 
 
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    known = {module_name(path).replace("/", ".").removesuffix(".__init__") for path in MODULES}
+    needs = {
+        name: {other if other in known else other.rpartition(".")[0] for other in others} & known
+        for path in MODULES
+        if (name := module_name(path).replace("/", ".")) in known
+        and (others := [n for n in imported(path) if n.startswith("genomed.")])
+    }
+    while free := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in free:
+            del needs[name]
+    assert not needs, "these are in a circle, or import from one"
+
+
 def test_the_bottom_needs_the_standard_library_only() -> None:
     allowed = sys.stdlib_module_names | {"genomed", "__future__"}
     for path in MODULES:

@@ -6,7 +6,6 @@ must be plain, entries must be files, and every digest must fit before anything 
 """
 
 import hashlib
-import io
 import re
 import shutil
 import tarfile
@@ -17,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from genomed.errors import InputError, OutputError
+from genomed.errors import InputError
+from genomed.io.archives import DAMAGED_ZIP, write_archive
 from genomed.io.library import (
     CARD,
     Entry,
@@ -30,16 +30,12 @@ from genomed.io.library import (
     library_entries,
 )
 
-__all__ = ["DAMAGED_ZIP", "is_pack", "read_pack", "write_pack", "zip_bundle"]
+__all__ = ["is_pack", "read_pack", "write_pack"]
 
 SUMS = "SHA256SUMS"
 
 _MEMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*/[A-Za-z0-9][A-Za-z0-9._+-]*")
 _MAX_SUMS_BYTES = 1 << 24
-# What a changed byte makes zipfile say; a RuntimeError, among others that it is encrypted or packed
-# in another way.
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell
 
 
 def is_pack(path: Path) -> bool:
@@ -57,32 +53,7 @@ def write_pack(entries: list[Entry], out: Path) -> None:
     members = sorted(_members(entries))
     sums = "".join(f"{_digest(content)}  {name}\n" for name, content in members).encode()
     members.insert(0, (SUMS, sums))
-    _write(members, out)
-
-
-def zip_bundle(directory: Path, out: Path) -> None:
-    """Write a bundle's directory to one .zip; the same files give the same bytes."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    _write([(path.relative_to(directory).as_posix(), path) for path in files], out)
-
-
-def _write(members: list[tuple[str, Path | bytes]], out: Path) -> None:
-    """Write an archive that appears whole, or not at all."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        try:
-            with part.open("wb") as stream:
-                if out.suffix == ".zip":
-                    _write_zip(stream, members)
-                else:
-                    _write_tar(stream, members)
-            part.replace(out)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); try another --out"
-        ) from None
+    write_archive(members, out)
 
 
 def _members(entries: list[Entry]) -> Iterator[tuple[str, Path | bytes]]:
@@ -95,39 +66,6 @@ def _digest(content: Path | bytes) -> str:
     if isinstance(content, Path):
         return file_digest(content)
     return hashlib.sha256(content).hexdigest()
-
-
-def _opened(content: Path | bytes) -> IO[bytes]:
-    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
-
-
-def _write_tar(stream: IO[bytes], members: list[tuple[str, Path | bytes]]) -> None:
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in members:
-            size = content.stat().st_size if isinstance(content, Path) else len(content)
-            with _opened(content) as source:
-                archive.addfile(_tar_member(name, size), source)
-
-
-def _tar_member(name: str, size: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)  # owner, group and time stay 0
-    member.size = size
-    member.mode = 0o644
-    return member
-
-
-def _write_zip(stream: IO[bytes], members: list[tuple[str, Path | bytes]]) -> None:
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in members:
-            with _opened(content) as source, archive.open(_zip_member(name), "w") as target:
-                shutil.copyfileobj(source, target)
-
-
-def _zip_member(name: str) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, _EARLIEST)
-    member.create_system = 3  # as on POSIX, wherever it is written
-    member.external_attr = 0o644 << 16
-    return member
 
 
 def read_pack(path: Path, library: Path, *, replace_it: bool = False) -> list[Entry]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from genomed.errors import InputError, OutputError
-from genomed.io.model_pack import DAMAGED_ZIP, zip_bundle
+from genomed.io.archives import DAMAGED_ZIP, zip_bundle
 from genomed.io.outputs import OutputDirectory, hidden_directory
 
 __all__ = ["Seal", "Sealed", "open_sealed", "write_sealed"]

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from genomed.kernels.packed import unpack_rows
 from genomed.schema import AncestryModel, Gaussians, Packed
 from genomed.stats.allele_odds import allele_odds, odds_scores
-from genomed.stats.pca import Engine, Genotypes
+from genomed.stats.pca_engine import Engine, Genotypes
 from genomed.stats.projection import weighted_sums
 from genomed.stats.strangeness import limit_of, strangeness
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from genomed.kernels.packed import standardise_rows
-from genomed.stats.pair_screen import standards
+from genomed.stats.pair_engine import standards
 from genomed.stats.pairs import inflation, needed_carriers
 from genomed.stats.score_test import Cells, Target, score_target
 

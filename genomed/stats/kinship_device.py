@@ -18,7 +18,7 @@ import torch
 
 from genomed.kernels.packed import count_rows, keep_bits
 from genomed.schema import Packed
-from genomed.stats.kinship import Part, Tile, mean_opposites, opposites, tiles_of
+from genomed.stats.kinship_tiles import Part, Tile, mean_opposites, opposites, tiles_of
 from genomed.stats.packed_device import MISSING, Calls, Products, decode, open_device
 
 __all__ = ["device_pairs"]

@@ -20,7 +20,7 @@ import torch
 from genomed.kernels.ld import N_PLANES, N_TOTALS, SURE
 from genomed.kernels.packed import count_rows
 from genomed.schema import Packed
-from genomed.stats.ld import Sight, varies
+from genomed.stats.ld_sight import Sight, varies
 from genomed.stats.packed_device import MISSING, Products, decode, open_device, send
 
 __all__ = ["Marks", "correlate_contig"]

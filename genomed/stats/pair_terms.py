@@ -14,7 +14,7 @@ import polars as pl
 
 from genomed.kernels.packed import standardise_rows
 from genomed.kernels.pairs import cell_sums, pair_rows
-from genomed.stats.pair_screen import standards
+from genomed.stats.pair_engine import standards
 from genomed.stats.score_test import Cells, score_target
 
 __all__ = [

@@ -23,7 +23,8 @@ import numpy as np
 import polars as pl
 
 from genomed.kernels.pairs import FOUND, test_pairs
-from genomed.stats.pair_screen import Candidates, Part, Plan, screen
+from genomed.stats.pair_engine import Part, Plan
+from genomed.stats.pair_screen import Candidates, screen
 from genomed.stats.pair_tails import tail_z
 from genomed.stats.score_test import Cells, Target, score_target
 
@@ -279,7 +280,7 @@ def all_pairs(
     rows        : int64, rows to pair with each other; None for all
     threshold_z : pairs from this |z| on, in the screen and in the test
     keep        : at most so many pairs are tested one by one
-    plan        : sizes and numbers of the tiles, see genomed.stats.pair_screen.Plan
+    plan        : sizes and numbers of the tiles, see genomed.stats.pair_engine.Plan
     device      : "cpu"; "cuda", "cuda:1": tiles on that device; "torch": torch on the CPU
     progress    : called with the share of the work that is done
     returns     : pairs with |z| of the threshold or more

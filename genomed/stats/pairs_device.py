@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from genomed.stats.pair_screen import Decoder, Engine, Found, Plan
+from genomed.stats.pair_engine import Decoder, Engine, Found, Plan
 
 __all__ = ["DeviceEngine"]
 
@@ -93,7 +93,7 @@ class DeviceEngine(Engine):
 
 
 def _sums_without_each(products: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """As genomed.stats.pair_screen.sums_without_each."""
+    """As genomed.stats.pair_engine."""
     total = products[0]
     if len(products) > 1:
         total = sum((product.float() for product in products[1:]), products[0].float())

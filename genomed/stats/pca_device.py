@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from genomed.stats.packed_device import MISSING, Calls, decode, open_device
-from genomed.stats.pca import Engine, Genotypes
+from genomed.stats.pca_engine import Engine, Genotypes
 
 __all__ = ["DeviceEngine"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genomed.errors import GenomedError, InputError, UnknownNameError, UsageError
+from genomed.io.archives import zip_bundle
 from genomed.io.download import PATIENT, DownloadSettings, download, published_md5
 from genomed.io.library import (
     CARD,
@@ -23,7 +24,7 @@ from genomed.io.library import (
     library_entries,
     panel_entries,
 )
-from genomed.io.model_pack import is_pack, read_pack, write_pack, zip_bundle
+from genomed.io.model_pack import is_pack, read_pack, write_pack
 from genomed.io.scorefile import read_models
 
 __all__ = [

@@ -42,9 +42,9 @@ from genomed.steps.risk_explain import Explainer
 from genomed.steps.risk_inputs import (
     ReferenceBases,
     RiskInputs,
-    read_all_models,
     reference_frequencies,
 )
+from genomed.steps.risk_models import read_all_models
 from genomed.steps.risk_outputs import (
     input_fingerprints,
     model_facts,

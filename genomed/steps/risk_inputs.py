@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.io.library import RISK, bundle_kind, locate_model, panel_paths, read_named_models
-from genomed.io.scorefile import read_frequencies, read_models
+from genomed.io.scorefile import read_frequencies
 from genomed.regions import canonical_contig
-from genomed.schema import ScoreModel
 from genomed.scores.matching import Entries
 
-__all__ = ["ReferenceBases", "RiskInputs", "read_all_models", "reference_frequencies"]
+__all__ = ["ReferenceBases", "RiskInputs", "reference_frequencies"]
 
 
 @dataclass(frozen=True)
@@ -55,32 +53,6 @@ class RiskInputs:
     def cohort_name(self) -> str:
         """The file's name without its folder."""
         return "standard input" if self.cohort == "-" else Path(self.cohort).name
-
-
-def read_all_models(inputs: RiskInputs) -> list[ScoreModel]:
-    """The models asked for, or the bundled panel; names made unique."""
-    if inputs.models:
-        models = [m for text in inputs.models for m in _read_models(text, inputs.library)]
-    else:
-        models = [
-            replace(m, source="bundled panel") for path in panel_paths() for m in read_models(path)
-        ]
-    seen: dict[str, int] = {}
-    unique = []
-    for model in models:
-        n = seen[model.name] = seen.get(model.name, 0) + 1
-        unique.append(model if n == 1 else replace(model, name=f"{model.name}#{n}"))
-    return unique
-
-
-def _read_models(text: str, library: Path | None) -> Sequence[ScoreModel]:
-    """The scores of a file, or the one of a bundle."""
-    path = locate_model(text, library)
-    if bundle_kind(path) == RISK:
-        from genomed.steps.risk_bundles import read_bundle  # noqa: PLC0415 - few runs need it
-
-        return [read_bundle(path)]
-    return read_named_models(text, library)
 
 
 def reference_frequencies(entries: Entries, path: Path | None) -> np.ndarray:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from reference_cohorts import POPULATIONS, World, cohort_vcf, score_model, write_reference
 
-from genomed.io.model_pack import zip_bundle
+from genomed.io.archives import zip_bundle
 
 SIZES = (80, 80, 80)
 OURS = (20, 20, 20)

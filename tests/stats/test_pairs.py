@@ -6,7 +6,7 @@ import pytest
 from packed_cohorts import packed
 
 from genomed.stats import pair_screen
-from genomed.stats.pair_screen import Plan
+from genomed.stats.pair_engine import Part, Plan
 from genomed.stats.pairs import PairHits, all_pairs, exact_pairs, fold_pairs, local_pairs
 from genomed.stats.score_test import bonferroni_z, score_target
 
@@ -174,7 +174,7 @@ def test_the_screens_statistic_is_near_the_exact_one(
     words, n, residual, weight = cohort
     target = score_target(residual, weight)
     cells = pair_screen.Cells(words, n, target)
-    part = pair_screen.Part(np.flatnonzero(weight > 0), target.residual)
+    part = Part(np.flatnonzero(weight > 0), target.residual)
     scale = np.sqrt(target.dispersion * weight.sum())
     (found,) = pair_screen.screen(
         cells, np.arange(len(words)), np.arange(len(words)), cells.carriers(), [part], [scale],
@@ -198,7 +198,7 @@ def test_tiles_of_a_device_equal_those_of_the_cpu(
     words, n, residual, weight = cohort
     target = score_target(residual, weight)
     cells = pair_screen.Cells(words, n, target)
-    part = pair_screen.Part(np.flatnonzero(weight > 0), target.residual)
+    part = Part(np.flatnonzero(weight > 0), target.residual)
     found = []
     if device == "torch":
         pytest.importorskip("torch")

@@ -16,9 +16,9 @@ from packed_cohorts import packed
 from trained_bundles import covariate_table, design_of, risk_model, write_trained_bundle
 
 from genomed.errors import InputError, NetworkError, UnknownNameError, UsageError
+from genomed.io.archives import zip_bundle
 from genomed.io.download import DownloadSettings
 from genomed.io.library import PANEL_SOURCE, find_model, panel_paths
-from genomed.io.model_pack import zip_bundle
 from genomed.io.scorefile import read_models
 from genomed.steps.models import (
     add_models,
