@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genomed.report.ancestry import AncestryPart
     from genomed.report.bundles import BundlesPart
 
-__all__ = ["N_HIGHEST", "N_UNSCORED", "Fates", "ModelDigest", "RiskPage", "digest_models"]
+__all__ = ["N_HIGHEST", "N_UNSCORED", "Fates", "ModelDigest", "RiskPage", "digest_models", "floats"]
 
 N_HIGHEST = 10  # samples listed per model
 N_UNSCORED = 5  # samples without a score listed per model
@@ -147,7 +147,7 @@ class ModelDigest:
         return Fates(found, proved, sum(used.values()) - found - proved, ordered)
 
 
-def _floats(table: pl.DataFrame, column: str) -> np.ndarray:
+def floats(table: pl.DataFrame, column: str) -> np.ndarray:
     """A numeric column as float64, NaN where null."""
     return table[column].cast(pl.Float64).to_numpy()
 
@@ -237,7 +237,7 @@ def digest_models(page: RiskPage) -> list[ModelDigest]:
     models = page.models.to_dicts()
     names = [str(row["model"]) for row in models]
     rows_of, nothing = _rows_of(page.risk, names), np.empty(0, np.int64)
-    columns = [_floats(page.risk, c) for c in ("score", "weighted_coverage", "imputed_share")]
+    columns = [floats(page.risk, c) for c in ("score", "weighted_coverage", "imputed_share")]
     parts = [_scored(rows_of.get(name, nothing), *columns) for name in names]
     shown = [rows for part in parts for rows in (part.highest, part.unscored)]
     found = iter(page.risk[np.concatenate([nothing, *shown])].to_dicts())

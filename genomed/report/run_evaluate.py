@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from genomed.report.content import floats
 from genomed.report.curves import MOST_SERIES
 from genomed.report.evaluate_content import (
     EvaluatePage,
@@ -150,10 +151,7 @@ def _curves(table: pl.DataFrame | None, names: Sequence[str]) -> Mapping[str, di
     if table is None:
         return found
     for (name, kind), part in table.group_by("prediction", "curve", maintain_order=True):
-        x, y, low, high = (
-            part[c].cast(pl.Float64).fill_null(math.nan).to_numpy()
-            for c in ("x", "y", "low", "high")
-        )
+        x, y, low, high = (floats(part, c) for c in ("x", "y", "low", "high"))
         n = part["n"].cast(pl.Int64).fill_null(0).to_numpy()
         found.setdefault(str(name), {})[str(kind)] = Curve(x, y, low, high, n)
     return found

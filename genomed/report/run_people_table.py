@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from genomed.report.content import floats
 from genomed.report.markup import Html, element, join, shortened, visible
 from genomed.report.people_card import CARD_CSS, CARD_SCRIPT
 from genomed.report.run_grid import Cell, grid, json_block
@@ -262,7 +263,7 @@ class _Rows:
         frame = self.model.frame
         if column not in frame.columns:
             return np.full(len(frame), np.nan)
-        return frame[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
+        return floats(frame, column)
 
     def _texts(self, column: str) -> list[str]:
         frame = self.model.frame

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from genomed.report.content import floats
 from genomed.report.curves import Plot, Series, draw, key
 from genomed.report.group_figures import Group, Push, pushes, ridges, scale_bar
 from genomed.report.markup import Html, element, join, label, shortened
@@ -284,7 +285,7 @@ def _by_age(data: ReportData, model: ModelScores, sample: str) -> Html | None:
     own = own.filter(pl.col("absolute_risk").is_not_null())
     if len(own) < 2:
         return None
-    age = own["age"].cast(pl.Float64).to_numpy()
+    age = floats(own, "age")
     nothing, zero = np.full(len(age), math.nan), np.zeros(len(age), np.int64)
     curves = {
         "this person": own["absolute_risk"].to_numpy(),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
+from genomed.report.content import floats
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_plots import Bar, Cloud, Line, bars, histogram, lines, scatter
@@ -154,7 +155,7 @@ def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
     """Call rate and F of each sample; where all are called alike, F alone."""
     if table["call_rate"].n_unique() == 1:
         labels = ("F, inbreeding coefficient", "samples")
-        figure = histogram(labels[0], _array(table, "f"), labels, f"{run.identity}-f")
+        figure = histogram(labels[0], floats(table, "f"), labels, f"{run.identity}-f")
         origin = source(data, run, "samples.tsv", "column f")
         rate = format_share(table["call_rate"][0], 2)
         return card(f"Heterozygosity; every sample has {rate} of its calls", figure, origin)
@@ -162,7 +163,7 @@ def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
     passed, failed = table.filter("pass"), table.filter(~pl.col("pass"))
     settings = run.record["settings"]
     clouds = [
-        Cloud(name, 100 * _array(part, "call_rate"), _array(part, "f"))
+        Cloud(name, 100 * floats(part, "call_rate"), floats(part, "f"))
         for name, part in (("pass", passed), ("do not pass", failed))
     ]
     limit = 100 * float(settings["min_sample_call_rate"])
@@ -177,10 +178,6 @@ def _call_card(data: ReportData, run: RunRecord, table: pl.DataFrame) -> Html:
     )
     origin = source(data, run, "samples.tsv", "columns call_rate, f, pass")
     return card("Call rate and heterozygosity", calls, origin)
-
-
-def _array(table: pl.DataFrame, column: str) -> np.ndarray:
-    return table[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
 def _sex(table: pl.DataFrame, run: RunRecord) -> Html:
@@ -202,11 +199,11 @@ def _sex(table: pl.DataFrame, run: RunRecord) -> Html:
         if not len(part):
             continue
         if with_y:
-            up = _array(part, "y_call_rate")
+            up = floats(part, "y_call_rate")
         else:  # spread evenly about the row of the declared sex, so that all are seen
             row = [rows.get(sex, 0.5) for sex in part["declared_sex"].to_list()]
             up = np.array(row) + 0.3 * (np.arange(len(part)) * 0.618034 % 1 - 0.5)
-        clouds.append(Cloud(name, _array(part, "x_f"), up))
+        clouds.append(Cloud(name, floats(part, "x_f"), up))
     names = [name for name, part in parts if len(part)]
     odd_place = names.index("mismatch or ambiguous") if "mismatch or ambiguous" in names else None
     y_label = "share called on Y" if with_y else "declared male · female"

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from genomed.report.content import ModelDigest, RiskPage, digest_models
+from genomed.report.content import ModelDigest, RiskPage, digest_models, floats
 from genomed.report.markup import shortened
 from genomed.report.run_records import Need, ReportData, RunRecord
 from genomed.report.verdicts import score_unit
@@ -253,7 +253,7 @@ def grouping(data: ReportData) -> Grouping | None:
 def values_of(model: ModelScores) -> tuple[np.ndarray, str]:
     """What is drawn of a model: predictions, or scores; float64 with NaN, and the column's name."""
     column = "prediction" if model.predicts else "score"
-    return model.frame[column].cast(pl.Float64).to_numpy(), column
+    return floats(model.frame, column), column
 
 
 def axis_label(model: ModelScores) -> str:

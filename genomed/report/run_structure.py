@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
+from genomed.report.content import floats
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_plots import MOST_GROUPS, Bar, Cloud, bars, histogram, scatter
@@ -145,10 +144,6 @@ def _run(data: ReportData, run: RunRecord) -> Html:
     return element("div", heading, element("div", cards, class_="figures"), class_="run")
 
 
-def _floats(table: pl.DataFrame, column: str) -> np.ndarray:
-    return table[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
-
-
 def _grouped(run: RunRecord, table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """The table with a column `group`, and the file that the groups are from."""
     for key, column, nothing in (
@@ -170,10 +165,10 @@ def _clouds(table: pl.DataFrame, x: str, y: str) -> list[Cloud]:
     clouds = []
     for name in kept:
         part = table.filter(pl.col("group") == name)
-        clouds.append(Cloud(name, _floats(part, x), _floats(part, y)))
+        clouds.append(Cloud(name, floats(part, x), floats(part, y)))
     rest = table.filter(~pl.col("group").is_in(kept))
     if len(rest):
-        clouds.append(Cloud(f"{len(sizes) - len(kept)} more", _floats(rest, x), _floats(rest, y)))
+        clouds.append(Cloud(f"{len(sizes) - len(kept)} more", floats(rest, x), floats(rest, y)))
     return clouds
 
 
@@ -235,7 +230,7 @@ def _ancestry_cards(data: ReportData, run: RunRecord) -> list[Html]:
              html_table("People by most similar population", columns, rows),
              source(data, run, "ancestry.tsv", "column most_similar_population")),
         card("Distance from the nearest reference people",
-             histogram("Genetic distance", _floats(table, "genetic_distance"),
+             histogram("Genetic distance", floats(table, "genetic_distance"),
                        ("genetic distance", "people"), f"{run.identity}-distance"),
              source(data, run, "ancestry.tsv", "column genetic_distance")),
     ]  # fmt: skip
@@ -274,7 +269,7 @@ def _pair_figure(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
         part = pairs.filter(pl.col("relation") == name)
         if len(part):
             clouds.append(
-                Cloud(name.replace("_", " "), _floats(part, "ibd0"), _floats(part, "kinship"))
+                Cloud(name.replace("_", " "), floats(part, "ibd0"), floats(part, "kinship"))
             )
     figure = scatter(
         "Kinship and the share of no allele by descent",
@@ -325,7 +320,7 @@ def _homozygosity_cards(data: ReportData, run: RunRecord) -> list[Html]:
     table = run.tables.get("roh_samples.parquet")
     if table is None or not len(table):
         return []
-    share = _floats(table, "f_roh")
+    share = floats(table, "f_roh")
     some = share[share > 0]
     many = int((share >= LONG_RUNS).sum())
     if not len(some):
