@@ -19,11 +19,10 @@ PAGE = 25  # rows shown at a time
 
 
 class Cell(NamedTuple):
-    """A cell in a colour, such as "pill usable" of the stylesheet, or with a link."""
+    """A cell in a colour, such as "pill usable" of the stylesheet."""
 
     text: str
-    look: str = ""
-    link: str = ""
+    look: str
 
 
 def grid(
@@ -87,7 +86,7 @@ def json_block(content: object, **attributes: object) -> Html:
 
 def _plain(cell: str | Cell | None) -> object:
     if isinstance(cell, Cell):
-        return [visible(cell.text), cell.look, cell.link] if cell.look or cell.link else cell.text
+        return [visible(cell.text), cell.look]
     return None if cell is None else visible(cell)
 
 
@@ -107,8 +106,6 @@ def _row(row: Sequence[str | Cell | None], numeric: Sequence[int]) -> Html:
 def _shown(cell: str | Cell | None) -> Html:
     if cell is None:
         return element("span", UNKNOWN)
-    one = cell if isinstance(cell, Cell) else Cell(cell)
-    text = element("bdi", visible(one.text))
-    if one.link:
-        return element("a", text, href=one.link)
-    return element("span", text, class_=one.look) if one.look else text
+    if isinstance(cell, Cell):
+        return element("span", element("bdi", visible(cell.text)), class_=cell.look)
+    return element("bdi", visible(cell))

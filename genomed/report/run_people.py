@@ -40,6 +40,7 @@ class People:
         width = max(4, len(str(len(everybody))))
         self._shown = {s: f"P-{i:0{width}d}" for i, s in enumerate(everybody, 1)}
         named = {s: n for s, n in (names or {}).items() if s in self._shown}
+        self.named = bool(named)  # somebody goes by a name
         bearers = Counter((self._shown | named).values())
         for sample, name in named.items():
             alone = bearers[name] == 1

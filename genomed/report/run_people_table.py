@@ -45,7 +45,6 @@ __all__ = ["NEEDS", "chapter", "format_prediction"]
 MOST_CARDS = 40_000  # people times models in the page: about 3 MB
 MOST_PEOPLE = 20_000
 MOST_COLUMNS = 5  # models with columns of their own; predictions are in them of two at most
-HIGH = 95.0  # percentile above which somebody counts as high in the summary
 
 
 def _last(table: pl.LazyFrame) -> pl.LazyFrame:
@@ -118,7 +117,7 @@ def _choose(models: Sequence[ModelScores]) -> Shown:
 
 
 def _highest(models: Sequence[ModelScores]) -> dict[str, float]:
-    """Each person's percentile in the first model, or, where unknown, the highest in others."""
+    """Each person's percentile, in the first model that has one."""
     found: dict[str, float] = {}
     for model in models:
         own = model.frame.select("sample", "cohort_percentile").drop_nulls()
@@ -148,13 +147,9 @@ def _lead(shown: Shown, models: Sequence[ModelScores]) -> str:
 def _note(data: ReportData, groups: Grouping | None) -> str:
     named = "People go by the names of --names, or by pseudonyms that are the same in every report "
     plain = "People go by pseudonyms, which are the same in every report "
-    everybody = {s for m in data.of("risk") for s in m.tables.get("scores", _NOBODY)["sample"]}
-    renamed = any(not data.people.shown(s).startswith("P-") for s in list(everybody)[:2000])
-    told = (named if renamed else plain) + "of this cohort; --person ID prints one person's page."
+    told = named if data.people.named else plain
+    told += "of this cohort; --person ID makes a page of one person."
     return told + (f" Group: {groups.told}." if groups else "")
-
-
-_NOBODY = pl.DataFrame({"sample": []}, schema={"sample": pl.String})
 
 
 def _files(models: Sequence[ModelScores]) -> Html:
@@ -213,7 +208,7 @@ def _notes(
         words.append(f"left out by qc: {own.get('reason') or 'no reason given'}")
     if any(person in row.place and row.without(row.place[person]) for row in rows):
         words.append("no score")
-    return Cell("; ".join(words)[:120], "chip") if words else Cell("")
+    return Cell("; ".join(words)[:120], "chip") if words else ""
 
 
 def _samples(data: ReportData) -> dict[str, dict[str, Any]]:

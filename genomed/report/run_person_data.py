@@ -142,7 +142,7 @@ def _reads(data: ReportData, run: RunRecord, sample: str) -> list[Html]:
             ("Sex by depth", row["sex"] or UNKNOWN),
         ]
         if row["file"] in whose:
-            look, said = IDENTITIES[whose[row["file"]]]
-            pairs.append(("Whose reads", element("span", said, class_=look)))
+            said = IDENTITIES[whose[row["file"]]]
+            pairs.append(("Whose reads", element("span", said.text, class_=said.look)))
         cards.append(_box("Reads", pairs, origin))
     return cards

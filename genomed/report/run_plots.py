@@ -19,7 +19,7 @@ from genomed.report.svg import coordinate as n
 from genomed.report.svg import drawing, figure_of
 from genomed.report.tables import format_count, format_share
 
-__all__ = ["MOST_GROUPS", "Bar", "Cloud", "Frame", "Line", "bars", "histogram", "lines", "scatter"]
+__all__ = ["MOST_GROUPS", "Bar", "Cloud", "Line", "bars", "histogram", "lines", "scatter"]
 
 MOST_GROUPS = 8
 MOST_MARKS = 2000  # of one figure; beyond it marks are drawn on a coarser grid

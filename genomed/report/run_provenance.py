@@ -104,7 +104,7 @@ def _runs_table(data: ReportData) -> Html:
     for run in data.runs:
         seed = run.record.get("seed")
         rows.append([
-            run.command, label(data.people.masked(run.name), 60),
+            run.command, label(run.name, 60),
             shortened(str((run.record.get("run") or {}).get("started") or "")),
             shortened(str(run.record.get("version") or "")), "none" if seed is None else str(seed),
             format_count(len(run.record.get("warnings") or ())), file_link(data, run, "run.json"),
@@ -113,9 +113,9 @@ def _runs_table(data: ReportData) -> Html:
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:
-    name = label(data.people.masked(run.name), 60)
+    name = label(run.name, 60)
     summary = element("summary", element("b", f"{run.command} "), name,
-                      element("span", label(data.people.masked(run.place), 80)))  # fmt: skip
+                      element("span", label(run.place, 80)))  # fmt: skip
     return element(
         "details",
         summary,
@@ -140,7 +140,7 @@ def _input_table(data: ReportData, run: RunRecord) -> Html | None:
                      [digest, kind]])  # fmt: skip
     more = len(inputs) - len(rows)
     rest = element("p", f"and {more:,} more; run.json has them all", class_="note")
-    table = html_table(f"Inputs of {run.command} {data.people.masked(run.name)}", columns, rows)
+    table = html_table(f"Inputs of {run.command} {run.name}", columns, rows)
     return join([table, rest if more > 0 else None])
 
 
@@ -149,7 +149,7 @@ def _settings_table(data: ReportData, run: RunRecord) -> Html | None:
     if not pairs:
         return None
     rows = [[key, label(data.people.masked(value), 200)] for key, value in pairs]
-    caption = f"Settings of {run.command} {data.people.masked(run.name)}"
+    caption = f"Settings of {run.command} {run.name}"
     return html_table(caption, [Column("Setting"), Column("Value")], rows, narrow=True)
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
 from genomed.report.content import floats
-from genomed.report.markup import Html, element, join, label
+from genomed.report.markup import Html, element, join
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_plots import Bar, Cloud, Line, bars, histogram, lines, scatter
 from genomed.report.run_records import (
@@ -23,6 +23,7 @@ from genomed.report.run_records import (
     card,
     figure_from,
     file_link,
+    run_heading,
     source,
 )
 from genomed.report.tables import Column, format_count, format_fixed, format_share, html_table
@@ -114,13 +115,12 @@ def _ordered(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:
-    heading = element("h3", label(run.name, 60), element("small", label(run.place, 80)))
     cards = [
         _reasons(data, run, "samples", QC_SAMPLES), _reasons(data, run, "variants", QC_VARIANTS),
         *_sample_figures(data, run), *_variant_figures(data, run),
     ]  # fmt: skip
     figures = element("div", cards, class_="figures")
-    return element("div", heading, figures, _people(data, run), class_="run")
+    return element("div", run_heading(run), figures, _people(data, run), class_="run")
 
 
 def _reasons(data: ReportData, run: RunRecord, what: str, meanings: Mapping[str, str]) -> Html:

@@ -22,6 +22,7 @@ from genomed.report.run_records import (
     card,
     figure_from,
     file_link,
+    run_heading,
     source,
 )
 from genomed.report.tables import (
@@ -41,13 +42,13 @@ CONTAMINATION_OF_NOTE = 0.02  # GATK and verifyBamID reports commonly look at 2 
 COUNTS = (
     "snps", "indels", "heterozygous", "homozygous", "candidate_sites", "below_min_qual",
 )  # fmt: skip
-IDENTITIES = {  # verdict -> its look, and what it says
-    "confirmed": ("pill usable", "own reads"),
-    "swapped": ("pill none", "another person's reads"),
-    "not_own": ("pill none", "not the named person's"),
-    "other_name": ("pill care", "name not in the store"),
-    "not_in_store": ("pill told", "nobody's of the store"),
-    "not_told": ("pill told", "too few sites to tell"),
+IDENTITIES = {  # verdict -> what it says
+    "confirmed": Cell("own reads", "pill usable"),
+    "swapped": Cell("another person's reads", "pill none"),
+    "not_own": Cell("not the named person's", "pill none"),
+    "other_name": Cell("name not in the store", "pill care"),
+    "not_in_store": Cell("nobody's of the store", "pill told"),
+    "not_told": Cell("too few sites to tell", "pill told"),
 }
 
 
@@ -125,11 +126,9 @@ def _identity_finding(run: RunRecord, identity: pl.DataFrame) -> Finding:
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:
-    heading = element("h3", label(data.people.masked(run.name), 60),
-                      element("small", label(data.people.masked(run.place), 80)))  # fmt: skip
     cards = [*_curve_cards(data, run), _identity_card(data, run), _pairs_card(data, run)]
     figures = element("div", [c for c in cards if c is not None], class_="figures")
-    return element("div", heading, _files(data, run), figures, class_="run")
+    return element("div", run_heading(run), _files(data, run), figures, class_="run")
 
 
 def _name(data: ReportData, row: Mapping[str, Any]) -> str:
@@ -151,7 +150,7 @@ def _files(data: ReportData, run: RunRecord) -> Html:
     files = run.tables["files.parquet"].iter_rows(named=True)
     rows = [_file(data, row) for row in files]
     table = grid(
-        f"{run.identity}-files", f"Files of reads of {data.people.masked(run.name)}", columns,
+        f"{run.identity}-files", f"Files of reads of {run.name}", columns,
         rows, page=15, rest=join(["All measures are in ", file_link(data, run, "files.tsv"), "."]),
     )  # fmt: skip
     origin = source(data, run, "files.tsv", "a row for each file")
@@ -258,11 +257,12 @@ def _identity_card(data: ReportData, run: RunRecord) -> Html | None:
     ]  # fmt: skip
     rows: list[list[str | Cell | None]] = []
     for row in table.iter_rows(named=True):
-        look, said = IDENTITIES.get(row.get("identity") or "", ("", "not compared"))
+        verdict = row.get("identity")
+        whose = IDENTITIES[verdict] if verdict else "not compared"
         low, high = row["contamination_low"], row["contamination_high"]
         interval = f"{low:.1%} to {high:.1%}" if is_number(low) and is_number(high) else None
         rows.append([
-            _name(data, row), Cell(said, look), _person(data, row.get("best_match")),
+            _name(data, row), whose, _person(data, row.get("best_match")),
             format_share(row["contamination"], 2), interval, _person(data, row.get("contaminant")),
             format_count(row["n_sites"]),
         ])  # fmt: skip
@@ -334,7 +334,7 @@ def _scores(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
                                                                              item[0])):  # fmt: skip
                 number = figure_from(data, run, "run.json", f"tranches, {kind}, {tranche}",
                                      format_count(count))  # fmt: skip
-                name = label(data.people.masked(run.name), 60)
+                name = label(run.name, 60)
                 link = file_link(data, run, "run.json")
                 rows.append([name, kind, tranche, number, format_share(count / total), link])
     if not rows:

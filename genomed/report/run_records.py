@@ -31,10 +31,9 @@ __all__ = [
     "card",
     "figure_from",
     "file_link",
+    "run_heading",
     "source",
 ]
-
-LEVELS = ("usable", "care", "none", "told")  # good, to be looked at, bad, and neither: see PILLS
 
 
 class Need(NamedTuple):
@@ -108,7 +107,7 @@ class ReportData:
 class Finding(NamedTuple):
     """One line of the summary.
 
-    level    : one of LEVELS
+    level    : usable, care, none or told: good, to be looked at, bad, and neither
     word     : what the level amounts to here, in a word or two: "usable", "2 left out"
     subject  : what it is about: "Samples of example"
     sentence : the finding, with its number
@@ -145,6 +144,11 @@ class Part:
 def card(heading: object, *parts: object, look: str = "card") -> Html:
     """A box with its heading; look : "card wide" where it takes the whole width."""
     return element("div", element("h4", heading), *parts, class_=look)
+
+
+def run_heading(run: RunRecord) -> Html:
+    """The heading of a run in a chapter: its name, and where it lies."""
+    return element("h3", label(run.name, 60), element("small", label(run.place, 80)))
 
 
 def file_link(data: ReportData, run: RunRecord, file: str, text: str | None = None) -> Html:

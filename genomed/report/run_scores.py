@@ -39,8 +39,8 @@ __all__ = [
 SCORES = (
     "sample", "model", "trait", "score", "cohort_z", "cohort_percentile", "n_matched",
     "n_missing_calls", "weighted_coverage", "imputed_share", "flags", "prediction",
-    "prediction_low", "prediction_high", "net_spread", "expected_accuracy_share", "moved_most",
-    "most_similar_population", "genetic_distance", "z_norm2", "population_percentile",
+    "prediction_low", "prediction_high", "expected_accuracy_share", "moved_most",
+    "most_similar_population", "z_norm2", "population_percentile",
     "neighbourhood_percentile", "accuracy_note",
 )  # fmt: skip
 MOST_TOP = 10  # variants listed per model

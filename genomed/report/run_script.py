@@ -84,8 +84,8 @@ Grid.prototype.row=function(i){var tr=make("tr"),self=this,cells=this.rows[i];
 cells.forEach(function(cell,k){var td=make(k?"td":"th");if(!k)td.scope="row";
 if(self.data.numeric[k])td.className="n";
 var inner;if(cell===null)inner=make("span","\\u2014");
-else if(Array.isArray(cell)){inner=make(cell[2]?"a":"span",null,cell[1]);
-if(cell[2])inner.href=cell[2];inner.appendChild(make("bdi",cell[0]));}
+else if(Array.isArray(cell)){inner=make("span",null,cell[1]);
+inner.appendChild(make("bdi",cell[0]));}
 else inner=make("bdi",cell);
 if(!k&&self.data.details&&self.data.details[i]!==null)inner=self.opener(inner,tr,i);
 td.appendChild(inner);tr.appendChild(td);});return tr;};

@@ -19,6 +19,7 @@ from genomed.report.run_records import (
     RunRecord,
     card,
     file_link,
+    run_heading,
     source,
 )
 from genomed.report.tables import (
@@ -136,12 +137,11 @@ def _pedigree_finding(run: RunRecord) -> list[Finding]:
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:
-    heading = element("h3", label(run.name, 60), element("small", label(run.place, 80)))
     cards = [
         *_component_cards(data, run), *_ancestry_cards(data, run), *_kinship_cards(data, run),
         *_homozygosity_cards(data, run), *_diversity_cards(data, run),
     ]  # fmt: skip
-    return element("div", heading, element("div", cards, class_="figures"), class_="run")
+    return element("div", run_heading(run), element("div", cards, class_="figures"), class_="run")
 
 
 def _grouped(run: RunRecord, table: pl.DataFrame) -> tuple[pl.DataFrame, str]:
@@ -289,8 +289,8 @@ def _pair_table(data: ReportData, run: RunRecord, pairs: pl.DataFrame) -> Html:
     for row in pairs.iter_rows(named=True):
         ends = sorted(data.people.shown(row[name]) for name in ("sample1", "sample2"))
         relation = str(row["relation"] or "").replace("_", " ")
-        look = "pill care" if relation == "duplicate" else ""
-        rows.append([*ends, Cell(relation, look), format_fixed(row["kinship"], 4),
+        shown = Cell(relation, "pill care") if relation == "duplicate" else relation
+        rows.append([*ends, shown, format_fixed(row["kinship"], 4),
                      format_fixed(row["ibd0"], 3), format_count(row["n_snps"])])  # fmt: skip
     rest = join(["All are in ", file_link(data, run, "kinship.tsv"), "."])
     return card("Closest pairs",

@@ -22,11 +22,11 @@ _DARK = _variables("@media (prefers-color-scheme:dark){:root{")
 # Okabe and Ito (2008), darkened or lightened. Marks differ in shape as well.
 _HUES_LIGHT = (
     "--h0:#0b62a4;--h1:#c25400;--h2:#00795a;--h3:#a8497f;--h4:#6b5b00;--h5:#2f8fc9;--h6:#7a3db8;"
-    "--h7:#5b6670;--r0:#2468a6;--r1:#8fc1e3;"
+    "--h7:#5b6670;"
 )
 _HUES_DARK = (
     "--h0:#6fb4ec;--h1:#f29a4a;--h2:#43c79f;--h3:#e391bf;--h4:#d8c64a;--h5:#a8dcff;--h6:#bd96f0;"
-    "--h7:#a3afb9;--r0:#4a90cf;--r1:#a9d3ef;"
+    "--h7:#a3afb9;"
 )
 
 THEME_CSS = (
@@ -94,7 +94,7 @@ tr.more:hover>td{background:var(--bg)}
 .link{fill:var(--bar);opacity:.42}.link:hover{opacity:.7}
 .link.out{fill:var(--filled);opacity:.55}.link.out:hover{opacity:.85}
 .node{fill:var(--found)}.node.out{fill:var(--filled)}
-.nl{fill:var(--ink)}.heat{fill:var(--found)}
+.nl{fill:var(--ink)}
 .runline{stroke-width:2;fill:none;stroke:var(--c);stroke-linejoin:round}
 .d1{stroke-dasharray:7 4}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:9 3 2 3}
 .d4{stroke-dasharray:12 4}.d5{stroke-dasharray:4 2}
