@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import polars as pl
+import polars.selectors as cs
 
 from genomed.report.markup import Html, element, label
 from genomed.report.run_people import People
@@ -31,6 +32,7 @@ __all__ = [
     "card",
     "figure_from",
     "file_link",
+    "present",
     "run_heading",
     "source",
 ]
@@ -139,6 +141,11 @@ class Part:
     findings: Sequence[Finding] = ()
     css: str = ""
     script: str = ""
+
+
+def present(*columns: str) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """A query for those of the columns that the table has."""
+    return lambda table: table.select(cs.by_name(*columns, require_all=False))
 
 
 def card(heading: object, *parts: object, look: str = "card") -> Html:

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
 
 from genomed.report.content import ModelDigest, RiskPage, digest_models, floats
 from genomed.report.markup import shortened
-from genomed.report.run_records import Need, ReportData, RunRecord
+from genomed.report.run_records import Need, ReportData, RunRecord, present
 from genomed.report.verdicts import score_unit
 
 __all__ = [
@@ -59,21 +58,16 @@ def _top(ledger: pl.LazyFrame) -> pl.LazyFrame:
     return ordered.group_by("model", maintain_order=True).head(MOST_TOP)
 
 
-def _present(*columns: str):  # type: ignore[no-untyped-def]
-    """A query for those of the columns that the table has."""
-    return lambda table: table.select(cs.by_name(*columns, require_all=False))
-
-
 MODELS = Need("risk", "models.tsv", None, "models")
 FATES = Need("risk", "ledger.tsv.gz", _fates, "fates")
 NEEDS = (
-    Need("risk", "risk.parquet", _present(*SCORES), "scores"),
+    Need("risk", "risk.parquet", present(*SCORES), "scores"),
     MODELS,
     FATES,
     Need("risk", "ledger.tsv.gz", _top, "top"),
-    Need("structure", "ancestry.parquet", _present("sample", "most_similar_population"), "nearest"),
-    Need("structure", "groups.parquet", _present("sample", "group"), "given"),
-    Need("qc", "samples.parquet", _present("sample", "group", "call_rate", "pass", "reason"),
+    Need("structure", "ancestry.parquet", present("sample", "most_similar_population"), "nearest"),
+    Need("structure", "groups.parquet", present("sample", "group"), "given"),
+    Need("qc", "samples.parquet", present("sample", "group", "call_rate", "pass", "reason"),
          "samples"),
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from genomed.report.run_records import (
     RunRecord,
     card,
     file_link,
+    present,
     run_heading,
     source,
 )
@@ -36,26 +37,15 @@ __all__ = ["NEEDS", "chapter"]
 
 RELATIONS = ("duplicate", "parent_child", "siblings", "second_degree", "third_degree")
 COMPONENTS = ("PC1", "PC2", "PC3", "PC4")
+ANCESTRY = (
+    "sample", "most_similar_population", "most_similar_superpopulation", "genetic_distance",
+    "outside_reference",
+)  # fmt: skip
 NO_GROUP = ("no group", "outside the reference")  # of whom nothing else is known
 MOST_PAIRS = 5000  # closest pairs shown
 MOST_GROUPS_LISTED = 40
 FEW_WITH_RUNS = 8  # people; of more a histogram is drawn
 LONG_RUNS = 1 / 64  # inbreeding coefficient of a child of second cousins
-
-
-def _components(table: pl.LazyFrame) -> pl.LazyFrame:
-    present = set(table.collect_schema().names())
-    return table.select("sample", "projected", *(c for c in COMPONENTS if c in present))
-
-
-def _ancestry(table: pl.LazyFrame) -> pl.LazyFrame:
-    names = set(table.collect_schema().names())
-    wanted = (
-        "sample", "most_similar_population", "population_probability",
-        "most_similar_superpopulation", "genetic_distance", "outside_reference",
-        "projection_coverage", "PC1", "PC2", "PC3", "PC4",
-    )  # fmt: skip
-    return table.select(column for column in wanted if column in names)
 
 
 def _closest(table: pl.LazyFrame) -> pl.LazyFrame:
@@ -66,10 +56,10 @@ def _closest(table: pl.LazyFrame) -> pl.LazyFrame:
 
 
 NEEDS = (
-    Need("structure", "pcs.parquet", _components),
+    Need("structure", "pcs.parquet", present("sample", *COMPONENTS)),
     Need("structure", "eigenvalues.parquet"),
     Need("structure", "groups.parquet"),
-    Need("structure", "ancestry.parquet", _ancestry),
+    Need("structure", "ancestry.parquet", present(*ANCESTRY)),
     Need("structure", "kinship.parquet", _closest),
     Need("structure", "pedigree.parquet", lambda t: t.filter(pl.col("verdict") != "agrees")),
     Need("structure", "roh_samples.parquet", lambda t: t.select("sample", "n_runs", "f_roh")),
