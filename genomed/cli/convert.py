@@ -15,6 +15,7 @@ from genomed.cli.given import (
     print_warnings,
     sample_names,
     start_inflating,
+    words,
 )
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
@@ -161,8 +162,8 @@ def convert(
 ) -> None:
     """Turn cohorts of any format into one PGEN store, with every record accounted for."""
     settings = ConvertSettings(
-        filters=_words(filters),
-        info=_words(info),
+        filters=words(filters),
+        info=words(info),
         min_gq=min_gq,
         min_dp=min_dp,
         half_calls=one_of("--half-calls", half_calls, "missing", "error"),
@@ -200,10 +201,6 @@ def convert(
             allow_no_variants=allow_no_variants, progress=progress, command=command_line(),
         )  # fmt: skip
     _report(summary, json_output, quiet, timings)
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word for word in (text or "").split(",") if word)
 
 
 def _report(summary: ConvertSummary, as_json: bool, quiet: bool, timings: bool) -> None:

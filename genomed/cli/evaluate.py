@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, one_of, print_json, print_timings
+from genomed.cli.given import command_line, one_of, print_json, print_timings, words
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -164,7 +164,7 @@ def evaluate(
         prediction=tuple(prediction or ()),
         versus=versus,
         groups=groups,
-        by=tuple(name.strip() for name in (by or "").split(",") if name.strip()),
+        by=words(by),
         relatives=relatives,
         survival=SurvivalColumns(time, event, entry) if time and event else None,
         kind=kind,

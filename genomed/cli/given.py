@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,9 @@ __all__ = [
     "print_timings",
     "print_warnings",
     "sample_names",
+    "some_of",
     "start_inflating",
+    "words",
 ]
 
 
@@ -31,6 +33,25 @@ def one_of(option: str, value: str, *choices: str) -> str:
     if value not in choices:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}", param_hint=option)
     return value
+
+
+def some_of(
+    option: str, text: str, choices: Sequence[str], *, or_none: bool = False
+) -> tuple[str, ...]:
+    """Those of the choices that a list names, in their order; else a usage error that shows them.
+
+    or_none : whether there may be none of them, which an empty list says, or the word "none"
+    """
+    asked = set(words(text)) - ({"none"} if or_none else set())
+    if asked - set(choices) or not (asked or or_none):
+        known = ", ".join(choices) + (", or none" if or_none else "")
+        raise typer.BadParameter(f"{text!r}: choose from {known}", param_hint=option)
+    return tuple(choice for choice in choices if choice in asked)
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Words of a comma-separated list."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def start_inflating(cohort: str) -> TextStream | None:
@@ -54,7 +75,7 @@ def sample_names(text: str | None) -> list[str] | None:
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines()
         return [line.split("\t")[0].strip() for line in lines if line.strip() and line[0] != "#"]
-    return [name for name in text.split(",") if name]
+    return list(words(text))
 
 
 def command_line() -> str:

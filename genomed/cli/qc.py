@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomed.cli.given import command_line, print_json, print_timings, sample_names, start_inflating
+from genomed.cli.given import (
+    command_line,
+    print_json,
+    print_timings,
+    sample_names,
+    start_inflating,
+    words,
+)
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -171,7 +178,7 @@ def _columns(text: str | None) -> tuple[str, ...]:
     """Names of numeric columns of the table of samples."""
     from genomed.settings import OUTLIER_COLUMNS
 
-    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    names = words(text)
     unknown = [name for name in names if name not in OUTLIER_COLUMNS]
     if unknown:
         raise typer.BadParameter(

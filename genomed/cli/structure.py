@@ -17,6 +17,7 @@ from genomed.cli.given import (
     print_timings,
     print_warnings,
     sample_names,
+    some_of,
 )
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
@@ -129,16 +130,6 @@ def _window(text: str) -> tuple[float, bool]:
 
 def _spelt(size: float, is_kb: bool) -> str:
     return f"{size:g}kb" if is_kb else f"{size:g}"
-
-
-def _chosen_steps(text: str) -> tuple[str, ...]:
-    asked = {word.strip() for word in text.split(",") if word.strip()}
-    unknown = asked - set(_DEFAULTS.steps)
-    if unknown or not asked:
-        raise typer.BadParameter(
-            f"{text!r}: choose from {', '.join(_DEFAULTS.steps)}", param_hint="--steps"
-        )
-    return tuple(step for step in _DEFAULTS.steps if step in asked)
 
 
 # Settings that are options of both commands, by the same name.
@@ -256,7 +247,7 @@ def structure(
     """
     settings = _settings(
         locals(),
-        steps=_chosen_steps(steps),
+        steps=some_of("--steps", steps, _DEFAULTS.steps),
         min_kinship=min_kinship,
         min_projection_coverage=min_projection_coverage,
         diversity_kb=diversity_window,

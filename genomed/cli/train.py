@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genomed.cli.config import config_text, read_config, with_settings
-from genomed.cli.given import command_line, print_json, print_timings, sample_names
+from genomed.cli.given import command_line, print_json, print_timings, sample_names, some_of, words
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
@@ -202,13 +202,13 @@ def train(
         build=build,
         min_maf=min_maf,
         min_call_rate=min_call_rate,
-        stages=_stages(stages),
+        stages=some_of("--stages", stages, _DEFAULTS.stages, or_none=True),
         accept_z=accept_z,
         prevalence=prevalence,
         interval=interval,
         net_epochs=net_epochs,
         seed=seed,
-        genome_net=_names(genome_net),
+        genome_net=tuple(net for net in dict.fromkeys(words(genome_net)) if net != "none"),
         adversary=adversary,
         invariance=invariance,
         private_epsilon=epsilon,
@@ -250,22 +250,6 @@ def train(
         )  # fmt: skip
     if summary.outputs:  # of several processes the first speaks
         _report(summary, json_output, quiet, timings)
-
-
-def _stages(text: str) -> tuple[str, ...]:
-    """Stages by name, in the order in which they are tried."""
-    asked = {word.strip() for word in text.split(",") if word.strip()} - {"none"}
-    if asked - set(_DEFAULTS.stages):
-        raise typer.BadParameter(
-            f"{text!r}: choose from {', '.join(_DEFAULTS.stages)}, or none", param_hint="--stages"
-        )
-    return tuple(stage for stage in _DEFAULTS.stages if stage in asked)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(
-        word.strip() for word in text.split(",") if word.strip() not in ("", "none")
-    ))  # fmt: skip
 
 
 def _privacy(text: str | None) -> tuple[float | None, float]:
