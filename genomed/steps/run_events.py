@@ -141,7 +141,7 @@ class Progress:
         )
         job.attempt += 1
         job.began = self.clock()
-        if job.command or rule != "all":
+        if rule != "all":
             self.running[number] = job
             again = f", attempt {job.attempt}" if job.attempt > 1 else ""
             self.tell(f"{job.name}: begins{again}")

@@ -91,13 +91,13 @@ def run_workflow(
             put_traces_aside(tell)
         if arguments.executor == "slurm":
             words += _slurm_words(results, options, guard.run, tell)
-        elif not settings.profile and "--resources" not in options:
+        elif not settings.profile:
             words += ["--resources", f"mem_mb={memory_limit() >> 20}"]
         with _planned(config, chosen, settings, arguments, guard) as planned:
             place = words.index(str(config)) + 1  # beside the configuration, which it adds to
             words = [*words[:place], *planned, *words[place:], *options]
             succeeded = _execute(*_parse(words, progress), guard)
-    _raise_for(guard, succeeded, config, arguments)
+    _raise_for(guard, succeeded, config)
     jobs = tuple(job for job in progress.jobs.values() if job.rule != "all")
     retried = tuple(
         f"{f.job.name}: {f.state or f.exit_code or 'failed'}" for f in progress.failures
@@ -166,11 +166,8 @@ def _slurm_words(
     cluster = find_cluster()
     if cluster is None or not cluster.answers:
         raise UnfitError("no Slurm answers here: see `genomed doctor`; run on a login node")
-    given = {word.partition("=")[0] for word in options}
-    words = ["--slurm-jobname-prefix", run]
-    if "--slurm-logdir" not in given:
-        words += ["--slurm-logdir", str(results / "logs" / "slurm")]
-    if "--slurm-status-command" not in given:
+    words = ["--slurm-jobname-prefix", run, "--slurm-logdir", str(results / "logs" / "slurm")]
+    if not any(word.startswith("--slurm-status-command") for word in options):
         words += ["--slurm-status-command", cluster.status_command]
         kind = "with" if cluster.has_accounts else "without"
         tell(f"Slurm {kind} accounts: asks after jobs by {cluster.status_command}")
@@ -234,7 +231,7 @@ def _execute(parser: Any, arguments: Any, guard: Guard) -> bool:
         remove_trace()
 
 
-def _raise_for(guard: Guard, succeeded: bool, config: Path, arguments: Any) -> None:
+def _raise_for(guard: Guard, succeeded: bool, config: Path) -> None:
     """Turn what ended a run too early into the error that says so."""
     if guard.stopped_by == signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
