@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def run_convert(
     progress : called with (compressed bytes read, bytes in all or None)
     Raises InputError, UsageError and OutputError; an old store at `out` is untouched then.
     """
-    clock, started = Clock(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    clock = Clock()
     with ExitStack() as open_things:
         sources = open_sources(inputs, settings, threads, BATCH_BYTES, stream)
         for source in sources:
@@ -99,7 +98,7 @@ def run_convert(
             explained=explained(inputs.explain, pieces),
         )
         facts = run_facts(inputs, settings, summary, pieces, digests)
-        facts["run"] = {"command_line": command, "started": started}
+        facts["run"] = {"command_line": command, "started": clock.started}
         with file_errors(out):
             files[".run.json"] = write_json(place.path / "run.json", facts)
         summary.outputs = place.publish(files)

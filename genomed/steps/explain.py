@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +102,13 @@ def run_explain(
     Raises BuildError, CoverageError, InputError, UsageError, OutputError, and UnfitError where the
     bundle has a net and captum is not installed; nothing is left at `out` then.
     """
-    started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     run = _Run(inputs, settings, threads, progress or (lambda *_: None))
     run.read()
     run.explain()
     run.check()
     page = run.page(command)
     with OutputDirectory(out) as directory:
-        _write(directory, run, page, command, started)
+        _write(directory, run, page, command)
         outputs = directory.files()
     run.clock.lap("write")
     return ExplainSummary(page, outputs, run.clock.phases)
@@ -323,9 +321,7 @@ def _need_captum(path: Path) -> None:
         )
 
 
-def _write(
-    directory: OutputDirectory, run: _Run, page: ExplainPage, command: str, started: str
-) -> None:
+def _write(directory: OutputDirectory, run: _Run, page: ExplainPage, command: str) -> None:
     """Write every file; run.json, the last, alone holds what differs between equal runs."""
     files: Sequence[Path] = [*run.inputs.files, *companion_paths(run.store.path)]
     bundle = run.path / "model.json" if run.path.is_dir() else run.path
@@ -353,7 +349,7 @@ def _write(
         "people": page.n_people,
         "checks": [_known(asdict(check)) for check in run.checks],
         "warnings": list(page.warnings),
-        "run": {"command_line": command, "started": started},
+        "run": {"command_line": command, "started": run.clock.started},
     }
     text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False)
     directory.write_text("run.json", text + "\n")

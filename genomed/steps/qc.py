@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +82,7 @@ def run_qc(
     progress : called with (read, in all or None)
     Raises InputError, UsageError, BuildError and OutputError; nothing is left in `out` then.
     """
-    clock, started = Clock(), datetime.now(UTC)
+    clock = Clock()
     with ExitStack() as opened:
         directory = opened.enter_context(OutputDirectory(out))
         fingerprints = opened.enter_context(Fingerprints())
@@ -118,9 +117,8 @@ def run_qc(
         stored = store.finish(samples["pass"]) if store is not None else {}
         if store is not None and not stored:
             facts.warnings.append("--write: nothing passes, so no store was written.")
-        when = started.strftime("%Y-%m-%d %H:%M:%S UTC")
         read = _fingerprints(inputs, source, fingerprints)
-        write_outputs(directory, facts, samples, people, settings, read, command, when)
+        write_outputs(directory, facts, samples, people, settings, read, command, clock.started)
         clock.lap("write")
     outputs = directory.files() | stored
     return QcSummary(facts, samples, outputs, sum(clock.phases.values()), clock.phases)

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def run_reads_call(
 
     Raises InputError and OutputError; nothing is left in `out` then.
     """
-    clock, started = Clock(), datetime.now(UTC)
+    clock = Clock()
     reader, fasta = _open(inputs, threads)
     sample = inputs.sample or next(iter(reader.samples), SAMPLE)
     judge = open_judge(inputs.model, settings)
@@ -109,7 +108,7 @@ def run_reads_call(
         about |= {
             "sample": sample, "model": judge.facts(), "counts": dict(sorted(counts.items())),
             "warnings": warnings,
-            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+            "run": {"command_line": command, "started": clock.started},
         }  # fmt: skip
         text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
         directory.write_text("run.json", text + "\n")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -85,7 +84,7 @@ def run_reads_features(
 
     Raises InputError and OutputError; nothing is left in `out` then.
     """
-    clock, started = Clock(), datetime.now(UTC)
+    clock = Clock()
     summary = ReadsFeaturesSummary()
     with ExitStack() as opened:
         directory = opened.enter_context(OutputDirectory(out))
@@ -119,7 +118,7 @@ def run_reads_features(
         facts |= {
             "records": summary.records, "alleles": summary.alleles,
             "alleles_passed_over": summary.without,
-            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+            "run": {"command_line": command, "started": clock.started},
         }  # fmt: skip
         meanings = {f"column {name}": text for name, text in TABLES["reads_features"].items()}
         directory.write_parquet(TABLE_NAME, table, meanings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +83,7 @@ def run_reads_qc(
     stream : the first file, a BAM, that is being inflated already
     Raises InputError, UsageError and OutputError; nothing is left in `out` then.
     """
-    clock, started = Clock(), datetime.now(UTC)
+    clock = Clock()
     if inputs.store is not None and inputs.sites is None:
         raise UsageError("--store needs --sites, the places at which people are compared")
     with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
@@ -116,10 +115,7 @@ def run_reads_qc(
         }
         about = record("reads qc", settings, read) | {
             "warnings": summary.warnings,
-            "run": {
-                "command_line": command,
-                "started": started.strftime("%Y-%m-%d %H:%M:%S UTC"),
-            },
+            "run": {"command_line": command, "started": clock.started},
         }
         text = json.dumps(about, indent=2, sort_keys=True, ensure_ascii=False)
         directory.write_text("run.json", text + "\n")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -105,7 +104,7 @@ def run_reads_score(
 
     Raises InputError and OutputError; nothing is left in `out` then.
     """
-    clock, started = Clock(), datetime.now(UTC)
+    clock = Clock()
     summary = ReadsScoreSummary()
     with ExitStack() as opened:
         directory = opened.enter_context(OutputDirectory(out))
@@ -138,7 +137,7 @@ def run_reads_score(
             "model": judge.facts(), "records": summary.records, "unscored": summary.unscored,
             "tranches": summary.tranches, "thresholds": summary.thresholds,
             "warnings": summary.warnings,
-            "run": {"command_line": command, "started": started.strftime("%Y-%m-%d %H:%M:%S UTC")},
+            "run": {"command_line": command, "started": clock.started},
         }  # fmt: skip
         directory.write_text("run.json", json.dumps(about, indent=2, sort_keys=True) + "\n")
         clock.lap("write")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +99,12 @@ def run_structure(
     calculates wrongly; nothing is left in `out` then.
     """
     require_device(device)
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     run = _Run(inputs, settings, threads, device)
     with OutputDirectory(out) as directory, Fingerprints() as fingerprints:
         run.open(fingerprints)
         run.do()
         read = {str(path): fingerprints.of(path) for path in run.files if path.is_file()}
-        write_structure(directory, run.results, settings, read, command, started)
+        write_structure(directory, run.results, settings, read, command, run.clock.started)
         run.clock.lap("write")
     return StructureSummary(run.results, directory.files(), run.clock.phases)
 

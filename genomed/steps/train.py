@@ -5,24 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.features.design import Design, encode
 from genomed.features.leakage import find_leaks
-from genomed.features.sequences import Sequences
-from genomed.features.sequences import encode as encode_codes
 from genomed.io.plink_tables import companion_paths
 from genomed.models.adaptive import AdaptiveFit, fit_stages
 from genomed.models.head_inputs import HeadInputs
 from genomed.models.parallel import ALONE, Workers
 from genomed.models.risk_model import NetPart, RiskModel
 from genomed.models.training import FittedHead, predict_head
-from genomed.models.training_set import TrainingSet
 from genomed.models.verdicts import Verdict, judge
 from genomed.provenance import Fingerprints
 from genomed.settings import TrainSettings
@@ -84,7 +79,6 @@ def run_train(
     is not there or does not calculate rightly; no bundle is left then.
     """
     require_device(device)
-    started = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     deadline = None if time_budget is None else time.monotonic() + time_budget
     if inputs.genes is not None and not settings.genome_net:
         settings = replace(settings, genome_net=("local",))
@@ -107,7 +101,7 @@ def run_train(
         trained = run.trained()
         outputs = write_trained(
             out, run.data, run.design, run.reads.sequences, trained, settings, digests,
-            run.warnings, command, started, config,
+            run.warnings, command, run.clock.started, config,
         )  # fmt: skip
         checkpoints.clear()
         run.clock.lap("write")
@@ -143,37 +137,15 @@ class _Run:
         for path in store_files:
             fingerprints.begin(path)
         self.files += store_files
-        self.design = self._design()
+        self.design = data.design(self.settings.design)
         self.warnings = [*data.warnings, *self.design.warnings]
         if data.covariates is not None:
             leaks = find_leaks(self.design, data.traits.traits, data.develop, self.settings.design)
             self.warnings += [str(leak) for leak in leaks]
-        self.training = TrainingSet(
-            data.words, data.store.n_samples, data.store.variants[data.rows],
-            self.design.matrix.astype(np.float64), data.fold, data.group, tuple(data.group_names),
-        )  # fmt: skip
-        self.reads = net_reads(data, self.settings, self._sequences())
+        self.training = data.training_set(self.design)
+        self.reads = net_reads(data, self.settings, data.sequences(self.settings.design))
         self.families = [family_of(trait) for trait in data.traits.traits]
         self.clock.lap("read")
-
-    def _sequences(self) -> Sequences | None:
-        """Dated codes as numbers."""
-        data = self.data
-        if data.codes is None:
-            return None
-        n = data.store.n_samples
-        return encode_codes(data.codes.frame, n, self.settings.design, data.develop)
-
-    def _design(self) -> Design:
-        """Covariates as numbers; without any, a matrix without columns."""
-        data = self.data
-        frame = data.covariates.frame if data.covariates else pl.DataFrame()
-        if not frame.width:
-            n = data.store.n_samples
-            return Design(
-                np.zeros((n, 0), np.float32), [], np.zeros((n, 0), np.int64), [], [], encoder={}
-            )
-        return encode(frame, self.settings.design, data.develop)
 
     def learn(self, checkpoints: CheckpointDirectory) -> None:
         """Every stage of every trait, and the net of all of them."""
