@@ -205,7 +205,8 @@ def _notes(
     words = list(dict.fromkeys(w for row in rows for w in row.flags_of(person)))
     own = samples.get(person, {})
     if own.get("pass") is False:
-        words.append(f"left out by qc: {own.get('reason') or 'no reason given'}")
+        reason = str(own.get("reason") or "no reason given").replace("_", " ")
+        words.append(f"left out by qc: {reason}")
     if any(person in row.place and row.without(row.place[person]) for row in rows):
         words.append("no score")
     return Cell("; ".join(words)[:120], "chip") if words else ""
