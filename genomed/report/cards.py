@@ -7,6 +7,7 @@ from typing import Any
 
 from genomed.ledger import REASONS, USED
 from genomed.report.content import N_HIGHEST, ModelDigest, RiskPage
+from genomed.report.document import pill
 from genomed.report.figures import Segment, distribution, share_bar, small_bar
 from genomed.report.markup import Html, cited, element, join, label, shortened
 from genomed.report.svg import figure_of
@@ -24,7 +25,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import Verdict, no_score_reason, score_unit, verdict, whole
+from genomed.report.verdicts import no_score_reason, score_unit, verdict, whole
 
 __all__ = [
     "chips",
@@ -33,11 +34,9 @@ __all__ = [
     "key_figures",
     "matching_block",
     "model_card",
-    "pill",
     "without_score",
 ]
 
-SYMBOLS = {"usable": "✓", "care": "!", "part": "!", "none": "✕"}
 N_MARKED = 3  # samples pointed out in the figure
 TRANSFER = (
     "Scores transfer poorly between ancestries: away from the ancestry of discovery a score "
@@ -69,21 +68,16 @@ def chips(flags: str | None) -> Html | None:
     return join(boxes[:12])
 
 
-def pill(judged: Verdict) -> Html:
-    """The verdict's word in its colour, with a symbol for those who do not see the colour."""
-    symbol = element("span", SYMBOLS[judged.status] + " ", aria_hidden="true")
-    return element("span", symbol, judged.word, class_=f"pill {judged.status}")
-
-
 def model_card(page: RiskPage, model: ModelDigest) -> Html:
     """Everything about one model, as an article whose id is m1, m2 ..."""
+    judged = verdict(page, model)
     return element(
         "article",
         element(
             "header",
             element("h3", label(model.name, 60), id=f"m{model.index}-name"),
             element("p", label(model.row["trait"], 120)),
-            pill(verdict(page, model)),
+            pill(judged.status, judged.word),
         ),
         element(
             "div",

@@ -6,9 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from genomed.report.markup import Html, element, label
 
-__all__ = ["WARNING_CHARACTERS", "document", "head", "navigation", "section", "warning_list"]
+__all__ = [
+    "WARNING_CHARACTERS",
+    "document",
+    "head",
+    "navigation",
+    "pill",
+    "section",
+    "warning_list",
+]
 
 WARNING_CHARACTERS = 600
+SYMBOLS = {"usable": "✓", "care": "!", "part": "!", "none": "✕", "told": "·"}
 
 
 def document(title: str, body: Html, css: str, version: str, script: str = "") -> str:
@@ -60,6 +69,12 @@ def navigation(places: Mapping[str, str]) -> Html:
     """Links to sections: identity -> what it is called."""
     links = [element("li", element("a", text, href=f"#{key}")) for key, text in places.items()]
     return element("nav", element("ul", links), class_="nav", aria_label="Sections")
+
+
+def pill(look: str, word: str) -> Html:
+    """A word in the colour of its look, with a symbol for those who do not see the colour."""
+    symbol = element("span", f"{SYMBOLS[look]} ", aria_hidden="true")
+    return element("span", symbol, word, class_=f"pill {look}")
 
 
 def section(identity: str, heading: str, *parts: object) -> Html:

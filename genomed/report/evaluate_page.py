@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from genomed.report.curves import CURVE_CSS, MOST_SERIES, Estimated, forest
-from genomed.report.document import document, head, navigation, section, warning_list
+from genomed.report.document import document, head, navigation, pill, section, warning_list
 from genomed.report.evaluate_content import (
     EvaluatePage,
     find,
@@ -122,7 +122,7 @@ def verdict_lines(content: EvaluatePage) -> Html:
         lines.append(
             element(
                 "li",
-                element("span", element("span", word, class_=f"pill {look}")),
+                element("span", pill(look, word)),
                 element(
                     "span",
                     element("span", label(name, 60), class_="who"),

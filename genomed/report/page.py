@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from genomed.ledger import LENIENCIES, REASONS
-from genomed.report.cards import highest_block, model_card, pill
+from genomed.report.cards import highest_block, model_card
 from genomed.report.content import ModelDigest, RiskPage, digest_models
-from genomed.report.document import document, head, navigation, section, warning_list
+from genomed.report.document import document, head, navigation, pill, section, warning_list
 from genomed.report.figures import PATTERNS
 from genomed.report.markup import Html, cited, element, join, label, shortened
 from genomed.report.stylesheet import CSS
@@ -126,7 +126,7 @@ def _verdict_section(models: Sequence[ModelDigest], verdicts: Sequence[Verdict])
     lines = [
         element(
             "li",
-            element("span", pill(judged)),
+            element("span", pill(judged.status, judged.word)),
             element(
                 "span",
                 element("a", label(model.name, 60), href=f"#m{model.index}", class_="who"),
@@ -200,7 +200,7 @@ def compact_row(model: ModelDigest, judged: Verdict) -> list[object]:
     return [
         label(model.name, 24),
         label(row["trait"], 36),
-        pill(judged),
+        pill(judged.status, judged.word),
         format_count(len(model.score)),
         f"{format_count(row['n_matched'])} of {format_count(row['n_variants'])}",
         format_share(whole(row["weighted_coverage"])),

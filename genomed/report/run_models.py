@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genomed.report.curves import Estimated, forest
+from genomed.report.document import pill
 from genomed.report.evaluate_content import format_measure, words
 from genomed.report.group_figures import Gain, gains
 from genomed.report.markup import Html, element, join, label, shortened
@@ -92,7 +93,6 @@ def _card(data: ReportData, run: RunRecord, trait: Mapping[str, Any], identity: 
     kept, rows = _kept(trait), _rows(trait)
     main = MAIN.get(str(trait.get("kind")), "")
     name = str(trait.get("trait") or "")
-    verdict = element("span", "✓ ", aria_hidden="true")
     word = "the linear model" if not kept else "linear and " + ", ".join(kept)
     return element(
         "article",
@@ -100,7 +100,7 @@ def _card(data: ReportData, run: RunRecord, trait: Mapping[str, Any], identity: 
             "header",
             element("h3", label(name, 80), id=f"{identity}-name"),
             element("p", f"{trait.get('kind')} trait, ", label(run.place, 60)),
-            element("span", verdict, word, class_="pill usable"),
+            pill("usable", word),
         ),
         element("p", label(str(trait.get("verdict") or ""), 500)),
         _side_by_side(rows, kept, f"{identity}-m"),

@@ -11,6 +11,7 @@ import polars as pl
 
 from genomed.report.content import floats
 from genomed.report.curves import Plot, Series, draw, key
+from genomed.report.document import pill
 from genomed.report.group_figures import Group, Push, pushes, ridges, scale_bar
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_people_table import format_prediction
@@ -97,7 +98,7 @@ def _line(model: ModelScores, shown: str) -> Html:
     word, look = ("scored", "usable") if known else ("no score", "none")
     return element(
         "li",
-        element("span", element("span", word, class_=f"pill {look}")),
+        element("span", pill(look, word)),
         element(
             "span",
             element("a", label(model.name, 60), href=f"#model{model.index}", class_="who"),

@@ -80,7 +80,11 @@ def _quality(data: ReportData, run: RunRecord, sample: str) -> Html | None:
     row = _own(run, "quality", sample)
     if row is None:
         return None
-    passed = "passes" if row.get("pass") else f"left out: {row.get('reason') or 'no reason given'}".replace("_", " ")
+    passed = (
+        "passes"
+        if row.get("pass")
+        else f"left out: {row.get('reason') or 'no reason given'}".replace("_", " ")
+    )
     pairs: list[tuple[str, object]] = [("Quality control", label(str(passed), 80))]
     for column, told in QUALITY.items():
         if row.get(column) is not None:

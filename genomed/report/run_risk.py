@@ -11,9 +11,9 @@ from genomed.report.cards import (
     coverage_block,
     key_figures,
     matching_block,
-    pill,
     without_score,
 )
+from genomed.report.document import pill
 from genomed.report.evaluate_figures import curve_figure
 from genomed.report.group_figures import Group, ridges
 from genomed.report.markup import Html, element, join, label, shortened
@@ -83,7 +83,7 @@ def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping 
             "header",
             element("h3", label(model.name, 60), id=f"{name}-name"),
             element("p", label(model.told, 160)),
-            pill(said),
+            pill(said.status, said.word),
         ),
         element("p", " ".join(said.sentences)),
         _spread(model, groups),

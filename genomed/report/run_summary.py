@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genomed.report.document import WARNING_CHARACTERS
+from genomed.report.document import WARNING_CHARACTERS, pill
 from genomed.report.markup import Html, element, join, label
 from genomed.report.run_records import Finding, Part, ReportData, RunRecord, figure_from
 from genomed.report.tables import format_count
 
-__all__ = ["LOOKS", "pill", "summary_part"]
+__all__ = ["summary_part"]
 
-LOOKS = {  # level of a finding -> symbol for those who do not see the colour
-    "usable": "✓",
-    "care": "!",
-    "none": "✕",
-    "told": "·",
-}
 MOST_WARNINGS = 12  # shown at once; the rest is one click away
 MOST_TILES = 3  # cohorts and models with tiles of their own; verdicts have them all
-
-
-def pill(finding: Finding) -> Html:
-    """A finding's word in its colour, with a symbol."""
-    symbol = element("span", LOOKS[finding.level] + " ", aria_hidden="true")
-    return element("span", symbol, finding.word, class_=f"pill {finding.level}")
 
 
 def summary_part(data: ReportData, chapters: Sequence[Part]) -> Part:
@@ -41,7 +29,7 @@ def _line(finding: Finding, chapter: Part) -> Html:
     )
     return element(
         "li",
-        element("span", pill(finding)),
+        element("span", pill(finding.level, finding.word)),
         element("span", subject, element("span", chapter.short, class_="chapter")),
         element("p", finding.sentence),
     )
