@@ -1,50 +1,16 @@
 """The report's pages of people: everybody is in them, nobody is named, and no name is obeyed."""
 
-import json
 import re
-from html.parser import HTMLParser
 
 import polars as pl
 import pytest
+from html_pages import Page
 from report_results import HOSTILE, write_results
 
 from genomed.errors import InputError, UsageError
 from genomed.steps.report import run_report
 
 N = 60
-VOID = {"meta", "br", "hr", "wbr"}
-
-
-class Page(HTMLParser):
-    """Tags, links, ids and the data of a page; fails where tags are not balanced."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.ids, self.links, self.blocks, self.texts = [], [], [], [], [], []
-        self.data = False
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        facts = dict(attrs)
-        assert "style" not in facts
-        assert not any(name.startswith("on") for name in facts)
-        self.tags.append(tag)
-        self.ids += [facts["id"]] if "id" in facts else []
-        self.links += [facts["href"]] if "href" in facts else []
-        self.data = facts.get("type") == "application/json"
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.data and self.open[-1] == "script":
-            self.blocks.append(json.loads(data))
-        elif self.open and self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +107,9 @@ def test_cards_hold_what_moved_each_person(page, folder):
 
 def test_links_within_the_page_lead_somewhere(page):
     found = Page(page)
-    assert len(found.ids) == len(set(found.ids))
-    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+    ids = found.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in found.values("href") if link.startswith("#")} <= set(ids)
 
 
 def test_the_linear_model_stands_beside_the_full_one(page):
@@ -161,8 +128,8 @@ def test_one_persons_page_tells_of_that_person_alone(folder, sample):
     found = Page(text)
     assert len(set(re.findall(r"P-\d{4}", text))) == 1
     assert sample not in text
-    assert "What moved it most" in " ".join(found.texts)
-    assert len(found.ids) == len(set(found.ids))
+    assert "What moved it most" in found.text
+    assert len(found.values("id")) == len(set(found.values("id")))
 
 
 def test_one_persons_page_says_whose_reads_they_are(folder):
@@ -199,8 +166,8 @@ def test_scores_alone_make_a_page_without_cards_of_training(tmp_path):
             path.rmdir() if path.is_dir() else path.unlink()
     run_report(tmp_path, tmp_path / "report.html")
     found = Page((tmp_path / "report.html").read_text())
-    assert {"risk", "people"} <= set(found.ids)
-    assert "models" not in found.ids
+    assert {"risk", "people"} <= set(found.values("id"))
+    assert "models" not in found.values("id")
 
 
 def test_a_report_of_a_person_needs_a_risk_run(tmp_path):
