@@ -150,7 +150,8 @@ def convert(
     explain: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="1:12345:A:G", help="Say what happened to this variant; may be repeated."
+            metavar="1:12345:A:G",
+            help="Say what happened to this variant, with --quiet nothing else; may be repeated.",
         ),
     ] = None,
     threads: Threads = available_threads(),
@@ -211,8 +212,11 @@ def _report(summary: ConvertSummary, as_json: bool, quiet: bool, timings: bool) 
         facts = asdict(summary)
         del facts["timings"]
         print_json(facts)
-    elif not quiet:
-        _say(summary)
+    else:
+        if not quiet:
+            _say(summary)
+        for paragraph in summary.explained:
+            typer.echo(paragraph)
     if timings:
         print_timings(summary.timings)
 
@@ -229,6 +233,4 @@ def _say(summary: ConvertSummary) -> None:
         typer.echo(f"  {one.input}: {', '.join(parts)}; {one.stored:,} stored")
     for path in summary.outputs.values():
         typer.echo(f"  {path}")
-    for paragraph in summary.explained:
-        typer.echo(paragraph)
     print_warnings(summary.warnings)

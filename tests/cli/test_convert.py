@@ -92,7 +92,10 @@ def test_what_cannot_be_done_has_an_exit_code_and_a_sentence(
 def test_one_variant_is_explained(work: Path) -> None:
     asked = ("--explain", "chr1:100:A:T", "--explain", "1:101:A:T")
     _, out, _ = genomed("c.vcf", "--out", "s", *asked)
-    assert out.splitlines()[-2:] == [
+    said = out.splitlines()[-2:]
+    assert said == [
         "chr1:100:A:T: c.vcf: line 9: 2 samples called, 1 copies of ALT. Stored as it stood.",
         "1:101:A:T: no such row was read.",
     ]
+    _, out, _ = genomed("c.vcf", "--out", "again", "--quiet", *asked)
+    assert out.splitlines() == said
