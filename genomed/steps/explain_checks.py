@@ -12,9 +12,8 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
-from genomed.features.design import Design, encode
+from genomed.features.design import Design
 from genomed.features.sequences import Sequences
-from genomed.features.sequences import encode as encode_codes
 from genomed.io.traits import Trait
 from genomed.models.adaptive import AdaptiveFit, fit_stages
 from genomed.models.risk_model import NetPart, RiskModel, net_inputs
@@ -144,16 +143,8 @@ def shuffled_models(
     wanted = _train_settings(inputs.traits, facts)
     data = read_train_data(inputs, wanted, threads=threads)
     (trait,) = data.traits.traits
-    frame = data.covariates.frame if data.covariates else pl.DataFrame()
-    design = _design(frame, wanted, data)
-    training = TrainingSet(
-        data.words, data.store.n_samples, data.store.variants[data.rows],
-        design.matrix.astype(np.float64), data.fold, data.group, tuple(data.group_names),
-    )  # fmt: skip
-    dated = None
-    if data.codes is not None:
-        n = data.store.n_samples
-        dated = encode_codes(data.codes.frame, n, wanted.design, data.develop)
+    design, dated = data.design(wanted.design), data.sequences(wanted.design)
+    training = data.training_set(design)
     stages = [stage for stage in facts["stages"] if stage["accepted"]]
     rows = [(0, ",".join(s["stage"] for s in stages), *_size(found),
              sum(s["share"] for s in stages), *_largest(found))]  # fmt: skip
@@ -205,14 +196,6 @@ def _largest(found: Explanation) -> tuple[float, float, float]:
     pairs = found.pairs_table().filter(pl.col("kind") == "pair")["mean_abs_contribution"]
     variants = found.variants.mean_absolute
     return float(eta.std()), float(variants.max(initial=0)), float(pairs[0]) if len(pairs) else 0.0
-
-
-def _design(frame: pl.DataFrame, settings: TrainSettings, data: TrainData) -> Design:
-    if frame.width:
-        return encode(frame, settings.design, data.develop)
-    n = data.store.n_samples
-    nothing = np.zeros((n, 0), np.float32)
-    return Design(nothing, [], np.zeros((n, 0), np.int64), [], [], encoder={})
 
 
 def _permuted(trait: Trait, develop: np.ndarray, rng: np.random.Generator) -> Trait:

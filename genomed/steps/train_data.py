@@ -10,6 +10,9 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
+from genomed.features.design import Design, encode
+from genomed.features.sequences import Sequences
+from genomed.features.sequences import encode as encode_codes
 from genomed.io.covariates import Covariates, DatedCodes, read_covariates, read_dated_codes
 from genomed.io.genes import read_genes
 from genomed.io.labels import named_file
@@ -18,7 +21,8 @@ from genomed.io.plink_tables import companion_paths
 from genomed.io.split_table import read_relatives, read_split
 from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
 from genomed.models.families import Binary, Family, Quantitative, Survival
-from genomed.settings import SplitSettings, StructureSettings, TrainSettings
+from genomed.models.training_set import TrainingSet
+from genomed.settings import DesignSettings, SplitSettings, StructureSettings, TrainSettings
 from genomed.stats.kinship import king_table
 from genomed.stats.kinship_error import kinship_error, least_kinship
 from genomed.stats.splits import AcrossSets, across_sets, folds, strata
@@ -112,6 +116,27 @@ class TrainData:
     def develop(self) -> np.ndarray:
         """Who is learned from: bool (samples,)."""
         return np.asarray(self.fold >= 0)
+
+    def design(self, settings: DesignSettings) -> Design:
+        """Covariates as numbers, told by those learned from; without any, no columns."""
+        if self.covariates is not None and self.covariates.frame.width:
+            return encode(self.covariates.frame, settings, self.develop)
+        n = self.store.n_samples
+        none = np.zeros((n, 0), np.float32)
+        return Design(none, [], np.zeros((n, 0), np.int64), [], [], encoder={})
+
+    def sequences(self, settings: DesignSettings) -> Sequences | None:
+        """Dated codes as numbers, told by those learned from; None without any."""
+        if self.codes is None:
+            return None
+        return encode_codes(self.codes.frame, self.store.n_samples, settings, self.develop)
+
+    def training_set(self, design: Design) -> TrainingSet:
+        """Calls and covariates, as the stages read them."""
+        return TrainingSet(
+            self.words, self.store.n_samples, self.store.variants[self.rows],
+            design.matrix.astype(np.float64), self.fold, self.group, tuple(self.group_names),
+        )  # fmt: skip
 
     def alt_allele_frequency(self) -> np.ndarray:
         """Among those learned from: float64 (rows,)."""
