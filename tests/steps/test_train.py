@@ -185,7 +185,7 @@ def started(cohort: Cohort, out: Path) -> subprocess.Popen[bytes]:
         "--build", "GRCh38", "--out", str(out), "--threads", "1", "--net-epochs", "4",
         "--folds", "3", "--stages", "pairs,net", "--resume",
     ]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def read_lines(directory: Path) -> list[str]:
@@ -201,6 +201,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(cohort: Cohort, tmp_path: Path) 
     process = started(cohort, killed)
     while not (kept / "net/epoch-0002.safetensors").exists() and process.poll() is None:
         time.sleep(0.02)
+    assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not killed.exists()
