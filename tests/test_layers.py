@@ -20,7 +20,7 @@ LAYERS = [
     {"features", "models"},
     {"io", "stats"},
     {"assemblies"},
-    {"regions", "ledger", "provenance", "plugins", "kernels", "tables"},
+    {"regions", "ledger", "provenance", "plugins", "kernels", "tables", "threads"},
     {"errors", "settings", "schema", "panel"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -5,9 +5,7 @@ Calling, training and re-scoring use the same sites, made here from alignments a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +38,7 @@ from genomed.regions import Region
 from genomed.settings import CallSettings, EvidenceSettings
 from genomed.stats.allele_evidence import AlleleEvidence, Alleles, allele_evidence
 from genomed.stats.genotype_likelihood import difference_rate
+from genomed.threads import in_order
 
 __all__ = [
     "DIPLOTYPES",
@@ -190,18 +189,10 @@ def iter_called_tiles(
     Regions must not overlap. Stretches without candidates have tables without rows.
     raises : ValueError when the FASTA lacks a contig; InputError as the reader does
     """
-    ahead: deque[Future[CalledTile]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="genomed-call") as pool:
-        try:
-            for tile in iter_tiles(reader, fasta, regions, settings):
-                ahead.append(pool.submit(call_tile, tile, settings, given))
-                while len(ahead) > threads + 1:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+    tiles = iter_tiles(reader, fasta, regions, settings)
+    return in_order(
+        tiles, lambda tile: call_tile(tile, settings, given), threads, "call", ahead=threads + 1
+    )
 
 
 def call_tile(tile: Tile, settings: CallSettings, given: GivenAlleles | None = None) -> CalledTile:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import cache
 from pathlib import Path
@@ -35,6 +33,7 @@ from genomed.io.sam_text import explain_sam
 from genomed.kernels import bam_records as kernel
 from genomed.regions import ContigNames, Region
 from genomed.schema import AlignmentBlock
+from genomed.threads import in_order
 
 __all__ = ["AlignmentReader"]
 
@@ -244,18 +243,7 @@ class AlignmentReader:
 
     def _inflated(self, chunks: Iterator[Chunk]) -> Iterator[Piece]:
         """Texts of chunks in order, inflated ahead in threads."""
-        ahead: deque[Future[Piece]] = deque()
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="genomed-inflate") as pool:
-            try:
-                for chunk in chunks:
-                    ahead.append(pool.submit(fill, chunk))
-                    if len(ahead) > self._threads:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for future in ahead:
-                    future.cancel()
+        return in_order(chunks, fill, self._threads, "inflate", ahead=self._threads)
 
     def _sought(self, region: Region, stream: TextStream) -> Iterator[Piece]:
         if stream.kind != "bgzf":

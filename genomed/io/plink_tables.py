@@ -7,9 +7,8 @@ A .bim's column 5 (A1) is read as ALT and column 6 (A2) as REF, as plink2 does.
 from __future__ import annotations
 
 import io
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +20,7 @@ from genomed.io.selection import OrderWatch, RowSelector
 from genomed.io.variant_frame import Cells, Records, find_cells, text_columns
 from genomed.kernels import variant_rows
 from genomed.schema import ReadCounts
+from genomed.threads import in_order
 
 __all__ = ["Companions", "SampleTable", "VariantTable", "companion_paths", "read_samples"]
 
@@ -194,14 +194,8 @@ class VariantTable:
 
     def _in_threads(self, work: Callable[[np.ndarray], T], threads: int) -> Iterator[T]:
         """Do something with each block, and yield what comes of it in the order of the file."""
-        with ThreadPoolExecutor(max(1, threads)) as pool:
-            ahead: deque[Future[T]] = deque()
-            for block in self._iter_blocks():
-                ahead.append(pool.submit(work, block.copy()))
-                if len(ahead) > threads + 1:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        blocks = (block.copy() for block in self._iter_blocks())
+        return in_order(blocks, work, max(1, threads), "rows", ahead=threads + 1)
 
     def _split(self, text: np.ndarray) -> _Rows:
         """Find the fields of a block's rows."""

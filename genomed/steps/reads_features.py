@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,11 +28,10 @@ from genomed.stats.call_facts import call_facts
 from genomed.steps.clock import Clock
 from genomed.steps.reads_reference import reference_of
 from genomed.tables import TABLES
+from genomed.threads import in_order
 
 __all__ = ["ReadsFeaturesInputs", "ReadsFeaturesSummary", "run_reads_features"]
 
-T = TypeVar("T")
-R = TypeVar("R")
 MARGIN_BP = 400  # of the reference beside the calls
 VCF_NAME, TABLE_NAME = "features.vcf.gz", "features.parquet"
 
@@ -101,7 +98,8 @@ def run_reads_features(
         )  # fmt: skip
         tables = [measure.empty_table()]
         with vcf:
-            for done in in_order(calls.batches(), measure, threads):
+            batches = calls.batches()
+            for done in in_order(batches, measure, threads, "reads", ahead=2 * threads):
                 vcf.add(done.lines)
                 tables.append(done.table)
                 summary.records += len(done.lines)
@@ -126,22 +124,6 @@ def run_reads_features(
         clock.lap("write")
     summary.outputs, summary.timings = directory.files(), clock.phases
     return summary
-
-
-def in_order(work: Iterator[T], run: Callable[[T], R], threads: int) -> Iterator[R]:
-    """Results of work that is done in threads, in the order of the work."""
-    ahead: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="genomed-reads") as pool:
-        try:
-            for one in work:
-                ahead.append(pool.submit(run, one))
-                while len(ahead) > 2 * threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
 
 
 class _Measure:
