@@ -17,7 +17,7 @@ from genomed.io.bgzf import PADDING, RECORD_ROOM, Chunk, TextStream
 from genomed.io.htslib_records import text_of_header
 from genomed.io.sam_text import check_sam
 
-__all__ = ["Piece", "file_kind", "fill", "has_crai", "read_header", "without_header"]
+__all__ = ["Piece", "file_kind", "fill", "read_header", "without_header"]
 
 _MAX_HEADER = 1 << 30
 _PEEK_BYTES = 1 << 16
@@ -92,11 +92,6 @@ def read_header(path: str, kind: str) -> AlignmentHeader:
             "`samtools reheader`"
         )
     return header
-
-
-def has_crai(path: str) -> bool:
-    """Whether a CRAM has an index beside it."""
-    return Path(f"{path}.crai").is_file() or Path(path).with_suffix(".crai").is_file()
 
 
 def _bam_header(path: str) -> tuple[str, list[tuple[str, int]]]:

@@ -21,7 +21,6 @@ from genomed.io.alignment_pieces import (
     Piece,
     file_kind,
     fill,
-    has_crai,
     read_header,
     without_header,
 )
@@ -96,7 +95,7 @@ class AlignmentReader:
             return
         indexed = None
         if self.kind == "cram":
-            if not has_crai(self.path):
+            if find_index(Path(self.path), [".crai"]) is None:
                 raise self._no_index()
             indexed = IndexedRegions(self.path, self._reference, self._threads)
         with ExitStack() as opened:

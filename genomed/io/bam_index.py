@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,10 @@ _BAI_SHIFT, _BAI_DEPTH = 14, 5
 _BROKEN = (EOFError, OSError, ValueError, struct.error, ZLIB_ERROR)
 
 
-def find_index(path: Path) -> Path | None:
-    """The index that lies beside a BAM under one of its usual names, or None."""
-    names = [path.with_name(path.name + ".bai"), path.with_name(path.name + ".csi")]
-    names += [path.with_suffix(".bai"), path.with_suffix(".csi")]
+def find_index(path: Path, endings: Sequence[str] = (".bai", ".csi")) -> Path | None:
+    """The index that lies beside a BAM (a CRAM: .crai) under one of its usual names, or None."""
+    names = [path.with_name(path.name + ending) for ending in endings]
+    names += [path.with_suffix(ending) for ending in endings]
     return next((name for name in names if name.is_file()), None)
 
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from genomed.errors import InputError, UsageError
 from genomed.io.alignments import AlignmentReader
+from genomed.io.bam_index import find_index
 from genomed.io.fasta import Fasta
 from genomed.ledger import USED
 from genomed.provenance import file_fingerprint
@@ -26,7 +27,6 @@ from genomed.stats.site_reads import SiteReads
 from genomed.steps.risk_reads_sites import (
     clusters,
     gather,
-    index_names,
     open_reads,
     reference_letters,
     reference_text,
@@ -210,11 +210,8 @@ class RiskReads:
         for reader in self._readers:
             path = Path(reader.path)
             found[reader.path] = {"bytes": path.stat().st_size}
-            for index in index_names(path):
-                if index.is_file():
-                    digest = file_fingerprint(index)["sha256"]
-                    found[reader.path]["sha256_of_its_index"] = digest
-                    break
+            if index := find_index(path, [".bai", ".csi", ".crai"]):
+                found[reader.path]["sha256_of_its_index"] = file_fingerprint(index)["sha256"]
         return found
 
     def _wanted(

@@ -18,7 +18,6 @@ from genomed.stats.site_reads import SiteCounter, SiteReads
 __all__ = [
     "clusters",
     "gather",
-    "index_names",
     "open_reads",
     "reference_letters",
     "reference_text",
@@ -39,12 +38,6 @@ def open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentRea
             "one of these, or split the file with `samtools split`"
         )
     return AlignmentReader(path, reference=fasta, threads=threads, sample=name)
-
-
-def index_names(path: Path) -> list[Path]:
-    """Where the index of alignments may lie."""
-    beside = [path.with_name(path.name + ending) for ending in (".bai", ".csi", ".crai")]
-    return [*beside, *(path.with_suffix(ending) for ending in (".bai", ".csi", ".crai"))]
 
 
 def reference_text(sequence: Bases, start: int, end: int) -> str:

@@ -316,7 +316,7 @@ def test_no_coverage_gives_no_calls_and_says_so(files: tuple[Path, Path], tmp_pa
         ReadsCallInputs(bam, files[1], gvcf=True), tmp_path / "out", CallSettings()
     )
     assert any("no coverage" in warning for warning in summary.warnings)
-    assert called(tmp_path / "out", "calls.g.vcf.gz") in ({}, {(1, "", "<*>"): "./."})
+    assert called(tmp_path / "out", "calls.g.vcf.gz") == {}
 
 
 def test_a_region_beyond_its_contig_is_refused(files: tuple[Path, Path], tmp_path: Path) -> None:
