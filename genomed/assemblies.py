@@ -14,7 +14,7 @@ of GRCh37 (16,569), so its length tells nothing.
 
 from collections.abc import Mapping
 
-from genomed.regions import Region, canonical_contig
+from genomed.regions import AUTOSOMES, Region, canonical_contig
 
 __all__ = [
     "CONTIG_LENGTHS",
@@ -24,7 +24,7 @@ __all__ = [
     "normalise_build",
 ]
 
-_CONTIGS = (*(str(number) for number in range(1, 23)), "X", "Y")
+_CONTIGS = (*AUTOSOMES, "X", "Y")
 
 
 def _lengths(text: str) -> dict[str, int]:

@@ -5,7 +5,9 @@ from typing import NamedTuple, Self
 
 from genomed.errors import InputError
 
-__all__ = ["ContigNames", "Region", "canonical_contig"]
+__all__ = ["AUTOSOMES", "ContigNames", "Region", "canonical_contig"]
+
+AUTOSOMES = tuple(str(number) for number in range(1, 23))  # canonical names
 
 _MITOCHONDRION = {"M", "MT"}
 _PSEUDO_AUTOSOMAL = {"PAR1", "PAR2", "XY", "25"}

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from genomed.regions import AUTOSOMES
+
 __all__ = [
     "OPTIONAL",
     "PvarFields",
@@ -31,8 +33,7 @@ OPTIONAL = ("qual", "filter", "info")
 _FIXED = ("contig", "position", "id", "ref", "alt")
 # Human contigs in the order of plink2 --sort-vars.
 _HUMAN = {
-    name: rank
-    for rank, name in enumerate([*map(str, range(1, 23)), "PAR1", "X", "PAR2", "XY", "Y", "MT"])
+    name: rank for rank, name in enumerate([*AUTOSOMES, "PAR1", "X", "PAR2", "XY", "Y", "MT"])
 }
 _ODD = {"M": "MT", "23": "X", "24": "Y", "25": "XY", "26": "MT"}
 _TSV: dict[str, Any] = {

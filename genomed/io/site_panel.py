@@ -12,7 +12,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.cohort import open_cohort
 from genomed.io.formats import cohort_format
-from genomed.regions import canonical_contig
+from genomed.regions import AUTOSOMES, canonical_contig
 
 __all__ = ["SitePanel", "read_site_panel"]
 
@@ -93,9 +93,8 @@ def read_site_panel(path: str | Path, *, threads: int = 1) -> SitePanel:
 
 def _panel(path: str, rows: pl.DataFrame) -> SitePanel:
     contigs = {name: canonical_contig(name) for name in rows["contig"].unique()}
-    autosomes = [str(n) for n in range(1, 23)]
-    others = {name for name in contigs.values() if name not in autosomes}
-    kept = autosomes if len(others) < len(set(contigs.values())) else sorted(others)
+    others = {name for name in contigs.values() if name not in AUTOSOMES}
+    kept = list(AUTOSOMES) if len(others) < len(set(contigs.values())) else sorted(others)
     info = pl.col("info")
     stated = info.str.extract("(?:^|;)AF" + _NUMBER).cast(pl.Float64, strict=False)
     ac, an = (

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from genomed.regions import canonical_contig
+from genomed.regions import AUTOSOMES, canonical_contig
 
 __all__ = ["DepthRatios", "depth_ratios"]
 
-AUTOSOMES = {str(number) for number in range(1, 23)}
 # One copy of X is half as deep as two of an autosome; reads of X that map to Y in a woman are a
 # hundredth. Much of Y is unknown (N) or like X, so one copy is a fifth of the autosomes over its
 # whole length, and up to a half over its known bases.
@@ -35,8 +34,8 @@ def depth_ratios(depth: Mapping[str, tuple[int, int]]) -> DepthRatios:
     by_name: dict[str, tuple[int, int]] = {}
     for contig, one in depth.items():
         by_name.setdefault(canonical_contig(contig), one)
-    total = sum(by_name[name][0] for name in AUTOSOMES & by_name.keys())
-    length = sum(by_name[name][1] for name in AUTOSOMES & by_name.keys())
+    total = sum(by_name[name][0] for name in by_name.keys() & AUTOSOMES)
+    length = sum(by_name[name][1] for name in by_name.keys() & AUTOSOMES)
     if not length or total / length < MIN_DEPTH:
         return DepthRatios(None, None, None, None)
     mean = total / length

@@ -29,11 +29,12 @@ from genomed.kernels.kinship import (
 )
 from genomed.kernels.kinship_rare import add_rare_pairs, list_by_sample, list_odd
 from genomed.kernels.packed import count_rows, keep_bits
+from genomed.regions import AUTOSOMES, canonical_contig
 from genomed.schema import Packed
 from genomed.stats.kinship_tiles import Part, Tile, mean_opposites, opposites, tiles_of
 from genomed.tables import TABLES
 
-__all__ = ["king_table", "relations", "unrelated"]
+__all__ = ["autosomal_rows", "king_table", "relations", "unrelated"]
 
 BLOCK_BYTES = 32 << 20  # packed calls read at a time
 KEPT_BYTES = 448 << 20  # planes and marks of all variants that may stay in memory
@@ -41,8 +42,6 @@ WHOLE_TILE, TILE, WIDE_TILE = 4096, 2048, 4096  # samples a side
 TASK = 32  # samples a task of a thread begins with
 ROOM = 1 << 20  # pairs picked out at a time
 RARE = 12  # with fewer than a twelfth of the samples odd, to look at these in pairs is quicker
-
-_AUTOSOMES = {str(n) for n in range(1, 23)}
 
 # Least kinship of each degree and, for the first, least probability of IBD = 0 (Manichaikul et al.
 # 2010, table 1: 2 to the power of -3/2, -5/2, -7/2, -9/2, and 0.1).
@@ -90,8 +89,9 @@ def king_table(
 
 def autosomal_rows(variants: pl.DataFrame) -> np.ndarray:
     """Rows on chromosomes 1 to 22, spelt with or without ``chr``: int64."""
-    bare = pl.col("contig").str.to_lowercase().str.strip_prefix("chr")
-    return variants.filter(bare.is_in(_AUTOSOMES))["row"].to_numpy()
+    names = variants["contig"].unique().to_list()
+    kept = [name for name in names if canonical_contig(name) in AUTOSOMES]
+    return variants.filter(pl.col("contig").is_in(kept))["row"].to_numpy()
 
 
 def relations(kinship: pl.Series, ibd0: pl.Series) -> pl.Series:

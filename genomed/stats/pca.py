@@ -17,29 +17,18 @@ from functools import partial
 from importlib import import_module
 
 import numpy as np
-import polars as pl
 from threadpoolctl import threadpool_limits
 
 from genomed.kernels.packed import count_rows, keep_bits, standardise_rows
 from genomed.kernels.pca import count_missing_pairs
-from genomed.regions import canonical_contig
 from genomed.schema import Packed, Pca
 from genomed.stats.pca_engine import TILE, Engine, Genotypes
 from genomed.stats.subspace import Subspace, largest_eigenpairs, largest_eigenpairs_by_products
 
-__all__ = ["Pca", "autosomal_rows", "pca", "shrinkage_factors"]
+__all__ = ["Pca", "pca", "shrinkage_factors"]
 
 EXACT_SAMPLES = 5000  # up to here "auto" is exact
 DENSE_SAMPLES = 1000  # up to here LAPACK finds the eigenvectors of a relationship matrix
-
-_AUTOSOMES = frozenset(str(n) for n in range(1, 23))
-
-
-def autosomal_rows(variants: pl.DataFrame) -> np.ndarray:
-    """Rows on chromosomes 1 to 22, by the contig's name: int64, of Packed.variants."""
-    names = variants["contig"].unique().to_list()
-    kept = [name for name in names if canonical_contig(name) in _AUTOSOMES]
-    return variants.filter(pl.col("contig").is_in(kept))["row"].to_numpy()
 
 
 def pca(
@@ -58,7 +47,7 @@ def pca(
 ) -> Pca:
     """Principal components of some samples of a store.
 
-    rows      : int64, rows of the store to use (see autosomal_rows)
+    rows      : int64, rows of the store to use (see genomed.stats.kinship.autosomal_rows)
     used      : bool (samples,), samples to use; None for all
     k         : components
     founders  : bool (samples,), samples whose frequencies standardise; None for all that are used

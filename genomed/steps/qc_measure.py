@@ -11,7 +11,7 @@ import polars as pl
 
 from genomed.assemblies import PSEUDO_AUTOSOMAL as REGIONS
 from genomed.ledger import QC_VARIANTS
-from genomed.regions import canonical_contig
+from genomed.regions import AUTOSOMES, canonical_contig
 from genomed.settings import QcSettings
 from genomed.stats.mendel import MendelSums
 from genomed.stats.missingness import MissingTest, test_missing
@@ -33,7 +33,6 @@ from genomed.steps.qc_people import People
 
 __all__ = ["VARIANT_SCHEMA", "Sums", "kinds", "measure_block", "places"]
 
-_AUTOSOMES = {str(n) for n in range(1, 23)}
 _IN_BOTH = {"XY", "25", "PAR1", "PAR2"}  # names that mean a pseudo-autosomal region
 _SUBSTITUTION = pl.Enum([a + b for a in "ACGT" for b in "ACGT" if a != b])
 _KIND_OF = np.array(
@@ -140,7 +139,7 @@ def _place(name: str) -> int:
     if bare.upper() in _IN_BOTH:
         return PSEUDO_AUTOSOMAL
     canonical = canonical_contig(name)
-    if canonical in _AUTOSOMES:
+    if canonical in AUTOSOMES:
         return AUTOSOME
     return {"X": X, "Y": Y, "MT": MT}.get(canonical, OTHER)
 

@@ -10,7 +10,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.packed import PackedStore
 from genomed.ledger import STRUCTURE
-from genomed.regions import canonical_contig
+from genomed.regions import AUTOSOMES, canonical_contig
 from genomed.settings import StructureSettings
 from genomed.stats.ld import prune
 from genomed.stats.long_range_ld import LONG_RANGE_LD
@@ -24,7 +24,6 @@ __all__ = [
 
 FATES = list(STRUCTURE)
 _NEARLY = 1 - 2.0**-44  # what differs by less is equal, as in plink2
-_AUTOSOMES = {str(number) for number in range(1, 23)}
 
 
 @dataclass
@@ -152,7 +151,7 @@ def _canonical(contig: pl.Series) -> dict[str, str]:
 
 
 def _autosomes(contig: pl.Series) -> list[str]:
-    return [name for name, plain in _canonical(contig).items() if plain in _AUTOSOMES]
+    return [name for name, plain in _canonical(contig).items() if plain in AUTOSOMES]
 
 
 def _check_order(store: PackedStore, rows: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packed_cohorts import array_store
 
 from genomed.stats import kinship, kinship_device, packed_device
-from genomed.stats.kinship import king_table, relations, unrelated
+from genomed.stats.kinship import autosomal_rows, king_table, relations, unrelated
 from genomed.tables import TABLES
 
 DEVICES = ["cpu", "torch", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -236,3 +236,9 @@ def test_edges_that_are_no_pair_are_a_value_error():
     for edge in ((0, 3), (-1, 0), (1, 1)):
         with pytest.raises(ValueError, match="no pair of 3"):
             unrelated(3, np.array([edge]))
+
+
+def test_autosomes_are_told_by_the_contigs_name() -> None:
+    names = ["1", "chr22", "X", "chrY", "MT", "23", "25", "chr7", "0", "GL000192.1"]
+    store = array_store(np.zeros((len(names), 2), np.int8), contigs=names)
+    assert autosomal_rows(store.variants).tolist() == [0, 1, 7]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from packed_cohorts import ArrayStore, array_store
 
-from genomed.stats.pca import Pca, autosomal_rows, pca
+from genomed.stats.pca import Pca, pca
 
 
 def drifted(
@@ -183,9 +183,3 @@ def test_pairwise_counts_need_the_exact_method() -> None:
         pca(store, np.arange(5), k=1, method="randomised", missing="pairwise")
     with pytest.raises(ValueError, match="there is no PCA"):
         pca(store, np.arange(5), k=1, method="fast")
-
-
-def test_autosomes_are_told_by_the_contigs_name() -> None:
-    names = ["1", "chr22", "X", "chrY", "MT", "23", "25", "chr7", "0", "GL000192.1"]
-    store = array_store(np.zeros((len(names), 2), np.int8), contigs=names)
-    assert autosomal_rows(store.variants).tolist() == [0, 1, 7]

@@ -16,7 +16,8 @@ from datafiles import shared_data
 
 from genomed.io.packed import PackedStore, open_store
 from genomed.schema import Pca
-from genomed.stats.pca import autosomal_rows, pca
+from genomed.stats.kinship import autosomal_rows
+from genomed.stats.pca import pca
 from genomed.stats.projection import match_loci, project
 
 PRINTED = 6e-6  # relative: half a unit of the sixth digit
