@@ -86,7 +86,8 @@ def run_workflow(
     guard = Guard(progress, f"genomed-{secrets.token_hex(4)}", settings, tell)
     with _own_programs_first():
         words = _words(config, settings)
-        _, arguments = _parse([*words, *options], progress)
+        behind = ["--rerun-incomplete", *options]  # a word before may take any number of values
+        _, arguments = _parse([*words, *behind], progress)
         if not arguments.dryrun:
             put_traces_aside(tell)
         if arguments.executor == "slurm":
@@ -95,7 +96,7 @@ def run_workflow(
             words += ["--resources", f"mem_mb={memory_limit() >> 20}"]
         with _planned(config, chosen, settings, arguments, guard) as planned:
             place = words.index(str(config)) + 1  # beside the configuration, which it adds to
-            words = [*words[:place], *planned, *words[place:], *options]
+            words = [*words[:place], *planned, *words[place:], *behind]
             succeeded = _execute(*_parse(words, progress), guard)
     _raise_for(guard, succeeded, config)
     jobs = tuple(job for job in progress.jobs.values() if job.rule != "all")
@@ -142,7 +143,7 @@ def _words(config: Path, settings: RunSettings) -> list[str]:
     """The words of Snakemake's command line; those of the user come last, and win."""
     snakefile = workflow_directory() / "Snakefile"
     words = ["--snakefile", str(snakefile), "--configfile", str(config)]
-    words += ["--rerun-incomplete", "--logger", _LOGGER]
+    words += ["--logger", _LOGGER]
     if settings.profile:
         words += ["--profile", _profile(settings.profile)]
     if settings.cores or not settings.profile:

@@ -73,11 +73,11 @@ def test_a_failed_job_ends_the_run_with_its_own_exit_code_and_words(failed) -> N
     assert not (place / CONVERTED.format("bad")).exists()
 
 
-def test_the_next_run_does_only_what_is_missing(failed) -> None:
+def test_the_next_run_does_only_what_is_missing_of_the_files_that_are_asked_for(failed) -> None:
     place, _ = failed
     (place / "bad.vcf").write_text(GOOD)
 
-    done = genomed_run(place, "my.yaml", "--until", "convert")
+    done = genomed_run(place, "my.yaml", CONVERTED.format("good"), CONVERTED.format("bad"))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1 jobs done in ")
