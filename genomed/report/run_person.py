@@ -72,12 +72,12 @@ def person_parts(data: ReportData, sample: str) -> list[Part]:
     sample : as in the tables
     """
     shown = data.people.shown(sample)
-    models = [m for m in scored_models(data) if _row(m, shown) is not None]
-    if not models:
+    rows = [(model, row) for model in scored_models(data) if (row := _row(model, shown))]
+    if not rows:
         return []
     groups = grouping(data)
-    cards = [_card(data, model, shown, sample, groups) for model in models]
-    lines = element("ul", [_line(model, shown) for model in models], class_="verdicts")
+    cards = [_card(data, model, row, sample, groups) for model, row in rows]
+    lines = element("ul", [_line(model, row) for model, row in rows], class_="verdicts")
     how = element("ul", [element("li", text) for text in READ], class_="note")
     first = Part("person", "In short", "In short", join([lines, how]), css=CSS)
     second = Part("risk", "Model by model", "Models", join(cards))
@@ -90,10 +90,8 @@ def _row(model: ModelScores, shown: str) -> Mapping[str, Any] | None:
     return found.row(0, named=True) if len(found) else None
 
 
-def _line(model: ModelScores, shown: str) -> Html:
+def _line(model: ModelScores, row: Mapping[str, Any]) -> Html:
     """One line of the page's start: how high, and on how much."""
-    row = _row(model, shown)
-    assert row is not None
     known = is_number(row["score"])
     word, look = ("scored", "usable") if known else ("no score", "none")
     return element(
@@ -113,8 +111,8 @@ def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
         return f"Nothing is said: {no_score_reason(model.page, row)}."
     n = format_count(len(model.digest.score))
     said = [f"Percentile {format_percentile(row['cohort_percentile'])} among {n} people here."]
+    decimals = score_decimals(values_of(model)[0])
     if is_number(row.get("prediction")):
-        decimals = score_decimals(values_of(model)[0])
         value = format_prediction(row["prediction"], model.kind, decimals)
         text = f"{model.unit.capitalize()} {value}"
         if is_number(row.get("prediction_low")):
@@ -123,7 +121,6 @@ def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
             text += f", interval {low} to {high}"
         said.append(f"{text}.")
     else:
-        decimals = score_decimals(values_of(model)[0])
         said.append(f"Score {format_score(row['score'], decimals)}.")
     covered = format_share(whole(row["weighted_coverage"]))
     said.append(f"It rests on calls that make up {covered} of the model's weight.")
@@ -133,10 +130,13 @@ def _sentence(model: ModelScores, row: Mapping[str, Any]) -> str:
 
 
 def _card(
-    data: ReportData, model: ModelScores, shown: str, sample: str, groups: Grouping | None
+    data: ReportData,
+    model: ModelScores,
+    row: Mapping[str, Any],
+    sample: str,
+    groups: Grouping | None,
 ) -> Html:
-    row = _row(model, shown)
-    assert row is not None
+    shown = row["sample"]
     name = f"model{model.index}"
     where = f"the row whose sample is {shown} here, and whose model is {shortened(model.name, 60)}"
     return element(
@@ -147,10 +147,10 @@ def _card(
             element("p", label(model.told, 160)),
         ),
         element("p", _sentence(model, row), class_="says"),
-        _place(model, row, shown, groups) if is_number(row["score"]) else None,
+        _place(model, row, groups) if is_number(row["score"]) else None,
         source(data, model.run, "risk.tsv", where),
         element("h4", "What it rests on"),
-        _rests(row, groups),
+        _rests(row),
         _moved(data, model, row, sample) if is_number(row["score"]) else None,
         _by_age(data, model, sample),
         class_="card",
@@ -159,8 +159,9 @@ def _card(
     )
 
 
-def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Grouping | None) -> Html:
+def _place(model: ModelScores, row: Mapping[str, Any], groups: Grouping | None) -> Html:
     """The person among everybody, and among their group."""
+    shown = row["sample"]
     values, column = values_of(model)
     known = values[np.isfinite(values)]
     mine = groups.group.get(shown) if groups else None
@@ -189,7 +190,7 @@ def _place(model: ModelScores, row: Mapping[str, Any], shown: str, groups: Group
     return join([figure, scale])
 
 
-def _rests(row: Mapping[str, Any], groups: Grouping | None) -> Html:
+def _rests(row: Mapping[str, Any]) -> Html:
     variants = f"{format_count(row['n_matched'])} found, {format_count(row['n_missing_calls'])} of "
     pairs: list[tuple[str, object]] = [
         ("Weight covered", format_share(whole(row["weighted_coverage"]))),
@@ -245,9 +246,11 @@ def _moved(
 def _held(term: str) -> tuple[str, str]:
     """A term of `moved_most` and what the person holds of it: "rs1=2" -> rs1, 2 copies."""
     name, _, held = term.rpartition("=")
-    if name and held in ("0", "1", "2"):
-        return name, "1 copy" if held == "1" else f"{held} copies"
-    return term, ""
+    return (name, _copies(held)) if name and held in ("0", "1", "2") else (term, "")
+
+
+def _copies(held: str) -> str:
+    return "1 copy" if held == "1" else f"{held} copies"
 
 
 def _terms(
@@ -263,7 +266,7 @@ def _terms(
             pl.col("sample") == sample, pl.col("kind").is_in(("variant", "covariate"))
         ).sort("rank")
         found = [
-            Push(row["term"], _copies(row["kind"], row["call"]), row["contribution"])
+            Push(row["term"], _call(row["kind"], row["call"]), row["contribution"])
             for row in own.head(MOST_TERMS).iter_rows(named=True)
         ]
         if found:
@@ -271,10 +274,10 @@ def _terms(
     return None, []
 
 
-def _copies(kind: str, call: object) -> str:
+def _call(kind: str, call: object) -> str:
     if kind != "variant":
         return ""
-    return "not called" if call is None else ("1 copy" if str(call) == "1" else f"{call} copies")
+    return "not called" if call is None else _copies(str(call))
 
 
 def _by_age(data: ReportData, model: ModelScores, sample: str) -> Html | None:
