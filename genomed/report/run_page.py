@@ -6,7 +6,8 @@ reader choose light or dark; without it everything can still be read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from genomed.report import (
@@ -72,14 +73,19 @@ def parts(data: ReportData) -> list[Part]:
 
     raises OddRecordError where a chapter meets a run.json that is not as this version writes it
     """
-    made = [_chapter(module, data) for module in CHAPTERS]
-    chapters = [part for part in made if part is not None]
-    return [summary_part(data, chapters), *chapters]
+    chapters = []
+    for module in CHAPTERS:
+        with _told_of_odd_records(module, data):
+            chapters.append(module.chapter(data))
+    made = [part for part in chapters if part is not None]
+    return [summary_part(data, made), *made]
 
 
-def _chapter(module: ModuleType, data: ReportData) -> Part | None:
+@contextmanager
+def _told_of_odd_records(module: ModuleType, data: ReportData) -> Iterator[None]:
+    """Name the runs whose records a module could not read."""
     try:
-        made: Part | None = module.chapter(data)
+        yield
     except (AttributeError, LookupError, TypeError) as error:
         commands = {need.command for need in module.NEEDS}
         read = [run for run in data.runs if run.command in commands or not commands]
@@ -90,7 +96,6 @@ def _chapter(module: ModuleType, data: ReportData) -> Part | None:
             f"written by {', '.join(old)}; {type(error).__name__}: {error}); run these again, or "
             "leave them out"
         ) from error
-    return made
 
 
 def render_report(data: ReportData, chapters: Sequence[Part]) -> str:
@@ -104,11 +109,12 @@ def render_report(data: ReportData, chapters: Sequence[Part]) -> str:
 def render_person(data: ReportData, sample: str) -> str:
     """The page of one person as one HTML document.
 
-    raises ValueError where no run has anything to say of that person
+    raises OddRecordError as `parts` does, another ValueError where no run tells of that person
     """
-    chapters = run_person.person_parts(data, sample)
+    with _told_of_odd_records(run_person, data):
+        chapters = run_person.person_parts(data, sample)
     if not chapters:
-        raise ValueError("no run of risk is there to tell of a person")
+        raise ValueError("no run of risk tells of them")
     lead = f"One person of {data.title}."
     return _render(data, chapters, "genomed report --person", data.people.shown(sample), lead)
 

@@ -180,6 +180,8 @@ def _sample(people: People, person: str) -> str:
 def _person_page(data: ReportData, sample: str) -> str:
     try:
         return render_person(data, sample)
+    except OddRecordError as error:
+        raise InputError(str(error)) from error
     except ValueError as error:
         raise InputError(
             f"--person {data.people.shown(sample)}: {error}; run `genomed risk` first"

@@ -1,5 +1,6 @@
 """The report's pages of people: everybody is in them, nobody is named, and no name is obeyed."""
 
+import json
 import re
 
 import polars as pl
@@ -175,4 +176,12 @@ def test_a_report_of_a_person_needs_a_risk_run(tmp_path):
     for path in (tmp_path / "risk" / "c").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="genomed risk"):
+        run_report(tmp_path, tmp_path / "one.html", person="S000003")
+
+
+def test_a_record_of_another_shape_is_named_for_a_person_too(tmp_path):
+    write_results(tmp_path, 12)
+    path = tmp_path / "risk" / "c" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"build": 5}))
+    with pytest.raises(InputError, match=r"run\.json of one of .*risk/c.* is not as genomed"):
         run_report(tmp_path, tmp_path / "one.html", person="S000003")
