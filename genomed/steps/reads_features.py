@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,6 @@ from genomed.stats.allele_evidence import Alleles, allele_evidence, flat_alleles
 from genomed.stats.call_facts import call_facts
 from genomed.steps.clock import Clock
 from genomed.steps.reads_reference import reference_of
-from genomed.tables import TABLES
 from genomed.threads import in_order
 
 __all__ = ["ReadsFeaturesInputs", "ReadsFeaturesSummary", "run_reads_features"]
@@ -74,7 +72,6 @@ def run_reads_features(
     settings: ReadsFeaturesSettings,
     *,
     threads: int = 1,
-    progress: Callable[[int, int | None], None] | None = None,
     command: str = "genomed reads features",
 ) -> ReadsFeaturesSummary:
     """Compare the reads with the alleles of every call; write a VCF, a table and run.json.
@@ -104,8 +101,6 @@ def run_reads_features(
                 tables.append(done.table)
                 summary.records += len(done.lines)
                 summary.without += done.n_alts - len(done.table)
-                if progress is not None:
-                    progress(summary.records, None)
         directory.place(vcf.index().name)
         clock.lap("measure")
         table = pl.concat(tables)
@@ -113,13 +108,13 @@ def run_reads_features(
         facts = record(
             "reads features", settings, {str(path): fingerprints.of(path) for path in files}
         )
+        footer = {"genomed": json.dumps(facts, sort_keys=True)}
+        directory.write_parquet(TABLE_NAME, table, footer)
         facts |= {
             "records": summary.records, "alleles": summary.alleles,
             "alleles_passed_over": summary.without,
             "run": {"command_line": command, "started": clock.started},
         }  # fmt: skip
-        meanings = {f"column {name}": text for name, text in TABLES["reads_features"].items()}
-        directory.write_parquet(TABLE_NAME, table, meanings)
         directory.write_text("run.json", json.dumps(facts, indent=2) + "\n")
         clock.lap("write")
     summary.outputs, summary.timings = directory.files(), clock.phases

@@ -104,7 +104,6 @@ def run_reads_qc(
             run.measure(reader, prefix)
         clock.lap("stream")
         identity = None if panel is None else _identity().identify(run.people, panel)
-        summary = run.write(identity)
         read = {
             str(path): fingerprints.of(path)
             for path in (inputs.reference, inputs.targets, inputs.sites)
@@ -113,7 +112,9 @@ def run_reads_qc(
         read |= {
             reader.path: file_fingerprint(Path(reader.path), reader.sha256) for reader in readers
         }
-        about = record("reads qc", settings, read) | {
+        facts = record("reads qc", settings, read)
+        summary = run.write(identity, {"genomed": json.dumps(facts, sort_keys=True)})
+        about = facts | {
             "warnings": summary.warnings,
             "run": {"command_line": command, "started": clock.started},
         }
@@ -163,20 +164,19 @@ class _Run:
         self.warnings += found.warnings
         self._warn(row, reader)
 
-    def write(self, identity: IdentityResults | None) -> ReadsQcSummary:
-        """Write the tables of all files."""
+    def write(self, identity: IdentityResults | None, footer: dict[str, str]) -> ReadsQcSummary:
+        """Write the tables of all files; footer : of those in Parquet."""
         out = self._directory
         files = frame_of("reads_qc", self._files)
         distributions = pl.concat(self._distributions)
-        about: dict[str, str] = {}
         for name, table in (
             ("files", files),
             ("contigs", frame_of("reads_qc_contigs", self._contigs)),
             ("distributions", distributions),
         ):
             out.write_tsv(f"{name}.tsv", table)
-            out.write_parquet(f"{name}.parquet", table, about)
-        out.write_parquet("regions.parquet", pl.concat(self._regions), about)
+            out.write_parquet(f"{name}.parquet", table, footer)
+        out.write_parquet("regions.parquet", pl.concat(self._regions), footer)
         for name, text in multiqc_reads_texts(files, distributions).items():
             out.write_text(name, text)
         if identity is not None:
@@ -186,7 +186,7 @@ class _Run:
                 tables["matches"] = identity.matches
             for name, table in tables.items():
                 out.write_tsv(f"{name}.tsv", table)
-                out.write_parquet(f"{name}.parquet", table, about)
+                out.write_parquet(f"{name}.parquet", table, footer)
         return ReadsQcSummary(files, identity, self.warnings, {})
 
     def _targets(self, reader: AlignmentReader) -> dict[int, Intervals] | None:

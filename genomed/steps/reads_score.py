@@ -130,9 +130,9 @@ def run_reads_score(
             for lines in _scored_lines(calls, table):
                 vcf.add(lines)
         directory.place(vcf.index().name)
-        meanings = {f"column {name}": text for name, text in TABLES["reads_scores"].items()}
-        directory.write_parquet(TABLE_NAME, table.select(list(TABLES["reads_scores"])), meanings)
         about = record("reads score", settings, {str(p): fingerprints.of(p) for p in files})
+        footer = {"genomed": json.dumps(about, sort_keys=True)}
+        directory.write_parquet(TABLE_NAME, table.select(list(TABLES["reads_scores"])), footer)
         about |= {
             "model": judge.facts(), "records": summary.records, "unscored": summary.unscored,
             "tranches": summary.tranches, "thresholds": summary.thresholds,

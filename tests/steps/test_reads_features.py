@@ -197,4 +197,6 @@ def test_run_json_names_inputs_and_settings(tiny) -> None:
     assert facts["run"].keys() == {"command_line", "started"}
     assert facts["alleles"] == summary.alleles
     assert facts["settings"]["evidence"]["flank_bp"] == 15
+    footer = pl.read_parquet_metadata(summary.outputs["features.parquet"])["genomed"]
+    assert json.loads(footer)["inputs"] == facts["inputs"]
     assert len(facts["inputs"]) == 3

@@ -203,8 +203,11 @@ def test_a_store_needs_sites(tmp_path):
 
 def test_run_json_says_what_was_read(tmp_path):
     path = write_bam(tmp_path / "x.bam", [alignment()])
-    measured(tmp_path, path)
+    found = measured(tmp_path, path)
     about = json.loads((tmp_path / "out/run.json").read_text())
+    for name in ("files", "contigs", "distributions", "regions"):
+        footer = pl.read_parquet_metadata(found.outputs[f"{name}.parquet"])["genomed"]
+        assert json.loads(footer)["inputs"] == about["inputs"]
     assert about["command"] == "reads qc"
     assert about["inputs"][str(path)]["bytes"] == path.stat().st_size
     assert about["settings"]["exclude_flags"] == 1796

@@ -260,6 +260,8 @@ def test_run_json_says_what_judged(tiny: tuple[Path, ReadsScoreSummary]) -> None
     facts = json.loads(summary.outputs["run.json"].read_text())
     assert facts["model"] == {"kind": "none"}
     assert facts["tranches"] == summary.tranches
+    footer = pl.read_parquet_metadata(summary.outputs["scores.parquet"])["genomed"]
+    assert json.loads(footer)["inputs"] == facts["inputs"]
     assert len(facts["inputs"]) == 3
 
 
