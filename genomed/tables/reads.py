@@ -38,9 +38,8 @@ TABLES: dict[str, dict[str, str]] = {
         "median_depth": "median of the same",
         "covered_share": "bases of these with a depth above 0",
         "callable_share": "bases whose depth is in the third class of --quantize; null with fewer",
-        "at_dropout": "share of the depth missing from windows of 100 bases with up to "
-        "50 % GC; null "
-        "without --reference",
+        "at_dropout": "share of the depth missing from windows of 100 bases with up to 50 % GC; "
+        "null without --reference",
         "gc_dropout": "the same of windows with more",
         "x_ratio": "mean depth of X over that of chromosomes 1 to 22; null where either has none",
         "y_ratio": "the same of Y",
@@ -61,12 +60,10 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "reads_qc_distributions": {
         "file": "file of alignments",
-        "measure": "mapq, base_quality, read_length, insert_size, cycle_quality, depth, "
-        "gc_windows or "
-        "gc_depth",
+        "measure": "mapq, base_quality, read_length, insert_size, cycle_quality, depth, gc_windows "
+        "or gc_depth",
         "group": "orientation of mates (insert_size), 1 or 2 for the read of a pair "
-        "(cycle_quality), "
-        "else null",
+        "(cycle_quality), else null",
         "key": "what is counted by: a quality, a length in bases, a cycle from 1, a depth, a "
         "percentage",
         "value": "reads (mapq, read_length), reads of pairs (insert_size), bases (base_quality, "
@@ -120,14 +117,12 @@ TABLES: dict[str, dict[str, str]] = {
         "ref": "reference allele, upper case",
         "alt": "alternative allele",
         "kind": "SNP (as many bases as REF) or INDEL; null for alleles that cannot be looked up",
-        "log_odds": "natural log odds that the sample has this allele, the least of its "
-        "changes'; null "
-        "where there are no reads",
-        "genotype_log_odds": "natural log odds that the record's genotype is right; null "
-        "without GT or "
-        "reads",
-        "known": "whether all its changes are among the variants known to be true; false "
-        "without them",
+        "log_odds": "natural log odds that the sample has this allele, the least of its changes'; "
+        "null where there are no reads",
+        "genotype_log_odds": "natural log odds that the record's genotype is right; null without "
+        "GT or reads",
+        "known": "whether all its changes are among the variants known to be true; false without "
+        "them",
         "tranche": "FILTER of the record: PASS, CNN_KIND_FROM_TO in percent of the true ones, or "
         "empty where nothing was scored",
     },
