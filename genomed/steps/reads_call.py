@@ -34,6 +34,13 @@ __all__ = ["ReadsCallInputs", "ReadsCallSummary", "run_reads_call"]
 
 SAMPLE = "SAMPLE"  # of reads without read groups
 MIN_ODD_SITES, MAX_ODD_SHARE = 200, 0.05  # of a tile: people differ at one base in a thousand
+REFUSED = {  # reason of reads_call_sites -> what it means, and what to do
+    "contig_not_in_reference": "the reads or their reference lack the contig; give sites of the "
+    "same build",
+    "ref_mismatch": "REF is not what the reference has there; give sites of the same build",
+    "complex_allele": "they are not one base, one insertion or one deletion; take them apart with "
+    "`bcftools norm --atomize`",
+}
 _AT = {name: column for column, name in enumerate(EVIDENCE_NAMES)}
 
 
@@ -258,9 +265,10 @@ def _warnings(reader: AlignmentReader, counts: Counter[str]) -> list[str]:
             f"{counts['not_judged']:,} alleles of --sites were not judged: two are at one place, "
             "and few where many lie close together."
         )
-    refused = {k: n for k, n in counts.items() if k.startswith("refused_")}
-    for reason, n in refused.items():
-        said.append(f"{n:,} alleles of --sites cannot be looked for ({reason[8:]}).")
+    said += [
+        f"{n:,} alleles of --sites cannot be looked for: {REFUSED[reason]}."
+        for reason in REFUSED if (n := counts[f"refused_{reason}"])
+    ]  # fmt: skip
     return said
 
 

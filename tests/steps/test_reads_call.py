@@ -252,9 +252,13 @@ def test_alleles_that_cannot_be_looked_for_are_counted_by_reason(
         + "".join(f"{c}\t{p}\t.\t{r}\t{a}\t.\t.\t.\n" for c, p, r, a in rows)
     )
     out = run(files, tmp_path / "out", sites=sites)
-    counts = json.loads((out / "run.json").read_text())["counts"]
-    assert counts["refused_contig_not_in_reference"] == 2
-    assert counts["refused_ref_mismatch"] == 1
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["counts"]["refused_contig_not_in_reference"] == 2
+    assert facts["counts"]["refused_ref_mismatch"] == 1
+    assert [text.partition(";")[0] for text in facts["warnings"]] == [
+        "2 alleles of --sites cannot be looked for: the reads or their reference lack the contig",
+        "1 alleles of --sites cannot be looked for: REF is not what the reference has there",
+    ]
     assert list(called(out)) == [(501, "A", "G")]
 
 
