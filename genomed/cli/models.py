@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genomed.cli.options import Codes, Covariates, Groups, Json, Threads, available_threads
+from genomed.cli.options import Codes, Covariates, Groups, Json, Library, Threads, available_threads
 from genomed.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,16 +27,6 @@ models_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-LibraryPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--library",
-        metavar="DIR",
-        envvar="GENOMED_LIBRARY",
-        help="Directory of models.",
-        show_default="in the user's data directory",
-    ),
-]
 Replace = Annotated[
     bool, typer.Option("--replace", help="Put it in the place of a model of the same name.")
 ]
@@ -57,7 +47,7 @@ _FOLDED = ("trait", "source", "value", "detail")  # columns that may break over 
 
 
 @models_app.command("list")
-def list_(library: LibraryPath = None, as_json: Json = False) -> None:
+def list_(library: Library = None, as_json: Json = False) -> None:
     """List the bundled models and those of the library."""
     from genomed.steps.models import list_models
 
@@ -73,7 +63,7 @@ def list_(library: LibraryPath = None, as_json: Json = False) -> None:
 @models_app.command()
 def show(
     name: Annotated[str, typer.Argument(help="Model or reference, or the path of one.")],
-    library: LibraryPath = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> None:
     """Show what a model holds: header, variants, builds and what is refused."""
@@ -95,7 +85,7 @@ def add(
     name: Annotated[
         str | None, typer.Option("--name", help="Name to ask for it by; else the score's own.")
     ] = None,
-    library: LibraryPath = None,
+    library: Library = None,
     replace: Replace = False,
 ) -> None:
     """Add a scoring file, a bundle, or every model of a pack, to the library."""
@@ -108,7 +98,7 @@ def add(
 @models_app.command()
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Models; all when none.")] = None,
-    library: LibraryPath = None,
+    library: Library = None,
     as_json: Json = False,
 ) -> None:
     """Check digests and read every model again; exit code 3 when one is not sound."""
@@ -187,7 +177,7 @@ def audit(
 def pack(
     names: Annotated[list[str], typer.Argument(help="Models to carry.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Archive to write: .tar or .zip.")],
-    library: LibraryPath = None,
+    library: Library = None,
 ) -> None:
     """Write models and their digests into one file, to be added on another machine."""
     from genomed.steps.models import pack_models
@@ -199,7 +189,7 @@ def pack(
 @models_app.command()
 def unpack(
     file: Annotated[Path, typer.Argument(help="Pack made by `genomed models pack`.")],
-    library: LibraryPath = None,
+    library: Library = None,
     replace: Replace = False,
 ) -> None:
     """Add every model of a pack to the library; the same as `add`."""
@@ -220,7 +210,7 @@ def fetch(
     name: Annotated[
         str | None, typer.Option("--name", help="Name to ask for it by; else the PGS_ID.")
     ] = None,
-    library: LibraryPath = None,
+    library: Library = None,
     replace: Replace = False,
 ) -> None:
     """Download a harmonised PGS Catalog score; goes on from where an earlier call stopped."""

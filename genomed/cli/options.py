@@ -15,10 +15,12 @@ __all__ = [
     "Cohort",
     "CohortBuild",
     "Covariates",
+    "Device",
     "GroupFile",
     "Groups",
     "IndexedAlignments",
     "Json",
+    "Library",
     "LogFile",
     "MaxMemory",
     "Out",
@@ -33,11 +35,19 @@ __all__ = [
     "Timings",
     "Verbose",
     "available_threads",
+    "parse_device",
     "parse_memory",
 ]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _BYTES = {"": 1 << 30, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_device(text: str) -> str:
+    """``cpu``, ``cuda`` or ``cuda:1``, whether it is there or not."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise typer.BadParameter(f"{text!r} is neither cpu nor cuda")
+    return text
 
 
 def parse_memory(text: str | int) -> int:
@@ -133,6 +143,19 @@ Threads = Annotated[
     int, typer.Option("--threads", "-t", min=1, help="Threads; the results do not depend on it.")
 ]
 Timings = Annotated[bool, typer.Option("--timings", hidden=True)]  # seconds of each phase
+Device = Annotated[
+    str,
+    typer.Option(metavar="cpu|cuda", parser=parse_device, help="Where matrices are multiplied."),
+]
+Library = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        envvar="GENOMED_LIBRARY",
+        help="Directory of models and references.",
+        show_default="in the user's data directory",
+    ),
+]
 MaxMemory = Annotated[
     int | None,
     typer.Option(

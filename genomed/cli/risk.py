@@ -24,6 +24,7 @@ from genomed.cli.options import (
     Covariates,
     GroupFile,
     Json,
+    Library,
     LogFile,
     MaxMemory,
     Out,
@@ -163,10 +164,7 @@ def risk(
             help="Say what happened to this variant, with --quiet nothing else; may be repeated.",
         ),
     ] = None,
-    library: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", envvar="GENOMED_LIBRARY", help="Where models are kept."),
-    ] = None,
+    library: Library = None,
     strict: Annotated[
         bool,
         typer.Option(

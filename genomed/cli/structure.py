@@ -22,7 +22,9 @@ from genomed.cli.given import (
 from genomed.cli.imports import no_collection
 from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
+    Device,
     Json,
+    Library,
     LogFile,
     Out,
     Quiet,
@@ -67,12 +69,6 @@ structure_app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Library = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR", envvar="GENOMED_LIBRARY", help="Where references are kept by name."
-    ),
-]
 Build = Annotated[
     str | None,
     typer.Option(
@@ -110,10 +106,6 @@ MaxKinship = Annotated[
 Components = Annotated[int, typer.Option("--components", "-k", min=1, help="Components to find.")]
 PcaMethod = Annotated[str, typer.Option(metavar="auto|exact|randomised", help="How.")]
 Seed = Annotated[int, typer.Option(help="Of the randomised method.")]
-Device = Annotated[
-    str,
-    typer.Option(metavar="cpu|cuda", help="Where kinship, LD and components are computed."),
-]
 
 
 def _window(text: str) -> tuple[float, bool]:
@@ -149,12 +141,6 @@ def _settings(given: Mapping[str, Any], **more: Any) -> StructureSettings:
         **{name: given[name] for name in _SHARED},
         **more,
     )
-
-
-def _device(name: str) -> str:
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise typer.BadParameter(f"{name!r} is neither cpu nor cuda", param_hint="--device")
-    return name
 
 
 _PRUNE_WINDOW = _spelt(_DEFAULTS.prune_window, _DEFAULTS.prune_kb)
@@ -262,7 +248,7 @@ def structure(
 
     inputs = StructureInputs(store, sample_names(samples), reference, groups, library)
     summary = run_structure(
-        inputs, out, settings, threads=threads, device=_device(device), command=command_line()
+        inputs, out, settings, threads=threads, device=device, command=command_line()
     )
     _report(summary, json_output, quiet, timings)
 
@@ -314,7 +300,7 @@ def reference_(
 
     made = build_reference(
         store, labels, out, settings, name=name, samples=sample_names(samples), threads=threads,
-        device=_device(device),
+        device=device,
     )  # fmt: skip
     check = made.check
     if json_output:

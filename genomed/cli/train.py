@@ -15,6 +15,7 @@ from genomed.cli.logs import configure_logging
 from genomed.cli.options import (
     Codes,
     Covariates,
+    Device,
     Groups,
     Json,
     LogFile,
@@ -186,9 +187,7 @@ def train(
             callback=read_config,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="cpu|cuda", help="Where matrices are multiplied.")
-    ] = "cpu",
+    device: Device = "cpu",
     threads: Threads = available_threads(),
     json_output: Json = False,
     verbose: Verbose = 0,
