@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from genomed.report.markup import Html, element, visible
-from genomed.report.tables import UNKNOWN, Column
+from genomed.report.tables import UNKNOWN, Column, html_table
 
 __all__ = ["Cell", "grid", "json_block"]
 
@@ -47,23 +47,14 @@ def grid(
     rest     : where all rows are, for those who read without scripts
     """
     numeric = [int(column.numeric) for column in columns]
-    head = [
-        element("th", c.heading, scope="col", class_="n" if c.numeric else None, title=c.meaning)
-        for c in columns
-    ]
-    table = element(
-        "table",
-        element("caption", caption, class_="unseen"),
-        element("thead", element("tr", head)),
-        element("tbody", [_row(row, numeric) for row in rows[:page]]),
-    )
+    shown = [[_shown(cell) for cell in row] for row in rows[:page]]
     data = {"numeric": numeric, "rows": [[_plain(cell) for cell in row] for row in rows]}
     if details is not None:
         data |= {"details": list(details), "render": render}
     told = f"{len(rows):,} rows." if len(rows) <= page else f"The first {page} of {len(rows):,}."
     return element(
         "div",
-        element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption),
+        html_table(caption, columns, shown),
         element("p", told, " ", rest, class_="note rest"),
         json_block(data, class_="rows"),
         class_="long",
@@ -88,19 +79,6 @@ def _plain(cell: str | Cell | None) -> object:
     if isinstance(cell, Cell):
         return [visible(cell.text), cell.look]
     return None if cell is None else visible(cell)
-
-
-def _row(row: Sequence[str | Cell | None], numeric: Sequence[int]) -> Html:
-    cells = [
-        element(
-            "td" if place else "th",
-            _shown(cell),
-            scope=None if place else "row",
-            class_="n" if numeric[place] else None,
-        )
-        for place, cell in enumerate(row)
-    ]
-    return element("tr", cells)
 
 
 def _shown(cell: str | Cell | None) -> Html:
