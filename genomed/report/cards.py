@@ -25,7 +25,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import no_score_reason, score_unit, verdict, whole
+from genomed.report.verdicts import flag_words, no_score_reason, score_unit, verdict, whole
 
 __all__ = [
     "chips",
@@ -61,11 +61,8 @@ KEY = (
 
 def chips(flags: str | None) -> Html | None:
     """Semicolon-separated flags, each in a box."""
-    words = [word.strip() for word in (flags or "").split(";") if word.strip()]
-    if not words:
-        return None
-    boxes = [element("span", shortened(word.replace("_", " ")), class_="chip") for word in words]
-    return join(boxes[:12])
+    words = flag_words(flags)[:12]
+    return join([element("span", shortened(word), class_="chip") for word in words]) or None
 
 
 def model_card(page: RiskPage, model: ModelDigest) -> Html:

@@ -38,7 +38,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import whole
+from genomed.report.verdicts import flag_words, whole
 
 __all__ = ["NEEDS", "chapter", "format_prediction"]
 
@@ -205,8 +205,8 @@ def _notes(
     words = list(dict.fromkeys(w for row in rows for w in row.flags_of(person)))
     own = samples.get(person, {})
     if own.get("pass") is False:
-        reason = str(own.get("reason") or "no reason given").replace("_", " ")
-        words.append(f"left out by qc: {reason}")
+        reasons = ", ".join(flag_words(own.get("reason"))) or "no reason given"
+        words.append(f"left out by qc: {reasons}")
     if any(person in row.place and row.without(row.place[person]) for row in rows):
         words.append("no score")
     return Cell("; ".join(words)[:120], "chip") if words else ""
@@ -294,8 +294,7 @@ class _Rows:
     def flags_of(self, person: str) -> list[str]:
         """What the run remarked of a person."""
         i = self.place.get(person)
-        text = "" if i is None else self.flags[i]
-        return [word.strip().replace("_", " ") for word in text.split(";") if word.strip()]
+        return [] if i is None else flag_words(self.flags[i])
 
     def percentile_text(self, i: int) -> str | None:
         """The person's percentile; None where it is not known."""

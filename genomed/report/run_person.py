@@ -39,7 +39,7 @@ from genomed.report.tables import (
     is_number,
     score_decimals,
 )
-from genomed.report.verdicts import no_score_reason, whole
+from genomed.report.verdicts import flag_words, no_score_reason, whole
 from genomed.stats.curves import Curve
 
 __all__ = ["NEEDS", "person_parts"]
@@ -211,9 +211,8 @@ def _rests(row: Mapping[str, Any]) -> Html:
             pairs.append((told, format_percentile(row[column])))
     if is_number(row.get("z_norm2")):
         pairs.append(("z, adjusted for ancestry", format_signed(row["z_norm2"])))
-    flags = [f.strip().replace("_", " ") for f in (row["flags"] or "").split(";") if f.strip()]
-    if flags:
-        pairs.append(("Remarks", ", ".join(flags)))
+    if row["flags"]:
+        pairs.append(("Remarks", ", ".join(flag_words(row["flags"]))))
     return definitions(pairs, "facts wide")
 
 

@@ -20,6 +20,7 @@ from genomed.report.tables import (
     format_share,
     html_table,
 )
+from genomed.report.verdicts import flag_words
 
 __all__ = ["DATA_NEEDS", "data_part"]
 
@@ -80,12 +81,9 @@ def _quality(data: ReportData, run: RunRecord, sample: str) -> Html | None:
     row = _own(run, "quality", sample)
     if row is None:
         return None
-    passed = (
-        "passes"
-        if row.get("pass")
-        else f"left out: {row.get('reason') or 'no reason given'}".replace("_", " ")
-    )
-    pairs: list[tuple[str, object]] = [("Quality control", label(str(passed), 80))]
+    reasons = ", ".join(flag_words(row.get("reason"))) or "no reason given"
+    passed = "passes" if row.get("pass") else f"left out: {reasons}"
+    pairs: list[tuple[str, object]] = [("Quality control", label(passed, 80))]
     for column, told in QUALITY.items():
         if row.get(column) is not None:
             value = format_share(row[column]) if column == "call_rate" else _plain(row[column])

@@ -27,6 +27,7 @@ from genomed.report.run_records import (
     source,
 )
 from genomed.report.tables import Column, format_count, format_fixed, format_share, html_table
+from genomed.report.verdicts import flag_words
 
 __all__ = ["NEEDS", "chapter"]
 
@@ -343,7 +344,7 @@ def _people(data: ReportData, run: RunRecord) -> Html | None:
 def _person(row: Mapping[str, Any], *, grouped: bool) -> list[str | Cell | None]:
     verdict: str | Cell = "passes"
     if not row["pass"]:
-        verdict = Cell(str(row["reason"]).replace("_", " ").replace(";", ", "), "pill care")
+        verdict = Cell(", ".join(flag_words(row["reason"])), "pill care")
     sex = row["sex"] or "not told"
     if row["sex_status"] in ("mismatch", "ambiguous"):
         sex = f"{sex}, declared {row['declared_sex'] or 'nothing'}"

@@ -21,7 +21,7 @@ from genomed.report.tables import (
     score_decimals,
 )
 from genomed.report.terminal import empty_table, print_outputs, print_warnings, safe_text
-from genomed.report.verdicts import Verdict, verdict
+from genomed.report.verdicts import Verdict, flag_words, verdict
 
 __all__ = ["risk_summary"]
 
@@ -82,7 +82,7 @@ def _sample_cells(model: ModelDigest, row: Mapping[str, Any]) -> list[Text]:
     sample = safe_text(row["sample"], 24)
     if equals:
         sample.append(f" (+{equals:,} equal)", style="dim")
-    flags = (row["flags"] or "").replace("_", " ").replace(";", ", ")
+    flags = ", ".join(flag_words(row["flags"]))
     return [
         sample,
         safe_text(format_score(row["score"], score_decimals(model.score))),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from genomed.report.content import ModelDigest, RiskPage
 from genomed.report.tables import format_count, format_share, is_number, shares_apart
 
-__all__ = ["Verdict", "no_score_reason", "score_unit", "verdict", "whole"]
+__all__ = ["Verdict", "flag_words", "no_score_reason", "score_unit", "verdict", "whole"]
 
 IMPUTED_SHARE_OF_NOTE = 0.10  # of a model's weight; more than this filled in asks for care
 COARSE_COHORT = 30  # samples; percentiles of fewer move by more than three per person
@@ -33,6 +33,11 @@ class Verdict(NamedTuple):
     status: str
     word: str
     sentences: list[str]
+
+
+def flag_words(flags: str | None) -> list[str]:
+    """Semicolon-separated codes, such as flags or reasons, in words."""
+    return [word.strip().replace("_", " ") for word in (flags or "").split(";") if word.strip()]
 
 
 def score_unit(facts: Mapping[str, str]) -> str:
@@ -113,5 +118,5 @@ def no_score_reason(page: RiskPage, row: Mapping[str, Any]) -> str:
         under, allowed = shares_apart(coverage, limit)
         return f"coverage {under} is under the limit of {allowed}"
     if row["flags"]:
-        return str(row["flags"]).replace("_", " ").replace(";", ", ")
+        return ", ".join(flag_words(row["flags"]))
     return "the run gave no reason"
