@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from datafiles import REPOSITORY
+from typer.main import get_command
 
 from genomed import errors
+from genomed.cli import app
 from genomed.ledger import LENIENCIES
 
 DOCS = REPOSITORY / "docs"
@@ -55,6 +57,15 @@ def test_options_columns_and_codes_in_the_reference_are_those_of_the_code() -> N
     done = run_tool("reference.py", "--check")
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_reference_tells_every_option_of_every_command() -> None:
+    shared = (DOCS / "reference/commands/index.md").read_text(encoding="utf-8")
+    for name, command in get_command(app).commands.items():
+        page = shared + (DOCS / f"reference/commands/{name}.md").read_text(encoding="utf-8")
+        for one in [command, *getattr(command, "commands", {}).values()]:
+            told = [p for p in one.params if p.opts[0].startswith("--") and not p.hidden]
+            assert not [p.opts[0] for p in told if p.opts[0] not in page], name
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -138,7 +138,12 @@ def usage(path: str, command: Any) -> str:
 
 
 def command_text(path: str, command: Any, level: int) -> Iterator[str]:
-    """Sections of one command and of those below it."""
+    """Sections of one command and of those below it.
+
+    A hidden command is the one that needs no name: `genomed structure STORE`.
+    """
+    below = getattr(command, "commands", {})
+    command = next((child for child in below.values() if child.hidden), command)
     yield f"{'#' * level} {path}"
     paragraphs = (command.help or "").split("\n\n")
     yield "\n\n".join(prose(paragraph).replace("\\b", "") for paragraph in paragraphs)
@@ -152,7 +157,7 @@ def command_text(path: str, command: Any, level: int) -> Iterator[str]:
         yield table(("argument", "what"), rows)
     if options:
         yield table(("option", "what", "default"), [option_row(option) for option in options])
-    for name, child in getattr(command, "commands", {}).items():
+    for name, child in below.items():
         if not child.hidden:
             yield from command_text(f"{path} {name}", child, level + 1)
 
