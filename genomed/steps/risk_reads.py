@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError, UsageError
+from genomed.features.call_candidates import LETTERS
+from genomed.features.call_tiles import reference_window
 from genomed.io.alignments import AlignmentReader
 from genomed.io.bam_index import find_index
 from genomed.io.fasta import Fasta
@@ -28,8 +30,6 @@ from genomed.steps.risk_reads_sites import (
     clusters,
     gather,
     open_reads,
-    reference_letters,
-    reference_text,
 )
 from genomed.tables import TABLES
 
@@ -242,7 +242,10 @@ class RiskReads:
                 continue
             for at, position, n in group.select("at", "position", "n").iter_rows():
                 if 0 < position <= sequence.length:
-                    reference[at] = reference_text(sequence, position - 1, position - 1 + n)
+                    _, codes = reference_window(
+                        self._fasta, str(contig), position - 1, position - 1 + n
+                    )
+                    reference[at] = LETTERS[codes].tobytes().decode()
         return rows.with_columns(pl.Series("reference", reference, dtype=pl.Utf8))
 
     def _check_contigs(self, sites: LookupSites) -> None:
@@ -342,14 +345,11 @@ class RiskReads:
         contig = str(sites["contig"][0])
         start = sites["position"].to_numpy() - 1
         end = int((start + sites["ref"].str.len_chars().to_numpy().astype(np.int64)).max())
-        sequence = self._fasta.sequence(contig)
-        assert sequence is not None  # its text was read before
-        first = max(0, int(start[0]) - AROUND)
-        window = reference_letters(sequence, first, min(end + AROUND, sequence.length))
+        first, codes = reference_window(self._fasta, contig, int(start[0]) - AROUND, end + AROUND)
         settings = EvidenceSettings(min_mapq=self._settings.min_read_mapq)
         blocks: list[Any] = list(reader.blocks([Region(contig, int(start[0]), end)]))
         alleles = flat_alleles(list(zip(sites["ref"], sites["alt"], strict=True)))
-        evidence = allele_evidence(blocks, start, alleles, window, first, settings)
+        evidence = allele_evidence(blocks, start, alleles, LETTERS[codes], first, settings)
         total = genotype_loglik(evidence, alleles).astype(np.float64) * 10 / np.log(10)
         total[:, 0] += PRIOR_PHRED
         copies = total.argmax(axis=1)

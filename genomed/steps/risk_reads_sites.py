@@ -11,7 +11,6 @@ import polars as pl
 
 from genomed.errors import UsageError
 from genomed.io.alignments import AlignmentReader
-from genomed.io.fasta import Sequence as Bases
 from genomed.regions import Region
 from genomed.stats.site_reads import SiteCounter, SiteReads
 
@@ -19,12 +18,9 @@ __all__ = [
     "clusters",
     "gather",
     "open_reads",
-    "reference_letters",
-    "reference_text",
 ]
 
 NEAR = 4096  # sites so near are read in one go
-_UPPER = np.uint8(0xDF)
 
 
 def open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentReader:
@@ -38,18 +34,6 @@ def open_reads(name: str, path: Path, fasta: Path, threads: int) -> AlignmentRea
             "one of these, or split the file with `samtools split`"
         )
     return AlignmentReader(path, reference=fasta, threads=threads, sample=name)
-
-
-def reference_text(sequence: Bases, start: int, end: int) -> str:
-    """Letters of a stretch, in capitals."""
-    return reference_letters(sequence, start, end).tobytes().decode("ascii", "replace")
-
-
-def reference_letters(sequence: Bases, start: int, end: int) -> np.ndarray:
-    """The same: uint8."""
-    i = np.arange(start, min(end, sequence.length))
-    line, column = np.divmod(i, sequence.line_bases)
-    return np.asarray(sequence.text[sequence.first + line * sequence.line_bytes + column] & _UPPER)
 
 
 def clusters(sites: pl.DataFrame, near: int) -> pl.Series:
