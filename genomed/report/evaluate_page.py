@@ -37,7 +37,9 @@ from genomed.stats.measures import MAIN, MEASURES
 __all__ = [
     "calibration",
     "comparison_cards",
+    "estimated",
     "group_cards",
+    "measure_cell",
     "measure_table",
     "render_evaluate_page",
     "verdict_lines",
@@ -196,7 +198,7 @@ def measure_table(content: EvaluatePage) -> tuple[Html, Html]:
     for measure in wanted:
         cells: list[object] = [element("span", words(measure), title=MEASURES[measure])]
         for name in names:
-            cells.append(_cell(find(content.metrics, prediction=name, measure=measure)))
+            cells.append(measure_cell(find(content.metrics, prediction=name, measure=measure)))
         rows.append(cells)
     notes = [f"{content.level:.0%} intervals from {content.n_draws:,} draws of people."]
     for name, threshold in list(content.thresholds.items())[:MOST_SERIES]:
@@ -210,11 +212,12 @@ def measure_table(content: EvaluatePage) -> tuple[Html, Html]:
     )
 
 
-def _cell(row: Mapping[str, object] | None) -> object:
+def measure_cell(row: Mapping[str, object] | None) -> object:
+    """A measure with its interval, of a row of metrics; a dash where it is not known."""
     if row is None:
         return UNKNOWN
     if not is_number(row["value"]):
-        return element("span", UNKNOWN, title=str(row["reason"]))
+        return element("span", UNKNOWN, title=row.get("reason") or None)
     value = format_measure(row["value"])  # type: ignore[arg-type]
     if not is_number(row["low"]):
         return value
@@ -237,7 +240,7 @@ def group_cards(content: EvaluatePage, identity: str) -> list[Html]:
         rows = content.groups.filter(
             pl.col("by") == by, pl.col("prediction") == first, pl.col("measure") == main
         )
-        shown = [_estimated(row) for row in rows.iter_rows(named=True)]
+        shown = [_group(row) for row in rows.iter_rows(named=True)]
         title = f"{words(main)} by {by}"
         parts.append(
             element(
@@ -275,17 +278,22 @@ def _groups(content: EvaluatePage) -> Html | None:
                     group_cards(content, "g"))  # fmt: skip
 
 
-def _estimated(row: Mapping[str, object]) -> Estimated:
+def estimated(name: str, row: Mapping[str, object], note: str, rank: int = 0) -> Estimated:
+    """A row of metrics as forest() draws it."""
     value, low, high = (
         float(row[k]) if is_number(row[k]) else math.nan  # type: ignore[arg-type]
         for k in ("value", "low", "high")
     )
+    return Estimated(name, value, low, high, note, rank)
+
+
+def _group(row: Mapping[str, object]) -> Estimated:
     note = f"n {format_count(row['n'])}"  # type: ignore[arg-type]
     if not is_number(row["value"]):
         note = str(row["reason"])
     elif not row["compared"]:
         note += ", too few"
-    return Estimated(str(row["group"]), value, low, high, note)
+    return estimated(str(row["group"]), row, note)
 
 
 def _group_table(content: EvaluatePage, by: str, prediction: str, main: str) -> Html:
@@ -304,7 +312,7 @@ def _group_table(content: EvaluatePage, by: str, prediction: str, main: str) -> 
         assert first is not None
         counts = [format_count(first[k]) for k in counted]  # type: ignore[arg-type]
         name = element("span", label(group), class_="whole")
-        rows.append([name, *counts, *(_cell(cell) for cell in cells)])
+        rows.append([name, *counts, *(measure_cell(cell) for cell in cells)])
     return html_table(f"Measures by {by}", columns, rows)
 
 

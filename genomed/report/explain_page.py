@@ -26,7 +26,14 @@ from genomed.report.tables import (
     is_number,
 )
 
-__all__ = ["ExplainPage", "format_part", "format_size", "render_explain_page"]
+__all__ = [
+    "CHECKED",
+    "PART_WORDS",
+    "ExplainPage",
+    "format_part",
+    "format_size",
+    "render_explain_page",
+]
 
 MOST_ROWS = 50
 MOST_WARNINGS = 50
@@ -36,6 +43,7 @@ FOOT = (
     "scripts. All numbers: variants.tsv, pairs.tsv, covariates.tsv, codes.tsv, genes.tsv, "
     "people.tsv, person_terms.tsv, run.json."
 )
+CHECKED = {None: "", True: "as it should be", False: "be careful"}
 PART_WORDS = {
     "linear": "alone",
     "ancestry": "in an ancestry group",
@@ -208,9 +216,8 @@ def _codes(content: ExplainPage) -> Html | None:
 
 def _checks(content: ExplainPage) -> Html:
     columns = [Column("Check"), Column("Value", True), Column("Verdict"), Column("What it says")]
-    said = {None: "", True: "as it should be", False: "be careful"}
     rows = [
-        [name.replace("_", " "), format_size(value), said[passed], told]
+        [name.replace("_", " "), format_size(value), CHECKED[passed], told]
         for name, value, told, passed in content.checks
     ]
     return _table_section("checks", "How sure is that?", "", columns, rows)

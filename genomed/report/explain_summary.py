@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from genomed.report.explain_page import ExplainPage, format_part, format_size
+from genomed.report.explain_page import CHECKED, ExplainPage, format_part, format_size
 from genomed.report.tables import format_signed
 from genomed.report.terminal import empty_table, print_outputs, print_warnings, safe_text
 
@@ -43,8 +43,7 @@ def explain_summary(console: Console, page: ExplainPage, outputs: Mapping[str, P
             heading = name.capitalize()
             _print_table(console, f"{heading}s", (heading, "Mean contribution", "Share"), most)
     for check, value, _, passed in page.checks:
-        mark = {None: "", True: "as it should be", False: "be careful"}[passed]
-        told = f"{check.replace('_', ' ')}: {format_size(value)}  {mark}"
+        told = f"{check.replace('_', ' ')}: {format_size(value)}  {CHECKED[passed]}"
         console.print(safe_text(told, 120), soft_wrap=True)
     print_warnings(console, page.warnings)
     print_outputs(console, outputs)

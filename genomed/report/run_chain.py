@@ -7,6 +7,7 @@ of that run's files is the same; of several runs the one with the longest common
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -104,10 +105,9 @@ def _meaning(code: str) -> str:
 
 
 def _added(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
+    total: Counter[str] = Counter()
     for table in tables:
-        for code, count in table.items():
-            total[code] = total.get(code, 0) + int(count)
+        total.update(table)
     return total
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from genomed.report.explain_page import PART_WORDS, format_part, format_size
+from genomed.report.explain_page import CHECKED, PART_WORDS, format_part, format_size
 from genomed.report.group_figures import Push, pushes
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_grid import Cell, grid
@@ -154,12 +154,12 @@ def _checks(run: RunRecord) -> Html | None:
     checks = run.record.get("checks") or ()
     if not checks:
         return None
-    said = {None: "", True: "✓ as it should be", False: "! be careful"}
+    marks = {None: "", True: "✓ ", False: "! "}
     rows = [
         [
             element("span", str(c["name"]).replace("_", " "), title=str(c.get("told") or "")),
             format_size(c.get("value")),
-            said[c.get("passed")],
+            marks[c.get("passed")] + CHECKED[c.get("passed")],
         ]
         for c in checks
     ]

@@ -11,7 +11,8 @@ from typing import Any
 
 from genomed.report.curves import Estimated, forest
 from genomed.report.document import pill
-from genomed.report.evaluate_content import format_measure, words
+from genomed.report.evaluate_content import words
+from genomed.report.evaluate_page import estimated, measure_cell
 from genomed.report.group_figures import Gain, gains
 from genomed.report.markup import Html, element, join, label, shortened
 from genomed.report.run_evaluate import evaluation_page
@@ -148,12 +149,7 @@ def _of(rows: Sequence[Mapping[str, Any]], model: str, measure: str) -> Mapping[
 
 
 def _estimated(name: str, row: Mapping[str, Any]) -> Estimated:
-    value, low, high = (
-        float(row[k]) if is_number(row[k]) else float("nan") for k in ("value", "low", "high")
-    )
-    return Estimated(
-        name, value, low, high, f"n {format_count(row['n'])}", int(row["model"] != "full")
-    )
+    return estimated(name, row, f"n {format_count(row['n'])}", int(row["model"] != "full"))
 
 
 def _measures(
@@ -171,23 +167,13 @@ def _measures(
     for measure in present:
         cells: list[object] = [
             element("span", words(measure), title=MEASURES.get(measure)),
-            _cell(_of(rows, "linear", measure)),
-            _cell(_of(rows, "full", measure)),
+            measure_cell(_of(rows, "linear", measure)),
+            measure_cell(_of(rows, "full", measure)),
         ]
         if paired:
             cells.append(_difference(paired.get(measure)))
         shown.append(cells)
     return html_table(f"Measures of {trait} on the test people", columns, shown, narrow=True)
-
-
-def _cell(row: Mapping[str, Any] | None) -> object:
-    if row is None or not is_number(row["value"]):
-        return UNKNOWN
-    value = format_measure(row["value"])
-    if not is_number(row["low"]):
-        return value
-    ends = f" ({format_measure(row['low'])} to {format_measure(row['high'])})"
-    return join([value, element("span", ends, class_="muted")])
 
 
 def _paired(data: ReportData, run: RunRecord, trait: str) -> dict[str, Mapping[str, Any]]:
