@@ -27,7 +27,7 @@ from genomed.features.call_candidates import (
 )
 from genomed.features.call_tiles import Tile, iter_tiles
 from genomed.features.given_alleles import GivenAlleles
-from genomed.features.read_matrix import SiteReads, draw_read_matrices, no_reads, reads_of_sites
+from genomed.features.read_matrix import ReadSupport, draw_read_matrices, no_reads, reads_of_sites
 from genomed.io.alignments import AlignmentReader
 from genomed.io.fasta import Fasta
 from genomed.kernels import call_artefacts as artefact_kernels
@@ -147,7 +147,7 @@ class CalledTile(NamedTuple):
     tile: Tile
     counts: np.ndarray
     sites: CallSites
-    support: SiteReads
+    support: ReadSupport
     n_thinned: int
 
     def read_matrices(self, rows: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from genomed.kernels import read_matrix as kernels
 __all__ = [
     "MATRIX_READS",
     "MATRIX_WIDTH",
-    "SiteReads",
+    "ReadSupport",
     "draw_read_matrices",
     "no_reads",
     "reads_of_sites",
@@ -23,7 +23,7 @@ MATRIX_READS = 64
 MATRIX_WIDTH = 65
 
 
-class SiteReads(NamedTuple):
+class ReadSupport(NamedTuple):
     """Reads at each site and what they support, in the order of the file.
 
     first  : int64 (sites + 1,), rows of each site
@@ -43,9 +43,9 @@ class SiteReads(NamedTuple):
         return type(self)(first, self.read[rows], self.allele[rows])
 
 
-def no_reads() -> SiteReads:
+def no_reads() -> ReadSupport:
     """Of no site."""
-    return SiteReads(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8))
+    return ReadSupport(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.uint8))
 
 
 def reads_of_sites(
@@ -57,7 +57,7 @@ def reads_of_sites(
     allele_first: np.ndarray,
     allele_of: np.ndarray,
     chosen: np.ndarray,
-) -> SiteReads:
+) -> ReadSupport:
     """List the reads of each site; the arguments are those of kernels.diplotypes."""
     sizes = (pair_first[1:] - pair_first[:-1])[site_cluster]
     first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -66,11 +66,11 @@ def reads_of_sites(
         loglik, read, pair_first, haplotype_first, site_cluster, allele_first, allele_of, chosen,
         first, which, allele,
     )  # fmt: skip
-    return SiteReads(first, which, allele)
+    return ReadSupport(first, which, allele)
 
 
 def draw_read_matrices(
-    tile: Tile, table: pl.DataFrame, support: SiteReads, rows: np.ndarray
+    tile: Tile, table: pl.DataFrame, support: ReadSupport, rows: np.ndarray
 ) -> np.ndarray:
     """Draw the reads around some sites of a tile.
 
