@@ -79,7 +79,7 @@ def count_bases(tile: Tile, settings: CallSettings) -> np.ndarray:
     reads = tile.reads
     pileup.pile_up(
         reads.data, reads.place, reads.start, reads.flag, reads.mapq, tile.ref, tile.first,
-        settings.min_base_quality, np.zeros((5, len(tile.ref) + 1), np.int32), counts,
+        settings.min_base_quality, np.zeros((6, len(tile.ref) + 1), np.int32), counts,
     )  # fmt: skip
     return counts
 

@@ -54,8 +54,9 @@ REVERSE = 16  # flag: the read's bases are those of the reverse strand
 ) = range(10, 23)  # fmt: skip
 N_COUNTS = 23
 # Rows of what pile_up keeps by differences from one position to the next: bases that are the
-# reference's by strand (0 and 1), mapping qualities, unsure reads; the last is sums of base quality
-_MAPPED, _UNSURE, _QUALITIES = 2, 3, 4
+# reference's by strand (0 and 1), mapping qualities, unsure reads; then sums of base quality, and
+# the reference's base with the next one as BAM has two bases in a byte
+_MAPPED, _UNSURE, _QUALITIES, _PAIRS = 2, 3, 4, 5
 LEAST_SURE = 20  # mapping quality
 NOT_KNOWN = 255  # a quality that the file does not have
 ASSUMED = 20  # instead
@@ -122,14 +123,16 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, along,
 
     place, start, flag, mapq : of the reads, as in genomed.schema.AlignmentBlock
     ref    : uint8 (positions,), codes of the bases of the reference
-    along  : int32 (5, positions + 1), scratch, 0 on entry
+    along  : int32 (6, positions + 1), scratch, 0 on entry
     counts : int32 (positions, N_COUNTS), 0 on entry, filled. An insertion and a deletion count for
              the base before them, as the CIGAR places them; the sums of qualities are of counted
              bases. Bases of a lower quality than `min_base_quality` are not counted at all. READS
              has all reads that span the position, deleted bases included, skipped ones (N) not.
              Qualities that the file does not have are taken for 20
     """
-    width = len(counts)
+    width, least = len(counts), np.int64(min_base_quality)
+    for p in range(width - 1):
+        along[_PAIRS, p] = _four_bits(ref[p]) << 4 | _four_bits(ref[p + 1])
     for r in range(len(place)):
         record = place[r]
         strand = 1 if flag[r] & REVERSE else 0
@@ -149,22 +152,24 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, along,
                 low, high = max(0, at), min(width, at + length)
                 if low < high:
                     _add_reads(along, low, high, strand, 1, quality_of_map, unsure)
-                for p in range(low, high):
+                p = low
+                while p < high:
                     j = i + p - at
-                    quality = np.int64(data[np.uint64(qualities + j)])
-                    if quality < min_base_quality:
-                        _add_reads(along, p, p + 1, strand, -1, quality_of_map, unsure)
+                    if p + 1 < high and _are_plain(
+                        data, bases, qualities, j, along[_PAIRS, p], least
+                    ):
+                        along[_QUALITIES, np.uint64(p)] += data[np.uint64(qualities + j)]
+                        along[_QUALITIES, np.uint64(p + 1)] += data[np.uint64(qualities + j + 1)]
+                        p += 2
                         continue
-                    if quality == NOT_KNOWN:
-                        quality = ASSUMED
-                    code = base_code(base_at(data, bases, j))
-                    if code == ref[np.uint64(p)]:
-                        along[_QUALITIES, np.uint64(p)] += quality
+                    quality = np.int64(data[np.uint64(qualities + j)])
+                    if quality < least:
+                        _add_reads(along, p, p + 1, strand, -1, quality_of_map, unsure)
                     else:
-                        counts[p, code + 5 * strand] += 1
-                        counts[p, OTHER_QUALITY] += quality
-                        along[strand, p] -= 1
-                        along[strand, p + 1] += 1
+                        quality = ASSUMED if quality == NOT_KNOWN else quality
+                        code = base_code(base_at(data, bases, j))
+                        _add_base(along, counts, p, code, code == ref[p], strand, quality)
+                    p += 1
                 at += length
                 i += length
                 is_inside = True
@@ -190,6 +195,37 @@ def pile_up(data, place, start, flag, mapq, ref, first, min_base_quality, along,
                 elif not is_inside and 0 <= at < width:
                     counts[at, CLIP_LEFT] += operation == CIGAR_SOFT
     _add_along(along, ref, counts)
+
+
+@inner
+def _four_bits(code):
+    """BAM's code of A, C, G or T; 0 for others."""
+    return np.int64(1) << np.int64(code) if code < 4 else np.int64(0)
+
+
+@inner
+def _are_plain(data, bases, qualities, j, pair, least):
+    """Whether the bases j and j + 1 of a read lie in one byte, are these two, and of a quality that
+    is known and good; most are."""
+    if j & 1 or np.int64(data[np.uint64(bases + (j >> 1))]) != pair:
+        return False
+    one, two = (
+        np.int64(data[np.uint64(qualities + j)]),
+        np.int64(data[np.uint64(qualities + j + 1)]),
+    )
+    return min(one, two) >= least and max(one, two) < NOT_KNOWN
+
+
+@inner
+def _add_base(along, counts, p, code, is_ref, strand, quality):
+    """Count a base at position p, where _add_reads has counted one that is the reference's."""
+    if is_ref:
+        along[_QUALITIES, p] += quality
+        return
+    counts[p, code + 5 * strand] += 1
+    counts[p, OTHER_QUALITY] += quality
+    along[strand, p] -= 1
+    along[strand, p + 1] += 1
 
 
 @inner
