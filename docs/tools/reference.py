@@ -29,10 +29,6 @@ PAGES = REPOSITORY / "docs" / "reference"
 NOT_COMMITTED = "code-map.md"
 EVERYWHERE = ("--json", "--verbose", "--quiet", "--log-file", "--help")
 PLACEHOLDERS = {"int": "N", "integer": "N", "float": "X", "text": "TEXT"}
-ORDER = (
-    *("convert", "qc", "structure", "reads", "train", "risk", "evaluate", "explain"),
-    *("report", "plan", "run", "models", "doctor"),
-)
 
 CODES = {
     "Model variants": ("REASONS", "`genomed risk`: the fate of one variant of a model."),
@@ -162,16 +158,10 @@ def command_text(path: str, command: Any, level: int) -> Iterator[str]:
             yield from command_text(f"{path} {name}", child, level + 1)
 
 
-def in_reading_order(commands: Mapping[str, Any]) -> list[str]:
-    """Names of commands in the order in which they follow each other, less hidden ones."""
-    names = [name for name, command in commands.items() if not command.hidden]
-    return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
-
-
 def command_pages() -> dict[str, str]:
     """A page for each word that may follow `genomed`, and one that lists them."""
     top: Any = typer.main.get_command(app)
-    names = in_reading_order(top.commands)
+    names = top.list_commands(typer.Context(top))
     rows = []
     pages = {}
     for name in names:

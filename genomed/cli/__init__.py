@@ -6,9 +6,10 @@ its top, so ``genomed --help`` answers in a third of a second; tests/test_startu
 
 import signal
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from genomed import __version__
 from genomed.cli.convert import convert
@@ -28,8 +29,22 @@ from genomed.errors import GenomedError
 
 __all__ = ["app", "main"]
 
+ORDER = (
+    *("convert", "qc", "structure", "reads", "train", "risk", "evaluate", "explain"),
+    *("report", "plan", "run", "models", "doctor"),
+)
+
+
+class _InOrder(TyperGroup):
+    """Shows the commands in the order in which they follow each other."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=lambda name: (*ORDER, name).index(name))
+
+
 app = typer.Typer(
     name="genomed",
+    cls=_InOrder,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback is for us; keep it plain
     rich_markup_mode=None,  # formatting help with rich would double the time --help takes
@@ -56,19 +71,11 @@ def genomed(
     """From VCF and BAM to disease-risk scores that can be trusted."""
 
 
-app.command()(convert)
-app.command()(qc)
-app.add_typer(structure_app)
-app.add_typer(reads_app)
-app.command()(train)
-app.command()(risk)
-app.command()(evaluate)
-app.command()(explain)
-app.command()(report)
+for command in (convert, qc, train, risk, evaluate, explain, report, plan, doctor):
+    app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
-app.add_typer(models_app)
-app.command()(doctor)
-app.command()(plan)
+for group in (structure_app, reads_app, models_app):
+    app.add_typer(group)
 
 
 def stop_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:

@@ -1,5 +1,6 @@
 """How the program ends: exit codes, one line for an expected error, tidy when it is stopped."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from genomed import __version__
+from genomed.cli import ORDER
 
 # A command of our own beside the real ones, run through the real main.
 PROGRAM = """
@@ -61,6 +63,13 @@ def test_no_arguments_show_help() -> None:
 
     assert done.returncode == 2
     assert "Usage:" in done.stdout + done.stderr
+
+
+def test_help_shows_the_commands_in_the_order_in_which_they_follow_each_other() -> None:
+    command = [sys.executable, "-m", "genomed", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert re.findall(r"^  ([a-z]+)  ", done.stdout, re.M) == list(ORDER)
 
 
 def test_an_expected_error_is_one_line_and_its_exit_code() -> None:
