@@ -42,7 +42,7 @@ MODELS: dict[str, dict[str, list[str]]] = {
     "qc": {
         "cpu_s": ["one", "variants", "calls", "common_calls", "samples"],
         "memory_mb": ["one", "batch", "packed_buffer", "thread_buffers", "threads",
-                      "samples", "variants", "block_rows"],
+                      "samples", "variants", "block_rows", "queued_rows"],
         "disk_mb": ["one", "variants", "calls", "common_calls", "samples"],
     },
     "structure": {

@@ -21,6 +21,8 @@ Terms = dict[str, float]
 Coefficients = Mapping[str, Mapping[str, Mapping[str, float]]]  # part -> quantity -> term -> value
 
 QUANTITIES = ("serial_s", "parallel_s", "memory_mb", "disk_mb", "gpu_mb")
+BATCH_ROWS = 1 << 16  # most rows of a block, however few the people
+QUEUED_ROWS = 8 << 15  # rows of a table that wait to be written, at most
 EXACT_SAMPLES = 5000  # up to here components are found by way of the relationship matrix
 WHOLE_TILE, TILE = 4.096, 2.048  # thousands of samples: all pairs at once up to here, else so many
 
@@ -122,13 +124,14 @@ def _cohort(s: Mapping[str, float]) -> Terms:
         # Millions of rows that are looked at together: few people make long blocks
         "batch_rows": min(s["variants"], (16 << 20) / max(1.0, s["samples"])) / 1e6,
         "block_rows": min(s["variants"], _block_rows(s) * (s["threads"] + 2)) / 1e6,
+        "queued_rows": min(s["variants"], QUEUED_ROWS) / 1e6,  # of a table that is being written
         "is_text": float(s["text_bytes"] > 0),
     }
 
 
 def _block_rows(s: Mapping[str, float]) -> float:
-    """Rows of 16 MiB of packed calls, whole words of 32 people each."""
-    return (16 << 20) / (8 * max(1, -(-s["samples"] // 32)))
+    """Rows of 16 MiB of packed calls, whole words of 32 people each; a batch at most."""
+    return min(BATCH_ROWS, (16 << 20) / (8 * max(1, -(-s["samples"] // 32))))
 
 
 def _structure(s: Mapping[str, float]) -> Terms:
