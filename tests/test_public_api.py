@@ -33,7 +33,7 @@ PUBLIC = {
         "USED",
     ],
     "genomed.plugins": ["BUILT_IN", "known", "load"],
-    "genomed.regions": ["ContigNames", "Region", "canonical_contig"],
+    "genomed.regions": ["AUTOSOMES", "ContigNames", "Region", "canonical_contig"],
     "genomed.schema": [
         "ARRAYS",
         "BUILDS",
