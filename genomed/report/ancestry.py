@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genomed.report.document import section
 from genomed.report.figures import Figure, Tick, ticks
 from genomed.report.markup import Html, cited, element, shortened
 from genomed.report.svg import coordinate as _n
@@ -98,9 +99,9 @@ def ancestry_section(part: AncestryPart) -> Html:
         "similar, not what somebody is. Adjusted scores compare a person with reference people of "
         "like ancestry; they do not make a score more accurate than it is there."
     )
-    return element(
-        "section",
-        element("h2", "Ancestry"),
+    return section(
+        "ancestry",
+        "Ancestry",
         element("p", lead),
         element("p", note, class_="note"),
         element(
@@ -116,7 +117,6 @@ def ancestry_section(part: AncestryPart) -> Html:
         ],
         _rest(part),
         element("ul", [element("li", cited(paper)) for paper in PAPERS], class_="note"),
-        id="ancestry",
     )
 
 

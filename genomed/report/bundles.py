@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genomed.report.document import section
 from genomed.report.figures import distribution
 from genomed.report.markup import Html, cited, element, label, shortened
 from genomed.report.svg import figure_of
@@ -74,14 +75,12 @@ def bundles_section(part: BundlesPart) -> Html:
         "trained on. It is no diagnosis. Expected accuracy is the share of the variance of the "
         "genetic part of its predictor that rests on calls made in this cohort."
     )
-    return element(
-        "section",
-        element("h2", "Predictions of trained models", id="bundles-h"),
+    return section(
+        "bundles",
+        "Predictions of trained models",
         element("p", note, class_="note"),
         element("p", cited(part.absolute), class_="note") if part.absolute else None,
         [_card(digest, i) for i, digest in enumerate(part.bundles, start=1)],
-        id="bundles",
-        aria_labelledby="bundles-h",
     )
 
 
