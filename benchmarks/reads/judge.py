@@ -95,7 +95,8 @@ def score_areas(
     for name, snps in TYPES.items():
         _, right, n_truth = _scores(hard, snps)
         recall = float(right.sum() / max(n_truth, 1))
-        made = {"hard_precision": float(right.mean()), "hard_recall": recall}
+        precision = float(right.mean()) if len(right) else float("nan")
+        made = {"hard_precision": precision, "hard_recall": recall}
         for label, match in by.items():
             score, right, n_truth = _scores(match, snps)
             made[f"{label}_area"] = precision_recall_area(score, right, n_truth)

@@ -199,10 +199,14 @@ def _verdicts(
 
 
 def _area_verdicts(areas: list[dict[str, Any]]) -> list[tuple[str, bool, str]]:
-    """Means over the sets and depths of what a caller's calls are scored like."""
+    """Means over the sets and depths of what a caller's calls are scored like.
+
+    Cells without such variants, or in which a hard filter leaves no call, tell nothing.
+    """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for one in areas:
-        groups.setdefault((one["kind"], one["caller"], one["type"]), []).append(one)
+        if not np.isnan([one["QUAL_area"], one["hard_precision"]]).any():
+            groups.setdefault((one["kind"], one["caller"], one["type"]), []).append(one)
     verdicts = []
     for (kind, caller, type_), group in groups.items():
         label = f"{type_}s of {caller}, {kind}, mean of {len(group)}"

@@ -125,8 +125,10 @@ def precision_recall_area(score: np.ndarray, right: np.ndarray, n_truth: int) ->
 
     score   : float (calls,), the higher, the surer; NaN comes last
     right   : bool (calls,)
-    n_truth : alleles that could be found
+    n_truth : alleles that could be found; of none of them the area is NaN
     """
+    if not n_truth:
+        return float("nan")
     if not len(score):
         return 0.0
     value = np.where(np.isnan(score), -np.inf, score)

@@ -82,6 +82,7 @@ def test_the_area_is_average_precision():
     half = precision_recall_area(score, right, 2 * right.sum())
     assert half == pytest.approx(expected / 2)
     assert precision_recall_area(np.array([]), np.array([], bool), 5) == 0
+    assert np.isnan(precision_recall_area(np.array([3.0]), np.array([False]), 0))
 
 
 def test_calibrated_qualities_have_no_error_and_boasting_ones_have_theirs():
