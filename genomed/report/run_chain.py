@@ -60,7 +60,8 @@ def _parents(children: Sequence[RunRecord], runs: Sequence[RunRecord]) -> list[R
 def _written(run: RunRecord) -> list[str]:
     """Stores that a run wrote, as far as its record tells."""
     if run.command == "convert":
-        prefix = run.files.get("run.json", "").removesuffix(".run.json").lstrip("./")
+        link = run.files.get("run.json", "").removesuffix(".run.json")  # as the page has it
+        prefix = "/".join(part for part in PurePosixPath(link).parts if part != "..")
         return [prefix + ending for ending in STORES]  # those of parts may be gone by now
     given = _option(run, "--write")
     return [given + ending for ending in STORES] if given and run.command == "qc" else []

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -119,6 +120,16 @@ def test_runs_are_linked_by_what_they_read_and_wrote():
     other = a_run("qc", "qc/d", inputs={}, run=QC.record["run"])
     assert chain_of(TRAIN, [*runs, other]) == [[TRAIN]]  # two runs wrote it: nobody can tell
     assert chain_of(QC, runs) == [[CONVERT], [QC]]
+
+
+@pytest.mark.parametrize(
+    ("link", "store"),
+    [("../results/store/c", "/home/ada/results/store/c.pgen"), (".hidden/c", ".hidden/c.pgen")],
+)
+def test_a_store_is_found_from_a_page_elsewhere_and_in_a_hidden_directory(link, store):
+    convert = RunRecord("convert", "c", "store", {"run.json": f"{link}.run.json"}, CONVERT.record)
+    qc = replace(QC, record=QC.record | {"inputs": {store: {}}})
+    assert chain_of(qc, [convert, qc]) == [[convert], [qc]]
 
 
 def test_runs_over_parts_are_added_up():
