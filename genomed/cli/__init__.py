@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from genomed import __version__
+from genomed.cli.command import Command
 from genomed.cli.convert import convert
 from genomed.cli.doctor import doctor
 from genomed.cli.evaluate import evaluate
@@ -72,7 +73,7 @@ def genomed(
 
 
 for command in (convert, qc, train, risk, evaluate, explain, report, plan, doctor):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 for group in (structure_app, reads_app, models_app):
     app.add_typer(group)

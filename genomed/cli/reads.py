@@ -2,6 +2,7 @@
 
 import typer
 
+from genomed.cli.command import Command
 from genomed.cli.reads_call import reads_call
 from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
@@ -17,8 +18,8 @@ reads_app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-reads_app.command("qc")(reads_qc)
-reads_app.command("features")(reads_features)
-reads_app.command("call")(reads_call)
-reads_app.command("score")(reads_score)
-reads_app.command("train")(reads_train)
+reads_app.command("qc", cls=Command)(reads_qc)
+reads_app.command("features", cls=Command)(reads_features)
+reads_app.command("call", cls=Command)(reads_call)
+reads_app.command("score", cls=Command)(reads_score)
+reads_app.command("train", cls=Command)(reads_train)

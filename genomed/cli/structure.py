@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from genomed.cli.command import Command
 from genomed.cli.given import (
     command_line,
     one_of,
@@ -146,7 +147,7 @@ def _settings(given: Mapping[str, Any], **more: Any) -> StructureSettings:
 _PRUNE_WINDOW = _spelt(_DEFAULTS.prune_window, _DEFAULTS.prune_kb)
 
 
-@structure_app.command(_STORE, hidden=True)
+@structure_app.command(_STORE, cls=Command, hidden=True)
 def structure(
     store: Store,
     out: Out = Path("genomed-structure"),
@@ -253,7 +254,7 @@ def structure(
     _report(summary, json_output, quiet, timings)
 
 
-@structure_app.command("reference")
+@structure_app.command("reference", cls=Command)
 def reference_(
     store: Store,
     labels: Annotated[
