@@ -20,7 +20,12 @@ from genomed.kernels.read_identity import (
     store_log_odds,
 )
 from genomed.schema import MISSING
-from genomed.stats.contamination import MIN_QUALITY, hardy_weinberg, kinds_and_errors
+from genomed.stats.contamination import (
+    MIN_QUALITY,
+    hardy_weinberg,
+    kinds_and_errors,
+    other_genotypes,
+)
 from genomed.stats.site_reads import SiteReads
 
 __all__ = [
@@ -94,11 +99,13 @@ def read_genotypes(
     alt: np.ndarray,
     frequency: np.ndarray,
     *,
+    other_share: float = 0.0,
     min_quality: int = MIN_QUALITY,
 ) -> Genotypes:
     """Genotypes at sites of two alleles as reads show them.
 
-    ref, alt : uint8 (sites,), 0 to 3; frequency : float64 (sites,), of ALT, NaN unknown
+    ref, alt    : uint8 (sites,), 0 to 3; frequency : float64 (sites,), of ALT, NaN unknown
+    other_share : of the reads that are somebody else's, whose alleles make no heterozygotes then
     """
     kind, error = kinds_and_errors(reads, ref, alt)
     n = reads.n_sites
@@ -106,6 +113,10 @@ def read_genotypes(
     genotype_log_likelihoods(
         reads.offset, kind, reads.quality, error, min_quality, likelihood, depth
     )
+    if other_share > 0:  # each of the two is the other one's other
+        likelihood = other_genotypes(
+            reads, ref, alt, frequency, 1 - other_share, min_quality=min_quality
+        )
     weight = np.exp(likelihood) * hardy_weinberg(np.where(np.isnan(frequency), 0.5, frequency))
     best = weight.argmax(axis=1)
     sure = weight.max(axis=1) >= LEAST_PROBABILITY * weight.sum(axis=1)

@@ -164,14 +164,13 @@ def _rows_of(panel: SitePanel, store: PackedStore) -> tuple[np.ndarray, np.ndarr
 def identify(people: Sequence[Person], panel: IdentityPanel) -> IdentityResults:
     """Contamination of each file, kinship of all pairs, and who in the store they are."""
     sites, least = panel.sites, SETTINGS.min_base_quality
-    known = [
-        read_genotypes(p.reads, sites.ref, sites.alt, sites.frequency, min_quality=least)
-        for p in people
-    ]
+    alleles = sites.ref, sites.alt, sites.frequency
     store = None if panel.store is None or not people else _Store.of(panel)
+    known: list[Genotypes] = []
     files: list[dict[str, object]] = []
     warnings: list[str] = []
-    for person, genotypes in zip(people, known, strict=True):
+    for person in people:
+        genotypes = read_genotypes(person.reads, *alleles, min_quality=least)
         mixed, other = _mixture(person.reads, genotypes, sites, store, least)
         if mixed.low > SETTINGS.max_contamination:
             of = "another person's" if other is None else f"those of {other} of the store"
@@ -179,6 +178,10 @@ def identify(people: Sequence[Person], panel: IdentityPanel) -> IdentityResults:
                 f"{person.file}: {mixed.share:.1%} of the reads ({mixed.low:.1%} to "
                 f"{mixed.high:.1%}) are {of}."
             )
+            genotypes = read_genotypes(
+                person.reads, *alleles, other_share=mixed.share, min_quality=least
+            )
+        known.append(genotypes)
         files.append(
             {
                 "file": person.file,

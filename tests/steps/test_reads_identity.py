@@ -131,6 +131,22 @@ def test_contamination_is_warned_of_and_leaves_the_person_known(family):
     assert alone.files["contaminant"].to_list() == [None]
 
 
+@pytest.mark.parametrize("seed", [3, 4, 5])
+def test_reads_with_a_few_of_another_are_still_the_named_persons_by_few_sites(
+    tmp_path, seed
+) -> None:
+    rng = np.random.default_rng(seed)
+    sites = simulated_sites(120, rng)
+    people = [haplotypes_of(sites, rng) for _ in range(20)]
+    counts = np.stack([p.sum(axis=0) for p in people], axis=1).astype(np.int8)
+    store = write_store(tmp_path / "store", sites, counts, [f"p{i}" for i in range(20)])
+    panel = open_panel(write_panel(tmp_path / "panel.vcf", sites), store)
+    path = write_bam(tmp_path / "p0.bam", "p0", sites, people[:2], [0.85, 0.15], 20, rng)
+    found = read_identities([AlignmentReader(path)], panel)
+    assert found.files["identity"].to_list() == ["confirmed"]
+    assert found.matches["relation"][0] == "duplicate"
+
+
 def test_a_store_of_many_people_names_the_other_one_among_them(family, tmp_path):
     panel, _, _ = family
     rng = np.random.default_rng(6)
