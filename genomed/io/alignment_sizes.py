@@ -47,6 +47,8 @@ class AlignmentSizes:
 
 def alignment_sizes(path: Path) -> AlignmentSizes:
     """Sizes of a BAM, CRAM or SAM. Raises InputError where it is absent or none of these."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory; name a file in it")
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a BAM or CRAM")
     size = path.stat().st_size

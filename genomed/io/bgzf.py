@@ -26,7 +26,15 @@ from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
 
-__all__ = ["EOF_BLOCK", "RECORD_ROOM", "ZLIB_ERROR", "Chunk", "TextStream", "unfit_index"]
+__all__ = [
+    "EOF_BLOCK",
+    "RECORD_ROOM",
+    "ZLIB_ERROR",
+    "Chunk",
+    "TextStream",
+    "check_end",
+    "unfit_index",
+]
 
 # The empty member that ends every whole BGZF file (SAMv1 section 4.1.2).
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -227,10 +235,7 @@ class TextStream:
 
     def check_end(self) -> None:
         """Raise InputError when a BGZF file does not end with the end-of-file block."""
-        assert self.size is not None
-        self._raw.seek(max(0, self.size - len(EOF_BLOCK)))
-        if self._raw.read(len(EOF_BLOCK)) != EOF_BLOCK:
-            raise _no_end(self.path)
+        check_end(self._raw, self.path)
 
     def prefetch(self) -> None:
         """Begin to inflate in the background, up to PREFETCH_BYTES, until `chunks` is called."""
@@ -453,6 +458,14 @@ def _read_fully(source: object, buffer: bytearray | memoryview, n: int) -> int:
         done += got
     view.release()
     return done
+
+
+def check_end(file: IO[bytes], path: str) -> None:
+    """Raise InputError when an open BGZF file does not end with the end-of-file block."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - len(EOF_BLOCK)))
+    if file.read(len(EOF_BLOCK)) != EOF_BLOCK:
+        raise _no_end(path)
 
 
 def unfit_index(path: str) -> InputError:

@@ -17,7 +17,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
-from genomed.io.bgzf import ZLIB_ERROR
+from genomed.io.bgzf import ZLIB_ERROR, check_end
 from genomed.io.formats import cohort_format, index_paths
 from genomed.io.index_counts import index_counts
 from genomed.io.pgen_index import read_index
@@ -59,11 +59,13 @@ class CohortSizes:
 def cohort_sizes(path: str) -> CohortSizes:
     """Sizes of a cohort of any format that genomed reads, but for standard input.
 
-    Raises InputError where the file is absent, empty, or its header is not of its format.
+    Raises InputError where the file is absent, empty or cut, or its header is not of its format.
     """
     kind = cohort_format(path)
     if kind in ("pgen", "bed"):
         return _fileset_sizes(Path(path))
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a directory; name a file in it")
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; give a cohort, or a configuration of the workflow")
     if not Path(path).stat().st_size:
@@ -142,10 +144,13 @@ class _First:
 def _inflated_head(path: Path) -> tuple[bytes, int]:
     """The first bytes of the text, and how many bytes of the file hold them."""
     with path.open("rb") as file:
-        if file.read(2) != b"\x1f\x8b":
+        head = file.read(14)
+        if head[:2] != b"\x1f\x8b":
             file.seek(0)
             text = file.read(HEAD_TEXT)
             return text, len(text)
+        if head[12:] == b"BC":  # BGZF
+            check_end(file, str(path))
         file.seek(0)
         parts, n_text = [], 0
         inflate = zlib_ng.decompressobj(31)

@@ -8,6 +8,7 @@ import numpy as np
 import pysam
 import pytest
 from bed_files import write_bed_files
+from datafiles import REPOSITORY
 from judges import plink2
 from small_alignments import Read, random_bases, write_bam
 
@@ -135,6 +136,24 @@ def test_what_is_no_cohort_is_refused_with_its_name(tmp_path, name, content, sai
     with pytest.raises(InputError, match=said) as refused:
         cohort_sizes(str(path))
     assert name in str(refused.value)
+
+
+def test_a_directory_is_called_one(tmp_path):
+    for sizes_of in (cohort_sizes, lambda path: alignment_sizes(Path(path))):
+        with pytest.raises(InputError, match="is a directory; name a file in it"):
+            sizes_of(str(tmp_path))
+
+
+def test_a_cut_file_is_no_small_cohort(tmp_path):
+    whole = (REPOSITORY / "examples/data/cohort.vcf.gz").read_bytes()
+    path = tmp_path / "cut.vcf.gz"
+    path.write_bytes(whole[: len(whole) // 3])
+    with pytest.raises(InputError, match=r"cut\.vcf\.gz: no BGZF end-of-file block"):
+        cohort_sizes(str(path))
+    bam = write_bam(tmp_path / "reads.bam", [Read("a", 5, "4M", "ACGT")], {"1": 100})
+    bam.write_bytes(bam.read_bytes()[:-28])
+    with pytest.raises(InputError, match=r"reads\.bam: cannot .* may be truncated"):
+        alignment_sizes(bam)
 
 
 def test_a_bed_is_counted_by_its_length_and_the_lines_of_people(tmp_path):
