@@ -17,7 +17,7 @@ def announce_compiling(quiet: bool, *kernels: str) -> None:
 
     if not quiet and not compiled(*kernels):
         typer.echo(
-            "compiling kernels for this processor; this happens once and takes some seconds",
+            "compiling kernels for this processor: each command does so once, in up to a minute",
             err=True,
         )
 

@@ -36,6 +36,7 @@ from genomed.cli.options import (
     Verbose,
     available_threads,
 )
+from genomed.cli.progress import announce_compiling
 from genomed.settings import RohSettings, StructureSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _DEFAULTS = StructureSettings()
 _ROH = RohSettings()
 _WINDOW = re.compile(r"(\d+(?:\.\d+)?)\s*(kb)?", re.IGNORECASE)
 _STORE = "store"
+_KERNELS = {"prune": "ld.prune_windows", "kinship": "kinship.select_pairs"}  # those that take long
 
 
 class _StoreOrCommand(TyperGroup):
@@ -244,6 +246,8 @@ def structure(
         ),
     )  # fmt: skip
     configure_logging(verbose, quiet, log_file)
+    needed = [_KERNELS[step] for step in settings.steps if step in _KERNELS]
+    announce_compiling(quiet or json_output or device != "cpu", *needed)
     with no_collection():
         from genomed.steps.structure import StructureInputs, run_structure
 
@@ -296,6 +300,7 @@ def reference_(
     """Make a reference of labelled people, for `structure` and `risk --reference`."""
     settings = _settings(locals())
     configure_logging(verbose, quiet, log_file)
+    announce_compiling(quiet or json_output or device != "cpu", *_KERNELS.values())
     with no_collection():
         from genomed.steps.structure_reference import build_reference
 

@@ -62,6 +62,15 @@ def test_quiet_says_nothing(store, tmp_path):
     assert (result.exit_code, result.output) == (0, "")
 
 
+def test_kernels_that_take_long_to_compile_are_told_of_where_they_are_needed(
+    store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("genomed.kernels.compiled", lambda *names: not names)
+    told = "compiling kernels for this processor"
+    assert told in run(store, "--steps", "kinship,roh", "--out", tmp_path / "a").stderr
+    assert told not in run(store, "--steps", "roh", "--out", tmp_path / "b").stderr
+
+
 def test_timings_name_the_phases(store, tmp_path):
     result = run(store, "--out", tmp_path / "out", "--steps", "prune", "-q", "--timings")
     phases = [line.split("\t")[1] for line in result.stderr.splitlines()]
