@@ -185,7 +185,8 @@ def _print_table(made: Plan, out: Path | None) -> None:
     typer.echo(
         f"{n_jobs} jobs: {format_seconds(made.cpu_s)} of a processor, "
         f"{format_seconds(made.wall_s)} by the clock on {where} of {place.cores} processors, "
-        f"{format_memory(made.disk_mb)} of disc"
+        f"{format_memory(made.disk_mb)} of disc",
+        err=True,
     )
     if guessed := made.estimated:
         typer.echo(f"estimated, not told by headers: {', '.join(guessed)}", err=True)

@@ -25,10 +25,10 @@ def plan(*words):
 def test_the_table_has_a_line_for_each_job_and_what_will_not_fit_ends_with_7(tmp_path):
     out = tmp_path / "plan.yaml"
     done = plan(EXAMPLE, "--out", out, "--memory", "400M", "--disk", "64G")
-    heading, *rows, total = done.stdout.splitlines()
+    heading, *rows = done.stdout.splitlines()
     assert heading.split("\t")[:4] == ["rule", "job", "people", "variants"]
     assert rows[0].split("\t")[:3] == ["convert", "example", "300"]
-    assert total.startswith(f"{len(rows)} jobs: ")
+    assert done.stderr.startswith(f"{len(rows)} jobs: ")
     assert isinstance(done.exception, UnfitError)
     assert str(done.exception).startswith("this will not fit: ")
     assert yaml.safe_load(out.read_text())["planned"]["qc"]
@@ -48,7 +48,7 @@ def test_a_biobank_is_predicted_from_numbers_alone(tmp_path, monkeypatch):
                 "--memory", "2T", "--disk", "100T", "--threads", 32, "--parts", 22)  # fmt: skip
     assert done.exit_code == 0
     assert "convert_part\tcohort x 22\t500,000\t" in done.stdout
-    assert " on 100 machines of 32 processors" in done.stdout
+    assert " on 100 machines of 32 processors" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
