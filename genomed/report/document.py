@@ -90,5 +90,9 @@ def warning_list(warnings: Sequence[str], most: int) -> Html | None:
     shown = [element("li", label(text, WARNING_CHARACTERS)) for text in warnings[:most]]
     more = len(warnings) - len(shown)
     if more:
-        shown.append(element("li", f"and {more:,} more warnings; run.json has them all"))
+        shown.append(
+            element(
+                "li", f"and {more:,} more warning{'s' if more > 1 else ''}; run.json has them all"
+            )
+        )
     return element("ul", shown, class_="warn", aria_label="Warnings")

@@ -97,7 +97,7 @@ def _findings(run: RunRecord, page: EvaluatePage) -> list[Finding]:
     if gap:
         level, word, said = "care", "unequal", f"{said} Groups differ by more than was allowed."
     subject = join(["Evaluation of ", label(page.trait, 60)])
-    return [Finding(level, word, subject, said, run.identity)]
+    return [Finding(level, word, subject, said, run.identity, run.place)]
 
 
 def prediction_of(page: EvaluatePage, model: str) -> str | None:

@@ -86,8 +86,8 @@ def _finding(run: RunRecord) -> Finding:
     if bad:
         names = ", ".join(str(c["name"]).replace("_", " ") for c in bad)
         said += f" A check failed: {names}."
-        return Finding("care", "be careful", subject, said, run.identity)
-    return Finding("usable", "adds up", subject, said, run.identity)
+        return Finding("care", "be careful", subject, said, run.identity, run.place)
+    return Finding("usable", "adds up", subject, said, run.identity, run.place)
 
 
 def _block(data: ReportData, run: RunRecord) -> Html:

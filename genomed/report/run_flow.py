@@ -249,7 +249,7 @@ def _leniencies(data: ReportData) -> Html | None:
     for run in data.runs:
         for code, times in sorted(_notes(run.record).items(), key=lambda item: (-item[1], item[0])):
             number = figure_from(data, run, "run.json", code, format_count(times))
-            what = f"{run.command} {run.name}"
+            what = run.title
             rows.append([label(what, 60), code.replace("_", " "), number,
                          LENIENCIES.get(code, "")])  # fmt: skip
     if not rows:

@@ -56,7 +56,7 @@ def chapter(data: ReportData) -> Part | None:
         for place, trait in enumerate(run.record.get("traits") or ()):
             identity = f"{run.identity}-t{place}"
             cards.append(_card(data, run, trait, identity))
-            findings.append(_finding(trait, identity))
+            findings.append(_finding(trait, identity, run.place))
     if not cards:
         return None
     note = (
@@ -68,7 +68,7 @@ def chapter(data: ReportData) -> Part | None:
     return Part("models", "Models that were trained", "Models", body, findings)
 
 
-def _finding(trait: Mapping[str, Any], identity: str) -> Finding:
+def _finding(trait: Mapping[str, Any], identity: str, place: str) -> Finding:
     kept = _kept(trait)
     subject = join(["Model of ", label(str(trait.get("trait")), 60)])
     tested = bool(_rows(trait))
@@ -77,7 +77,7 @@ def _finding(trait: Mapping[str, Any], identity: str) -> Finding:
     said = str(trait.get("verdict") or "")
     if not tested:
         said += " No test people were set aside: there is no figure to trust it by."
-    return Finding(level, word, subject, said, identity)
+    return Finding(level, word, subject, said, identity, place)
 
 
 def _kept(trait: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 
 from genomed.report import (
@@ -28,7 +29,7 @@ from genomed.report.document import document, navigation, section
 from genomed.report.figures import PATTERNS
 from genomed.report.group_figures import GROUP_CSS
 from genomed.report.markup import Html, element, label, shortened
-from genomed.report.run_records import Need, Part, ReportData
+from genomed.report.run_records import Need, Part, ReportData, told_apart
 from genomed.report.run_script import SCRIPT_AFTER, SCRIPT_BEFORE
 from genomed.report.run_style import RUN_CSS
 from genomed.report.run_summary import summary_part
@@ -77,7 +78,9 @@ def parts(data: ReportData) -> list[Part]:
     for module in CHAPTERS:
         with _told_of_odd_records(module, data):
             chapters.append(module.chapter(data))
-    made = [part for part in chapters if part is not None]
+    made = [
+        replace(part, findings=told_apart(part.findings)) for part in chapters if part is not None
+    ]
     return [summary_part(data, made), *made]
 
 

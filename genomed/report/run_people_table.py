@@ -162,7 +162,7 @@ def _columns(wide: Sequence[_Rows], groups: Grouping | None) -> list[Column]:
     if groups:
         columns.append(Column("Group", meaning=groups.told))
     for row in wide:
-        name = "" if len(wide) == 1 else f"{shortened(row.model.name, 20)}: "
+        name = "" if len(wide) == 1 else f"{shortened(row.model.title, 32)}: "
         heads = ("percentile", row.model.unit if row.predicts else "score")
         first, second = (f"{name}{head}" if name else head.capitalize() for head in heads)
         columns.append(Column(first, True, "share of this cohort that is lower, 0 to 100"))
@@ -319,7 +319,7 @@ class _Rows:
     def context(self) -> dict[str, object]:
         """What all cards of the model share."""
         return {
-            "name": visible(self.model.name)[:80],
+            "name": visible(self.model.title)[:80],
             "trait": visible(self.model.trait)[:120],
             "unit": self.model.unit if self.predicts else "score",
             "interval": self.interval_told,
@@ -382,5 +382,6 @@ def _findings(shown: Shown) -> list[Finding]:
             least = format_share(whole(min(covered)))
             text += f"; the least covered of all rests on {least} of its weight"
         level, word = ("care", f"{rows - scored:,} without") if scored < rows else ("told", "all")
-        found.append(Finding(level, word, f"People by {shortened(model.name, 40)}", text + "."))
+        subject = f"People by {shortened(model.name, 40)}"
+        found.append(Finding(level, word, subject, text + ".", place=model.run.place))
     return found

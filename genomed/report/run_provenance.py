@@ -71,7 +71,7 @@ def _fit(data: ReportData) -> Finding:
         for path, facts in _inputs(run).items():
             if _digest(facts):
                 readers = met.setdefault(path, {}).setdefault(_digest(facts), [])
-                readers.append(f"{run.command} {run.name}")
+                readers.append(run.title)
     changed = [path for path, digests in met.items() if len(digests) > 1]
     versions = sorted({str(run.record.get("version")) for run in data.runs})
     made = f"genomed {', '.join(versions)}"
@@ -113,7 +113,7 @@ def _runs_table(data: ReportData) -> Html:
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:
-    name = label(run.name, 60)
+    name = label(run.name, 60) if run.name != run.command else None
     summary = element("summary", element("b", f"{run.command} "), name,
                       element("span", label(run.place, 80)))  # fmt: skip
     return element(
@@ -140,7 +140,7 @@ def _input_table(data: ReportData, run: RunRecord) -> Html | None:
                      [digest, kind]])  # fmt: skip
     more = len(inputs) - len(rows)
     rest = element("p", f"and {more:,} more; run.json has them all", class_="note")
-    table = html_table(f"Inputs of {run.command} {run.name}", columns, rows)
+    table = html_table(f"Inputs of {run.title}", columns, rows)
     return join([table, rest if more > 0 else None])
 
 
@@ -149,7 +149,7 @@ def _settings_table(data: ReportData, run: RunRecord) -> Html | None:
     if not pairs:
         return None
     rows = [[key, label(data.people.masked(value), 200)] for key, value in pairs]
-    caption = f"Settings of {run.command} {run.name}"
+    caption = f"Settings of {run.title}"
     return html_table(caption, [Column("Setting"), Column("Value")], rows, narrow=True)
 
 

@@ -107,7 +107,8 @@ def _findings(run: RunRecord) -> list[Finding]:
         word = (
             "all pass" if not lost else f"{format_share(kept / measured if measured else 0)} pass"
         )
-        found.append(Finding(level, word, f"{what.capitalize()} of {run.name}", said))
+        subject = f"{what.capitalize()} of {run.name}"
+        found.append(Finding(level, word, subject, said, place=run.place))
     return found
 
 

@@ -90,7 +90,7 @@ def findings_of(run: RunRecord) -> list[Finding]:
     shares = files["callable_share"].drop_nulls().to_list()
     if shares:
         said += f", {format_share(min(shares))} or more callable"
-    found = [Finding("told", "measured", f"Reads of {run.name}", f"{said}.")]
+    found = [Finding("told", "measured", f"Reads of {run.name}", f"{said}.", place=run.place)]
     identity = run.tables.get("identity.parquet")
     if identity is None or not len(identity):
         return found
@@ -122,7 +122,7 @@ def _identity_finding(run: RunRecord, identity: pl.DataFrame) -> Finding:
         level, word = "care", "contaminated"
     elif silent:
         level, word = "told", "not told"
-    return Finding(level, word, f"Identity of {run.name}", " ".join(said))
+    return Finding(level, word, f"Identity of {run.name}", " ".join(said), place=run.place)
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:

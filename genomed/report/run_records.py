@@ -12,6 +12,7 @@ files (warnings, paths, commands) passes through `data.people.masked`, and sampl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import polars.selectors as cs
 
-from genomed.report.markup import Html, element, label
+from genomed.report.markup import Html, element, join, label, plain
 from genomed.report.run_people import People
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "present",
     "run_heading",
     "source",
+    "told_apart",
 ]
 
 
@@ -79,6 +81,11 @@ class RunRecord:
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @property
+    def title(self) -> str:
+        """Its command and its name, once where they are the same."""
+        return self.command if self.name == self.command else f"{self.command} {self.name}"
+
+    @property
     def identity(self) -> str:
         """An id that is unique among runs and fit for HTML, from command and place."""
         text = f"{self.command}-{self.place}"
@@ -114,6 +121,7 @@ class Finding(NamedTuple):
     subject  : what it is about: "Samples of example"
     sentence : the finding, with its number
     link     : id of the place in the part that tells more; the part itself by default
+    place    : of its run, for `told_apart`
     """
 
     level: str
@@ -121,6 +129,17 @@ class Finding(NamedTuple):
     subject: str | Html
     sentence: str | Html
     link: str = ""
+    place: str = ""
+
+
+def told_apart(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings with the place of their run where others are about what has the same name."""
+    times = Counter(plain(finding.subject) for finding in findings)
+    return [
+        f._replace(subject=join([f.subject, ", ", label(f.place, 60)]))
+        if f.place and times[plain(f.subject)] > 1 else f
+        for f in findings
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,8 +173,9 @@ def card(heading: object, *parts: object, look: str = "card") -> Html:
 
 
 def run_heading(run: RunRecord) -> Html:
-    """The heading of a run in a chapter: its name, and where it lies."""
-    return element("h3", label(run.name, 60), element("small", label(run.place, 80)))
+    """The heading of a run in a chapter: its name, and where it lies if that is not the same."""
+    place = element("small", label(run.place, 80)) if run.place != run.name else None
+    return element("h3", label(run.name, 60), place)
 
 
 def file_link(data: ReportData, run: RunRecord, file: str, text: str | None = None) -> Html:

@@ -69,7 +69,8 @@ def chapter(data: ReportData) -> Part | None:
 
 def _finding(model: ModelScores, said: Verdict) -> Finding:
     link, sentences = f"model{model.index}", " ".join(said.sentences)
-    return Finding(LEVELS[said.status], said.word, label(model.name, 60), sentences, link)
+    subject, place = label(model.name, 60), model.run.place
+    return Finding(LEVELS[said.status], said.word, subject, sentences, link, place)
 
 
 def _card(data: ReportData, model: ModelScores, said: Verdict, groups: Grouping | None) -> Html:

@@ -6,6 +6,7 @@ follows can name anybody by mistake.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -81,6 +82,7 @@ class ModelScores:
     digest : of the model
     frame  : its rows of the run's table, in the columns of SCORES that are there, samples renamed
     kind   : quantitative, binary or survival, where a training run of the page tells; else ""
+    title  : its name, with the place of the run where several have a model of that name
     """
 
     index: int
@@ -89,6 +91,7 @@ class ModelScores:
     digest: ModelDigest
     frame: pl.DataFrame
     kind: str = ""
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -154,7 +157,11 @@ def scored_models(data: ReportData) -> list[ModelScores]:
             trained = training_of(data, own)
             kind = str(trained[1].get("kind") or "") if trained else ""
             found.append(replace(own, kind=kind))
-    return found
+    times = Counter(model.name for model in found)
+    return [
+        replace(m, title=m.name if times[m.name] == 1 else f"{m.name}, {m.run.place}")
+        for m in found
+    ]
 
 
 def _page(data: ReportData, run: RunRecord) -> RiskPage:

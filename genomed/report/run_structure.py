@@ -98,7 +98,13 @@ def _findings(run: RunRecord) -> list[Finding]:
         level = "care" if duplicates else "usable"
         pairs_said = f"pairs: {said}" if said else "nobody is closely related"
         found.append(
-            Finding(level, word, f"Relatives in {run.name}", f"{unrelated}; {pairs_said}.")
+            Finding(
+                level,
+                word,
+                f"Relatives in {run.name}",
+                f"{unrelated}; {pairs_said}.",
+                place=run.place,
+            )
         )
     found += _pedigree_finding(run)
     table = run.tables.get("ancestry.parquet")
@@ -107,7 +113,7 @@ def _findings(run: RunRecord) -> list[Finding]:
         level = "care" if outside > 0.05 * len(table) else "usable"
         word = f"{format_share(1 - outside / len(table))} inside"
         said = f"{len(table) - outside:,} of {len(table):,} people lie inside the reference."
-        found.append(Finding(level, word, f"Ancestry of {run.name}", said))
+        found.append(Finding(level, word, f"Ancestry of {run.name}", said, place=run.place))
     return found
 
 
@@ -123,7 +129,7 @@ def _pedigree_finding(run: RunRecord) -> list[Finding]:
     )
     level = "care" if wrong or undeclared else "usable"
     word = "disagrees" if wrong else "incomplete" if undeclared else "agrees"
-    return [Finding(level, word, f"Pedigree of {run.name}", said)]
+    return [Finding(level, word, f"Pedigree of {run.name}", said, place=run.place)]
 
 
 def _run(data: ReportData, run: RunRecord) -> Html:

@@ -104,7 +104,7 @@ def _warnings(data: ReportData) -> Html | None:
         said.setdefault(data.people.masked(text), []).append("report")
     for run in data.runs:
         for text in run.record.get("warnings") or ():
-            said.setdefault(data.people.masked(str(text)), []).append(f"{run.command} {run.name}")
+            said.setdefault(data.people.masked(str(text)), []).append(run.title)
     if not said:
         return None
     lines = [
@@ -121,7 +121,7 @@ def _warnings(data: ReportData) -> Html | None:
     more = (
         element(
             "details",
-            element("summary", f"{len(rest):,} more warnings"),
+            element("summary", f"{len(rest):,} more warning{'s' if len(rest) > 1 else ''}"),
             element("ul", rest, class_="warn", aria_label="More warnings"),
         )
         if rest

@@ -57,7 +57,7 @@ def print_warnings(console: Console, warnings: Sequence[str], rest: str = "run.j
         console.print(safe_line("warning: ", "yellow") + safe_line(warning), soft_wrap=True)
     more = len(warnings) - N_WARNINGS
     if more > 0:
-        console.print(safe_line(f"and {more:,} more warnings in {rest}"))
+        console.print(safe_line(f"and {more:,} more warning{'s' if more > 1 else ''} in {rest}"))
 
 
 def print_outputs(console: Console, outputs: Mapping[str, Path]) -> None:

@@ -160,6 +160,18 @@ def test_many_models_share_the_room_of_a_page(tmp_path, monkeypatch):
     assert "Cards hold the first 2 of 3 models" in text
 
 
+def test_models_of_one_name_in_several_runs_are_told_apart(tmp_path):
+    for name in ("one", "two"):
+        write_results(tmp_path / name, 12, models=("heart",))
+    made = run_report(tmp_path, tmp_path / "report.html")
+    subjects = [finding.subject for _, finding in made.findings]
+    assert len(set(subjects)) == len(subjects)
+    assert {"heart, one/risk/c", "People by heart, two/risk/c"} <= set(subjects)
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "heart, one/risk/c: percentile" in text
+    assert "heart, two/risk/c: percentile" in text
+
+
 def test_scores_alone_make_a_page_without_cards_of_training(tmp_path):
     write_results(tmp_path, 12)
     for folder in ("models", "evaluate", "explain", "qc"):
