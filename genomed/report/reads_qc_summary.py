@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from genomed.report.tables import UNKNOWN
 from genomed.report.terminal import empty_table, print_warnings, safe_line, safe_text
 
 __all__ = ["reads_qc_summary"]
@@ -54,4 +55,5 @@ def reads_qc_summary(
 
 def _cells(row: Mapping[str, Any], measures: Sequence[tuple[str, str, str]]) -> list[str]:
     shown = ((row[name], form) for _, name, form in measures)
-    return [row["prefix"], *("" if value is None else form.format(value) for value, form in shown)]
+    cells = (UNKNOWN if value is None else form.format(value) for value, form in shown)
+    return [row["prefix"], *cells]

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.text import Text
 
+from genomed.report.evaluate_content import words
+from genomed.report.tables import UNKNOWN
 from genomed.report.terminal import print_warnings, safe_line
 
 __all__ = ["train_summary"]
@@ -35,15 +37,18 @@ def train_summary(
         console.print(safe_line(f"{facts['trait']} ({facts['kind']})", "bold"))
         for stage in facts["stages"]:
             word, style = ("kept    ", "green") if stage["accepted"] else ("left out", "dim")
-            gain = f"{stage['share']:+.4f} ± {stage['share_error']:.4f}  "
+            measured = stage["share_error"] > 0
+            gain = f"{stage['share']:+.4f} ± {stage['share_error']:.4f}" if measured else UNKNOWN
             console.print(
                 safe_line(f"  {stage['stage']:<11}") + safe_line(word, style)
-                + safe_line(f"  {gain}")
+                + safe_line(f"  {gain:<18}")
                 + safe_line(stage["reason"].partition(": ")[2] or stage["reason"], "dim"),
                 soft_wrap=True,
             )  # fmt: skip
+        is_linear = not any(s["accepted"] for s in facts["stages"] if s["stage"] != "linear")
         for row in facts["metrics"]:
-            if row["set"] == "test" and row["group"] == "all":
+            is_repeated = is_linear and row["model"] == "full"  # it is the linear model
+            if row["set"] == "test" and row["group"] == "all" and not is_repeated:
                 console.print(_metric(row), soft_wrap=True)
         console.print(safe_line("  " + trained.verdict), soft_wrap=True)
     print_warnings(console, warnings)
@@ -55,4 +60,4 @@ def train_summary(
 def _metric(row: Mapping[str, Any]) -> Text:
     told = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
     value = "unknown" if row["value"] is None else f"{row['value']:.3f}"
-    return safe_line(f"  {row['model']:<7}{row['measure']:<22}{value}{told}")
+    return safe_line(f"  {row['model']:<7}{words(row['measure']):<30}{value}{told}")

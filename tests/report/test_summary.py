@@ -4,14 +4,18 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 from rich.console import Console
 
+from genomed.report.reads_qc_summary import reads_qc_summary
 from genomed.report.summary import risk_summary
 from genomed.report.terminal import print_warnings
+from genomed.report.train_summary import train_summary
 
+MODELS = ("full", "linear")
 OUTPUTS = {"page": Path("out/risk.html"), "scores": Path("out/risk.tsv")}
 
 
@@ -84,6 +88,34 @@ def test_warnings_beyond_ten_are_counted_and_move_nothing():
     text = console.file.getvalue()
     assert text.count("[U+001B][2J[red]so[/]") == 10
     assert "and 2 more warnings in run.json" in text
+
+
+@pytest.mark.parametrize(("net", "models"), [(True, ["full", "linear"]), (False, ["linear"])])
+def test_training_tells_the_linear_model_once_and_no_gain_of_what_was_not_tried(net, models):
+    stages = [("linear", True, 0.4, 0.07), ("pairs", False, 0.0, 0.0), ("net", net, 0.1, 0.02)]
+    row = {"measure": "calibration_slope", "set": "test", "group": "all", "value": 1.0, "low": None}
+    facts = {
+        "trait": "t", "kind": "quantitative", "metrics": [row | {"model": m} for m in MODELS],
+        "stages": [
+            {"stage": name, "accepted": kept, "share": share, "share_error": error, "reason": "so"}
+            for name, kept, share, error in stages
+        ],
+    }  # fmt: skip
+    console = Console(file=io.StringIO(), width=100)
+    train_summary(console, [SimpleNamespace(facts=lambda: facts, verdict="It is.")], {}, [])
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["pairs", "left", "out", "—", "so"] in lines
+    assert ["linear", "kept", "+0.4000", "±", "0.0700", "so"] in lines
+    assert [line[0] for line in lines if line[1:3] == ["Calibration", "slope"]] == models
+
+
+def test_what_is_not_known_of_reads_is_a_dash():
+    measures = ("n_reads", "mapped_share", "duplicate_share", "mean_depth", "callable_share",
+                "insert_median", "q30_share", "mismatch_rate", "sex")  # fmt: skip
+    files = pl.DataFrame([{"prefix": "a"} | dict.fromkeys(measures) | {"n_reads": 5}])
+    console = Console(file=io.StringIO(), width=100)
+    reads_qc_summary(console, files, [], {})
+    assert ["Sex", "—"] in [line.split() for line in console.file.getvalue().splitlines()]
 
 
 def test_a_run_without_scores_prints_its_coverage(make_page):
