@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.kernels import evaluation
-from genomed.stats.measures import Judge
+from genomed.stats.measures import Judge, share_interval
 
 __all__ = [
     "METHODS",
@@ -34,6 +34,7 @@ __all__ = [
 METHODS = ("percentile", "bca", "basic")
 # Larger in every draw, because noise adds to them.
 BIASED = frozenset({"ece", "integrated_brier", "integrated_calibration"})
+SHARES = frozenset({"coverage"})  # of all people that are judged
 MAX_LOST = 0.05  # share of draws in which a measure may be undefined
 N_LEFT_OUT = 100  # parts that are left out in turn, for the acceleration
 
@@ -169,12 +170,19 @@ def _corrected(
 
 
 def estimate(
-    name: str, found: Bootstrap, column: int, *, level: float = 0.95, reason: str = ""
+    name: str,
+    found: Bootstrap,
+    column: int,
+    *,
+    n: int = 0,
+    level: float = 0.95,
+    reason: str = "",
 ) -> Estimate:
     """One number of a bootstrap with its BCa interval.
 
     Noise adds to some measures (BIASED), more so in a draw: their interval is from the lower end of
-    the basic one to the upper end of the percentiles, which errs on the wide side.
+    the basic one to the upper end of the percentiles, which errs on the wide side. Of a share of n
+    people (SHARES) that is nobody or everybody, and so in every draw, it is Wilson's.
     """
     value = float(found.value[column])
     draws = found.draws[:, column]
@@ -183,6 +191,8 @@ def estimate(
     if name in BIASED:
         low = max(interval(value, draws, level=level, method="basic")[0], 0.0)
         high = interval(value, draws, level=level, method="percentile")[1]
+    if name in SHARES and value in (0.0, 1.0) and n:
+        low, high = (float(end) for end in share_interval(value, n, level))
     if math.isfinite(value) and math.isnan(low) and len(draws):
         reason = "no interval: undefined in more than 5% of the draws"
     return Estimate(name, value, low, high, reason)
@@ -199,7 +209,7 @@ def estimates(judge: Judge, found: Bootstrap | None = None, **options: object) -
         found = bootstrap(judge.measure, judge.n, **options)  # type: ignore[arg-type]
     why = judge.why(found.value)
     return [
-        estimate(name, found, k, level=level, reason=why.get(name, ""))
+        estimate(name, found, k, n=judge.n, level=level, reason=why.get(name, ""))
         for k, name in enumerate(judge.names)
     ]
 

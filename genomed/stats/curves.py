@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genomed.stats.binary_metrics import calibration_bins
+from genomed.stats.measures import share_interval
 
 __all__ = ["Curve", "calibration_curve", "net_benefit_curve", "precision_recall", "roc", "tenths"]
 
@@ -93,11 +94,9 @@ def tenths(truth: np.ndarray, prediction: np.ndarray) -> Curve:
 def _intervals(
     truth: np.ndarray, bins: np.ndarray, n: np.ndarray, mean: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    z = NormalDist().inv_cdf(0.975)
     if np.isin(truth, (0.0, 1.0)).all():
-        middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
-        reach = z / (1 + z * z / n) * np.sqrt(mean * (1 - mean) / n + (z / (2 * n)) ** 2)
-        return middle - reach, middle + reach
+        return share_interval(mean, n)
+    z = NormalDist().inv_cdf(0.975)
     squares = np.bincount(bins, (truth - mean[bins]) ** 2)
     error = np.sqrt(squares / np.maximum(n - 1, 1) / n)
     error[n < 2] = math.nan

@@ -9,11 +9,21 @@ undefined is NaN, and `why` says why.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, Protocol
+from statistics import NormalDist
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["MAIN", "MEASURES", "Judge", "Measured", "measured", "ratio", "squared_correlation"]
+__all__ = [
+    "MAIN",
+    "MEASURES",
+    "Judge",
+    "Measured",
+    "measured",
+    "ratio",
+    "share_interval",
+    "squared_correlation",
+]
 
 MAIN = {"binary": "auroc", "quantitative": "r2", "survival": "c_index"}
 
@@ -114,6 +124,16 @@ def measured(judge: Judge) -> Measured:
 def ratio(part: float, whole: float) -> float:
     """Their quotient, NaN where the whole is nothing."""
     return part / whole if whole > 0 else math.nan
+
+
+def share_interval(
+    share: float | np.ndarray, n: float | np.ndarray, level: float = 0.95
+) -> tuple[Any, Any]:
+    """Wilson's interval (1927, doi:10.1080/01621459.1927.10502953) of shares of n people each."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
+    return np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)
 
 
 def squared_correlation(sums: np.ndarray) -> float:

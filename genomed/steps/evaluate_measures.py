@@ -206,8 +206,9 @@ def _rows(
         why = part.judge.why(found.value[part.first : stop])
         for k, name in enumerate(part.judge.names):
             one = estimate(
-                name, found, part.first + k, level=settings.level, reason=why.get(name, "")
-            )
+                name, found, part.first + k, n=part.judge.n, level=settings.level,
+                reason=why.get(name, ""),
+            )  # fmt: skip
             yield one._asdict() | {
                 "prediction": part.prediction, "by": part.by, "group": part.group,
                 "measure": name, "n": part.judge.n, "n_cases": part.n_cases,

@@ -17,7 +17,7 @@ from genomed.stats.binary_metrics import BinaryJudge
 from genomed.stats.bootstrap import difference, estimates
 from genomed.stats.calibrated import Calibrated
 from genomed.stats.calibration import Calibration, Observed, fit_calibration, fit_survival
-from genomed.stats.measures import MAIN, Judge
+from genomed.stats.measures import MAIN, Judge, share_interval
 from genomed.stats.quantitative_metrics import QuantitativeJudge
 from genomed.stats.survival_metrics import SurvivalJudge
 
@@ -149,8 +149,8 @@ def measure_on_test(
                 rows.append(("test", name, model, one.name, judge.n, *numbers))
             if said.trait.kind == "quantitative":
                 share = said.coverage(used)
-                error = 1.96 * np.sqrt(share * (1 - share) / judge.n)
-                bounds = share, max(share - error, 0.0), min(share + error, 1.0)
+                low, high = share_interval(share, judge.n)
+                bounds = share, float(low), float(high)
                 rows.append(("test", name, model, "coverage", judge.n, *bounds))
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 

@@ -7,7 +7,9 @@ import pytest
 
 from genomed.stats.binary_metrics import BinaryJudge
 from genomed.stats.bootstrap import METHODS, bootstrap, difference, draw_counts, estimates, interval
+from genomed.stats.interval_metrics import IntervalJudge
 from genomed.stats.logistic import expit
+from genomed.stats.measures import share_interval
 from genomed.stats.quantitative_metrics import QuantitativeJudge
 
 
@@ -95,3 +97,19 @@ def test_a_measure_that_most_draws_leave_undefined_has_no_interval():
     assert math.isnan(found["auroc"].low)
     assert "draws" in found["auroc"].reason
     assert found["brier"].low < found["brier"].value < found["brier"].high
+
+
+def test_intervals_that_hold_everybody_of_few_are_not_sure_to_hold_everybody_else():
+    value = np.zeros(17)
+    judge = IntervalJudge(value, value - 1, value + 1)
+    found = {one.name: one for one in estimates(judge, n_draws=50, seed=1)}
+    held = found["coverage"]
+    assert (held.value, held.high) == (1, pytest.approx(1))
+    assert held.low == pytest.approx(17 / (17 + 1.959964**2))  # Wilson's, where all are held
+
+
+def test_wilsons_interval_is_the_published_one():
+    # Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E, table I
+    for held, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
+                               (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
+        assert share_interval(held / n, n) == pytest.approx((low, high), abs=5e-5)
