@@ -13,7 +13,8 @@ from datafiles import REPOSITORY
 from small_alignments import Read, write_bam
 from test_workflow import VCF, dry_run, example_config
 
-from genomed.steps.workflow_files import workflow_checks
+from genomed.errors import InputError
+from genomed.steps.workflow_files import read_config, workflow_checks
 
 jsonschema = pytest.importorskip("jsonschema", reason="not installed: genomed[workflow]")
 
@@ -64,6 +65,13 @@ SCHEMA_FAULTS = {
     "most": ({"risk": {"min_weighted_coverage": 75}}, "risk.min_weighted_coverage: is 75, and m"),
     "twice": ({"train": {"trait": ["x", "x"]}}, "train.trait: names something twice"),
     "section": ({"reads_call": 5}, "reads_call: is 5, and must be a section with keys"),
+    "empty": ({"risk": None}, "risk: is empty, and must be a section with keys"),
+    "long": (
+        {"cohorts": {"a" * 300: "a.vcf"}},
+        f"cohorts.{'a' * 20}...: has 300 characters, and at",
+    ),
+    "nan": ({"risk": {"min_weighted_coverage": float("nan")}}, "risk.min_weighted_coverage: is no"),
+    "same": ({"cohorts": {"a": ["a.vcf", "a.vcf"]}}, "cohorts.a[1]: a.vcf is named twice"),
     "planned": ({"planned": {"qc": {"*": {"mem": 3}}}}, "planned.qc.*.mem: there is no such key;"),
 }
 
@@ -73,6 +81,16 @@ def test_what_the_schema_refuses_is_said_in_words_with_its_key(place: Path, chan
     config, sentence = SCHEMA_FAULTS[change]
     said = found(place, {"cohorts": {"one": "a.vcf"}} | config)
     assert [one for one in said if one.startswith(sentence)], said
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_its_lines(place: Path) -> None:
+    path = place / "config.yaml"
+    path.write_text("cohorts: {one: a.vcf}\nthreads: 2\ncohorts: {two: a.vcf}\n")
+    with pytest.raises(InputError, match=r"config\.yaml: .*line 3: cohorts is on line 1 already"):
+        read_config(path)
+    path.write_text("cohorts:\n  one: a.vcf\n  one: b.vcf\n")
+    with pytest.raises(InputError, match="line 3: one is on line 2 already"):
+        read_config(path)
 
 
 def test_files_that_are_missing_empty_cut_short_or_of_another_kind_are_named(place: Path) -> None:

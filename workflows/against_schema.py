@@ -18,7 +18,10 @@ def refused(config: Mapping[str, Any], schema: dict[str, Any]) -> tuple[list[str
     said = []
     for error in jsonschema.Draft202012Validator(schema).iter_errors(usable):
         for key, sentence in in_words(error):
-            said.append(f"{'.'.join(map(str, key)) or 'the configuration'}: {sentence}")
+            name = ".".join(
+                part if len(part) <= 100 else f"{part[:20]}..." for part in map(str, key)
+            )
+            said.append(f"{name or 'the configuration'}: {sentence}")
     while error := jsonschema.exceptions.best_match(
         jsonschema.Draft202012Validator(schema).iter_errors(usable)
     ):
@@ -36,20 +39,22 @@ def in_words(error: jsonschema.ValidationError) -> list[tuple[list[Any], str]]:
         return [([*key, name], _unknown_key(str(name), known)) for name in has if name not in known]
     if kind == "required":
         return [(key, f"lacks {name}; add it") for name in wants if name not in has]
+    if kind == "maxLength":
+        return [([*key, has], f"has {len(has)} characters, and at most {wants} may be")]
     if "propertyNames" in error.absolute_schema_path:
         return [([*key, has], f"{has!r} {_pattern(wants)}")]
     if kind == "pattern":
         return [(key, f"{has!r} {_pattern(wants)}")]
     if kind == "enum":
-        return [(key, f"is {has!r}; choose one of {', '.join(map(str, wants))}")]
+        return [(key, f"{_shown(has)}; choose one of {', '.join(map(str, wants))}")]
     if kind == "type":
-        return [(key, f"is {has!r}, and must be {_type(wants)}")]
+        return [(key, f"{_shown(has)}, and must be {_type(wants)}")]
     if kind == "oneOf":
         one = "a path, or a list of paths" if key[0] == "cohorts" else "a value, or a list of them"
-        return [(key, f"is {has!r}, and must be {one}")]
+        return [(key, f"{_shown(has)}, and must be {one}")]
     if kind in ("minimum", "maximum"):
         bound = "at least" if kind == "minimum" else "at most"
-        return [(key, f"is {has!r}, and must be {bound} {wants}")]
+        return [(key, f"{_shown(has)}, and must be {bound} {wants}")]
     if kind == "uniqueItems":
         return [(key, "names something twice; leave it out once")]
     if kind in ("minItems", "minLength"):
@@ -66,6 +71,12 @@ def meant(name: str, known: list[str]) -> str:
 def _unknown_key(name: str, known: list[str]) -> str:
     hint = meant(name, known) or f"known are {', '.join(sorted(known))}"
     return f"there is no such key; {hint}"
+
+
+def _shown(value: Any) -> str:
+    """What stands there, as far as it fits into a sentence."""
+    text = repr(value)
+    return "is empty" if value is None else f"is {text if len(text) <= 80 else text[:77] + '...'}"
 
 
 def _pattern(pattern: str) -> str:

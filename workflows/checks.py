@@ -25,7 +25,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-__all__ = ["parts_of", "problems", "sheet", "with_defaults"]
+__all__ = ["parts_of", "problems", "read_yaml", "sheet", "with_defaults"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 OURS = {
@@ -64,6 +64,26 @@ def problems(config: Mapping[str, Any], directory: Path | str = ".") -> list[str
     chosen = with_defaults(usable)
     checks = _Checks(chosen, Path(directory))
     return list(dict.fromkeys([*found, *checks.every()]))
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a section, where YAML forgets the first."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                first = seen[key.value]
+                raise yaml.YAMLError(f"line {line}: {key.value} is on line {first} already")
+            if isinstance(key.value, str):
+                seen[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """What a configuration says. Raises yaml.YAMLError where it is no YAML, or a key is twice."""
+    return yaml.load(text, _OnceLoader)
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +190,9 @@ class _Checks:
             parts = [given] if isinstance(given, str) else given
             for number, path in enumerate(parts):
                 key = f"cohorts.{name}" + ("" if isinstance(given, str) else f"[{number}]")
+                if path in parts[:number]:
+                    yield f"{key}: {path} is named twice; leave it out once"
+                    continue
                 missing = self._missing(path)
                 if missing:
                     yield f"{key}: {missing}"
@@ -400,6 +423,9 @@ class _Checks:
                 )
 
     def _models(self) -> Iterator[str]:
+        least = self.config["risk"]["min_weighted_coverage"]
+        if least != least:
+            yield "risk.min_weighted_coverage: is no number; say a share, from 0 to 1"
         for number, model in enumerate(self.config["risk"]["models"]):
             yield from self._file_or_name(f"risk.models[{number}]", model)
 

@@ -31,10 +31,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     checks = workflow_checks()
     yaml = checks.yaml  # comes with snakemake, which is optional
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory; name the configuration of the workflow in it")
     if not path.is_file():
         raise InputError(f"{path}: no such file; name the configuration of the workflow")
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = checks.read_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({error}); correct it") from None
     if not isinstance(config, dict):
