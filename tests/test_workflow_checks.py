@@ -83,6 +83,14 @@ def test_what_the_schema_refuses_is_said_in_words_with_its_key(place: Path, chan
     assert [one for one in said if one.startswith(sentence)], said
 
 
+def test_a_sheet_with_commas_or_a_column_twice_is_refused_with_the_remedy(place: Path) -> None:
+    commas = found(place, {}, "sample,reads\nperson,p.bam\n")
+    assert "samples: samples.tsv has no column sample and no reads; its columns must be " \
+        "separated by tabs" in commas  # fmt: skip
+    twice = found(place, {}, "sample\treads\treads\nperson\tp.bam\tq.bam\n")
+    assert "samples: samples.tsv has the column reads twice; take one out" in twice
+
+
 def test_a_key_that_stands_twice_is_refused_with_both_its_lines(place: Path) -> None:
     path = place / "config.yaml"
     path.write_text("cohorts: {one: a.vcf}\nthreads: 2\ncohorts: {two: a.vcf}\n")

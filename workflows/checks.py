@@ -251,7 +251,13 @@ class _Checks:
             yield f"samples: {path} has no samples; give a line each, below: sample, reads, cohort"
         lacking = [name for name in ("sample", "reads") if name not in names]
         if rows and lacking:
-            yield f"samples: {path} has no column {' and no '.join(lacking)}; name it on its top"
+            remedy = "name it on its top"
+            if len(names) == 1 and re.search(r"[,; ]", names[0]):
+                remedy = "its columns must be separated by tabs"
+            yield f"samples: {path} has no column {' and no '.join(lacking)}; {remedy}"
+            return
+        if twice := sorted({name for name in names if name and names.count(name) > 1}):
+            yield f"samples: {path} has the column {', '.join(twice)} twice; take one out"
             return
         said = list(self._rows(rows))
         yield from (f"{path}, {sentence}" for sentence in said[:MOST_SAID])
