@@ -30,7 +30,6 @@ CURVE_CSS = """
 .best{stroke:var(--curve);stroke-dasharray:4 4;fill:none}
 .pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:26px 34px;align-items:start}
 .pair .plot,.pair .sheet{min-width:0}
-.whole{white-space:nowrap}
 .pair h4{margin:0 0 .3rem}
 @media screen and (max-width:820px){.pair{grid-template-columns:minmax(0,1fr)}}
 """

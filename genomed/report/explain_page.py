@@ -136,7 +136,11 @@ def _variants(content: ExplainPage) -> Html:
     rows = [
         [
             label(row["variant"]),
-            label(f"{row['contig']}:{row['position']} {row['ref']}>{row['alt']}"),
+            element(
+                "span",
+                label(f"{row['contig']}:{row['position']} {row['ref']}>{row['alt']}", 44),
+                class_="whole",
+            ),
             format_frequency(row["alt_allele_frequency"]),
             format_size(row["mean_abs_contribution"]),
             format_part(row["share"]),

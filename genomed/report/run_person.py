@@ -99,7 +99,7 @@ def _line(model: ModelScores, row: Mapping[str, Any]) -> Html:
         element("span", pill(look, word)),
         element(
             "span",
-            element("a", label(model.name, 60), href=f"#model{model.index}", class_="who"),
+            element("a", label(model.title, 60), href=f"#model{model.index}", class_="who"),
             element("span", label(model.trait, 90)) if model.trait != model.name else None,
         ),
         element("p", _sentence(model, row)),

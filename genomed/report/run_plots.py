@@ -85,11 +85,17 @@ class Frame(NamedTuple):
         base = self.height - self.bottom
         return base - (value - low) / (high - low) * (base - self.top)
 
-    def axes(self, x_label: str, y_label: str, x_ticks: Sequence[Tick] | None = None) -> list[Html]:
+    def axes(
+        self,
+        x_label: str,
+        y_label: str,
+        x_ticks: Sequence[Tick] | None = None,
+        y_ticks: Sequence[Tick] | None = None,
+    ) -> list[Html]:
         """Grid, axes, ticks and labels."""
         base, right = self.height - self.bottom, self.width - self.right
         parts = []
-        for tick in ticks(*self.y_range, 5):
+        for tick in ticks(*self.y_range, 5) if y_ticks is None else y_ticks:
             at = n(float(self.y(tick.value)))
             parts.append(element("path", d=f"M{n(self.left)} {at}H{n(right)}", class_="grid"))
             parts.append(element("text", tick.text, x=n(self.left - 7), y=at, class_="t e", dy="4"))
@@ -123,6 +129,7 @@ def scatter(
     within: tuple[Sequence[float], Sequence[float]] = ((), ()),
     nameless: Sequence[str] | None = None,
     odd: int | None = None,
+    y_ticks: Sequence[Tick] | None = None,
 ) -> Html:
     """People in a plane, group by group; a <figure> with a key where there are several groups.
 
@@ -130,6 +137,7 @@ def scatter(
     within : values that the axes hold at least
     nameless : groups whose name is not written at their middle; None for all
     odd    : index of the cloud of those who stand out, drawn last and in another colour
+    y_ticks : rows with names, where what is up is no number
     """
     clouds = [_known(cloud) for cloud in clouds]
     everything = [c for c in clouds if len(c.x)]
@@ -139,7 +147,7 @@ def scatter(
         _range(np.concatenate([*(c.x for c in everything), [*limits[0], *within[0]]])),
         _range(np.concatenate([*(c.y for c in everything), [*limits[1], *within[1]]])),
     )
-    parts = frame.axes(*labels) + _limit_lines(frame, limits)
+    parts = frame.axes(*labels, y_ticks=y_ticks) + _limit_lines(frame, limits)
     step = _step(frame, everything)
     drawn = 0
     names, n_people = [], 0

@@ -11,6 +11,7 @@ import polars as pl
 
 from genomed.ledger import QC_SAMPLES, QC_VARIANTS
 from genomed.report.content import floats
+from genomed.report.figures import Tick
 from genomed.report.markup import Html, element, join
 from genomed.report.run_grid import Cell, grid
 from genomed.report.run_plots import Bar, Cloud, Line, bars, histogram, lines, scatter
@@ -208,10 +209,11 @@ def _sex(table: pl.DataFrame, run: RunRecord) -> Html:
         clouds.append(Cloud(name, floats(part, "x_f"), up))
     names = [name for name, part in parts if len(part)]
     odd_place = names.index("mismatch or ambiguous") if "mismatch or ambiguous" in names else None
-    y_label = "share called on Y" if with_y else "declared male · female"
+    y_label = "share called on Y" if with_y else "declared sex"
+    y_ticks = None if with_y else [Tick(height, sex) for sex, height in rows.items()]
     return scatter(
         "Sex by the calls on X and Y", ("F on X", y_label), clouds, f"{run.identity}-sex",
-        limits=(limits, ()), odd=odd_place,
+        limits=(limits, ()), odd=odd_place, y_ticks=y_ticks,
     )  # fmt: skip
 
 

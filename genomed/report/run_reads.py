@@ -320,7 +320,8 @@ def _calls(data: ReportData, runs: Sequence[RunRecord]) -> Html | None:
     })  # fmt: skip
     told = f"Callers (--model): {', '.join(callers)}. Sums over the runs of each person."
     table = grid("reads-calls", "Calls from reads", columns, rows, page=15)
-    origin = source(data, runs[0], "run.json", f"key counts, and {len(runs) - 1:,} more like it")
+    more = f", and {len(runs) - 1:,} more like it" if len(runs) > 1 else ""
+    origin = source(data, runs[0], "run.json", f"key counts{more}")
     body = element("div", element("p", told, class_="note"), table, origin, class_="card")
     return element("div", element("h3", "Calls from reads"), body, class_="run")
 

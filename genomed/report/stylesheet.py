@@ -126,6 +126,7 @@ table.narrow{width:auto;min-width:min(100%,36rem)}
 th,td{text-align:left;padding:.34rem 1.1rem .34rem 0;border-bottom:1px solid var(--line);
 vertical-align:top;font-weight:400}
 thead th{color:var(--soft);font-size:.8rem;font-weight:600;vertical-align:bottom;white-space:nowrap}
+.whole{white-space:nowrap}
 tbody th{font-weight:500}
 .n{text-align:right;white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}

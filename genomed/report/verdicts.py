@@ -57,7 +57,8 @@ def verdict(page: RiskPage, model: ModelDigest) -> Verdict:
         return Verdict("none", "No score", [*sentences, _why_none(page, model)])
     cautions = _cautions(page, model)
     if model.n_unscored:
-        left = f"{format_count(model.n_unscored)} have no score, for reasons given below."
+        have = "has" if model.n_unscored == 1 else "have"
+        left = f"{format_count(model.n_unscored)} {have} no score, for reasons given below."
         return Verdict("part", "Scored in part", [*sentences, left, *cautions])
     if cautions:
         return Verdict("care", "Use with care", [*sentences, *cautions])

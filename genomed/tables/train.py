@@ -24,7 +24,7 @@ TABLES: dict[str, dict[str, str]] = {
         "their interval holds",
         "n": "people measured",
         "value": "the measure; null where it is not defined",
-        "low": "lower end of the 95 % interval, by bootstrap over people (of coverage, normal)",
+        "low": "lower end of the 95 % interval, by bootstrap over people (of coverage: Wilson's)",
         "high": "upper end",
     },
     "train_stages": {

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from genomed.report.figures import Tick
 from genomed.report.markup import Html, plain
 from genomed.report.run_chain import chain_of, learned_step, people_step, variant_step
 from genomed.report.run_flow import chapter as flow_chapter
@@ -309,3 +310,10 @@ def test_the_page_names_its_one_script_and_style_by_digest():
     assert len(re.findall(r"<script>", page)) == 1
     assert page == render_report(data, parts(data))
     assert page.index('id="summary"') < page.index('id="qc"') < page.index('id="provenance"')
+
+
+def test_rows_of_a_scatter_have_names_where_what_is_up_is_no_number():
+    cloud = Cloud("all", np.array([0.1, 0.9]), np.array([1.0, 0.0]))
+    rows = [Tick(1.0, "female"), Tick(0.0, "male")]
+    drawn = scatter("Sex", ("F on X", "declared sex"), [cloud], "sex", y_ticks=rows)
+    assert re.findall(r'class="t e"[^>]*>([^<]*)<', str(drawn)) == ["female", "male"]
