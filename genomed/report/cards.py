@@ -114,7 +114,7 @@ def key_figures(model: ModelDigest) -> dict[str, str]:
     return {
         "Scored": f"{format_count(len(score))} of {format_count(model.n_rows)}",
         "Score, mean": _or_dash(row["score_mean"], decimals),
-        "Score, SD (n\u00a0−\u00a01)": _or_dash(row["score_sd"], decimals),
+        "Score, SD (n−1)": _or_dash(row["score_sd"], decimals),
         "Score, range": " to ".join(ends) or UNKNOWN,
         "Variants found": variants,
         "Weight covered": format_share(whole(row["weighted_coverage"])),
