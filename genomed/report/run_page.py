@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
 
+import polars as pl
+
 from genomed.report import (
     run_evaluate,
     run_explain,
@@ -89,15 +91,15 @@ def _told_of_odd_records(module: ModuleType, data: ReportData) -> Iterator[None]
     """Name the runs whose records a module could not read."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError) as error:
+    except (AttributeError, LookupError, TypeError, pl.exceptions.PolarsError) as error:
         commands = {need.command for need in module.NEEDS}
         read = [run for run in data.runs if run.command in commands or not commands]
         places = ", ".join(run.place for run in read[:5])
         old = sorted({str(run.record.get("version")) for run in read})
         raise OddRecordError(
-            f"run.json of one of {places} is not as genomed {data.version} writes it (they were "
-            f"written by {', '.join(old)}; {type(error).__name__}: {error}); run these again, or "
-            "leave them out"
+            f"run.json of one of {places}, or a table beside it, is not as genomed {data.version} "
+            f"writes it (they were written by {', '.join(old)}; {type(error).__name__}: {error}); "
+            "run these again, or leave them out"
         ) from error
 
 

@@ -43,6 +43,15 @@ PEOPLE: Mapping[str, Sequence[Mapping[str, Sequence[str]]]] = {
     "explain": [{"people.parquet": ("sample",)}],
 }
 
+# What every run of a command has written: without it, the run is shown in part.
+ALWAYS: Mapping[str, Sequence[str]] = {
+    "qc": ("samples.parquet", "variants.parquet"),
+    "reads qc": ("files.parquet",),
+    "risk": ("risk.parquet", "models.tsv"),
+    "evaluate": ("metrics.parquet",),
+    "explain": ("people.parquet", "variants.parquet"),
+}
+
 # Columns that are text even where they look like numbers: a sample 001 is not 1.
 _TEXTS = dict.fromkeys(
     ("sample", "sample1", "sample2", "contig", "id", "variant", "ref", "alt", "group"), pl.Utf8
@@ -76,7 +85,14 @@ def find_runs(directory: Path, page: Path) -> RunsFound:
     for path in sorted(_records(directory)):
         record = _read_record(path, warnings)
         if record is not None:
-            runs.append(_found(path, record, directory, page))
+            run = _found(path, record, directory, page)
+            lacking = [x for x in ALWAYS.get(run.record.command, ()) if x not in run.paths]
+            if lacking:
+                warnings.append(
+                    f"{path}: shown in part, because {' and '.join(lacking)} beside it "
+                    f"{'is' if len(lacking) == 1 else 'are'} missing; run it again."
+                )
+            runs.append(run)
     runs.sort(key=lambda run: (_rank(run.record.command), run.record.place, run.record.name))
     return RunsFound(runs, warnings)
 
@@ -133,7 +149,8 @@ def _rank(command: str) -> tuple[int, str]:
 def load_tables(found: FoundRun, needs: Sequence[Need]) -> RunRecord:
     """The run with the tables that are wanted of its command.
 
-    raises InputError when a table cannot be read, or lacks a column that is asked for
+    raises InputError when a table cannot be read, lacks a column that is asked for, or is of
+    another run
     """
     run = found.record
     tables = {}
@@ -142,6 +159,7 @@ def load_tables(found: FoundRun, needs: Sequence[Need]) -> RunRecord:
         if need.command != run.command or path is None:
             continue
         try:
+            _check_origin(path, run.record)
             table = _scan(path)
             tables[need.key] = (need.query(table) if need.query else table).collect(
                 engine="streaming"
@@ -153,6 +171,20 @@ def load_tables(found: FoundRun, needs: Sequence[Need]) -> RunRecord:
                 "again, or move its directory away"
             ) from None
     return RunRecord(run.command, run.name, run.place, run.files, run.record, tables)
+
+
+def _check_origin(path: Path, record: Mapping[str, Any]) -> None:
+    """A Parquet table says what made it, as run.json does; both must say the same."""
+    if path.suffix != ".parquet":
+        return
+    told = json.loads(pl.read_parquet_metadata(path).get("genomed", "{}"))
+    differing = [key for key, value in told.items() if record.get(key) != value]
+    if differing:
+        raise InputError(
+            f"{path}: is of another run than its run.json, whose {' and '.join(differing)} "
+            f"{'differs' if len(differing) == 1 else 'differ'}; run one of them again, or move it "
+            "away"
+        )
 
 
 def _scan(path: Path) -> pl.LazyFrame:

@@ -204,3 +204,19 @@ def test_a_place_that_cannot_be_written_to_is_an_error(results, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         run_report(results, tmp_path / "file" / "x.html")
+
+
+def test_a_table_of_another_run_is_refused_by_what_it_says_of_itself(results, tmp_path):
+    mixed = tmp_path / "results"
+    shutil.copytree(results / "qc", mixed / "qc")
+    shutil.copy(results / "structure/c/kinship.parquet", mixed / "qc/c/samples.parquet")
+    with pytest.raises(InputError, match=r"samples\.parquet: is of another run than its run\.json"):
+        run_report(mixed)
+
+
+def test_a_run_whose_tables_are_gone_is_said_to_be_shown_in_part(results, tmp_path):
+    partly = tmp_path / "results"
+    shutil.copytree(results / "qc", partly / "qc")
+    (partly / "qc/c/variants.parquet").unlink()
+    told = run_report(partly).warnings
+    assert [one for one in told if "shown in part, because variants.parquet beside it is" in one]
