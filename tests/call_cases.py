@@ -15,9 +15,9 @@ from genomed.features.call_sites import (
     PILEUP_WIDTH,
     CallSites,
 )
-from genomed.models.call_inputs import InputNames
 from genomed.models.call_training import CallData
-from genomed.models.likelihood_stage import site_prior
+from genomed.models.likelihood_stage import InputNames, site_prior
+from genomed.settings import CallSettings
 
 NAMES = InputNames(PILEUP_NAMES, EVIDENCE_NAMES)
 
@@ -56,7 +56,8 @@ def planted_sites(n_sites: int, seed: int, *, artefact: float) -> tuple[CallSite
         }
     )
     data = CallData(
-        pileup, evidence, loglik, site_prior(evidence, EVIDENCE_NAMES),
+        pileup, evidence, loglik,
+        site_prior(evidence, EVIDENCE_NAMES, CallSettings()).astype(np.float32),
         is_indel.astype(np.uint8), truth.astype(np.int64),
         np.zeros(n_sites, np.int64), np.full((n_sites, 2), 16), np.arange(n_sites) // 20,
         np.ones(n_sites, np.int64),

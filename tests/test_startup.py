@@ -1,9 +1,13 @@
 """Asking for help is quick, because nothing heavy is loaded until a step runs."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from small_alignments import Read, random_bases, write_bam
 
 HEAVY = [
     "allel",
@@ -62,6 +66,24 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_wrong_paths_are_refused_before_torch_is_loaded(arguments: list[str]) -> None:
     program = "from genomed.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass"
     assert "torch" not in loaded_by(program, *arguments)
+
+
+def test_the_shipped_caller_does_without_torch(tmp_path: Path) -> None:
+    """No net is kept in it, and torch takes more than a second to load."""
+    bases = random_bases(np.random.default_rng(3), 400)
+    other = bases[:200] + "ACGT"["CGTA".index(bases[200])] + bases[201:]
+    reads = [Read(f"r{k}", 110 + k, "100M", other[110 + k : 210 + k]) for k in range(60)]
+    bam = write_bam(tmp_path / "reads.bam", reads, {"1": 400})
+    fasta = tmp_path / "ref.fa"
+    fasta.write_text(f">1\n{bases}\n")
+    calls = tmp_path / "calls" / "calls.vcf.gz"
+    for command, out in ((["call"], calls.parent), (["score", str(calls)], tmp_path / "scores")):
+        arguments = [*command, str(bam), "--reference", str(fasta), "--out", str(out)]
+        loaded = loaded_by("from genomed.cli import main; main()", "reads", *arguments)
+        assert "torch" not in loaded
+        run = json.loads((out / "run.json").read_text())
+        assert run["model"] == {"kind": "trained", "bundle": "shipped"}
+    assert run["records"] == 1
 
 
 def test_help_loads_few_modules() -> None:

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import polars as pl
-import torch
-from torch import nn
-from torch.nn import functional
 
-from genomed.models.call_inputs import NEVER, InputNames
 from genomed.models.call_targets import site_kind
-from genomed.models.call_training import threads_of
-from genomed.models.likelihood_stage import LikelihoodStage, site_prior
-from genomed.models.pileup_net import PileupNet, PileupNetConfig
-from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
+from genomed.models.likelihood_stage import NEVER, InputNames, LikelihoodStage, Said, site_prior
+from genomed.settings import CallSettings
 from genomed.stats.call_calibration import CallCalibration
 
-__all__ = ["CallModel", "Said", "Sites"]
+if TYPE_CHECKING:
+    from genomed.models.call_nets import CallNets
 
-_BATCH = 256  # sites at a time
-_MATRIX_BATCH = 64
+__all__ = ["CallModel", "Sites"]
+
 Kinds = tuple[bool, bool]
 Matrices = Callable[[np.ndarray], np.ndarray]
 
@@ -45,22 +40,12 @@ class Sites(Protocol):
     def loglik(self) -> np.ndarray: ...
 
 
-class Said(NamedTuple):
-    """What the stages before the read-matrix net say.
-
-    logits : float32 (sites, 6); hidden : float32 (sites, width), none without a net
-    """
-
-    logits: np.ndarray
-    hidden: np.ndarray
-
-
 @dataclass(frozen=True)
 class CallModel:
     """See the module.
 
     names                  : columns of the arrays that it reads
-    pileup_net, matrix_net : None where the stage was not kept; the second needs the first
+    nets                   : None where none was kept
     calibration            : of the last stage; first_calibration: of those before the read-matrix
                              net, for sites that it is not asked about
     pileup_kinds, matrix_kinds : whether SNPs, and whether indels, follow the net
@@ -69,8 +54,7 @@ class CallModel:
 
     names: InputNames
     likelihood: LikelihoodStage
-    pileup_net: PileupNet | None
-    matrix_net: ReadMatrixNet | None
+    nets: CallNets | None
     calibration: CallCalibration
     first_calibration: CallCalibration
     pileup_kinds: Kinds = (True, True)
@@ -78,7 +62,7 @@ class CallModel:
     sure: float = 0.99
 
     def genotype_log_probability(
-        self, sites: Sites, matrices: Matrices | None = None, *, threads: int = 1
+        self, sites: Sites, matrices: Matrices | None = None
     ) -> np.ndarray:
         """Natural-log probabilities of the diplotypes 00 01 11 02 12 22: float32 (sites, 6).
 
@@ -88,15 +72,14 @@ class CallModel:
         """
         kind = site_kind(*(sites.table[name].to_list() for name in ("ref", "alt1", "alt2")))
         is_indel = (kind & 1).astype(bool)
-        with threads_of(threads):
-            said = self.first_stages(sites.pileup, sites.evidence, sites.loglik, kind)
-            first = self.first_calibration.apply(log_softmax(said.logits), is_indel)
-            if self.matrix_net is None or matrices is None:
-                return first
-            rows = self.ambiguous(first, is_indel)
-            if not len(rows):
-                return first
-            logits = self.second_stage(matrices(rows), said.logits[rows], said.hidden[rows])
+        said = self.first_stages(sites.pileup, sites.evidence, sites.loglik, kind)
+        first = self.first_calibration.apply(log_softmax(said.logits), is_indel)
+        if self.nets is None or self.nets.matrix is None or matrices is None:
+            return first
+        rows = self.ambiguous(first, is_indel)
+        if not len(rows):
+            return first
+        logits = self.nets.second(matrices(rows), Said(*(array[rows] for array in said)))
         first[rows] = self.calibration.apply(log_softmax(logits), is_indel[rows])
         return first
 
@@ -105,59 +88,29 @@ class CallModel:
         doubtful = log_probability.max(axis=1, initial=NEVER) < np.log(self.sure)
         return np.flatnonzero(doubtful & np.array(self.matrix_kinds)[is_indel.astype(np.int64)])
 
-    @torch.no_grad()
     def first_stages(
         self, pileup: np.ndarray, evidence: np.ndarray, loglik: np.ndarray, kind: np.ndarray
     ) -> Said:
         """Logits before calibration; arrays as in CallSites, and site_kind."""
-        width = 0 if self.pileup_net is None else self.pileup_net.config.width
-        said = Said(np.empty((len(kind), 6), np.float32), np.empty((len(kind), width), np.float32))
-        for rows in _batches(len(kind), _BATCH):
-            n = rows.stop - rows.start
-            reads = _padded(loglik[rows], _BATCH)
-            prior = _padded(site_prior(evidence[rows], self.names.evidence), _BATCH)
-            logits = self.likelihood(reads, prior, _padded(kind[rows], _BATCH).long())
-            if self.pileup_net is not None:
-                out = self.pileup_net(
-                    _padded(pileup[rows], _BATCH), _padded(evidence[rows], _BATCH), reads, logits
-                )
-                follow = torch.tensor(self.pileup_kinds)[_padded(kind[rows], _BATCH).long() & 1]
-                logits = torch.where(follow[:, None], out.logits, logits)
-                said.hidden[rows] = out.hidden.numpy()[:n]
-            said.logits[rows] = logits.numpy()[:n]
-        return said
-
-    @torch.no_grad()
-    def second_stage(
-        self, matrices: np.ndarray, logits: np.ndarray, hidden: np.ndarray
-    ) -> np.ndarray:
-        """Logits (sites, 6) that the read-matrix net corrected, before calibration."""
-        assert self.matrix_net is not None
-        corrected = np.empty_like(logits)
-        for rows in _batches(len(logits), _MATRIX_BATCH):
-            arrays = (torch.from_numpy(a[rows]) for a in (matrices, logits, hidden))
-            corrected[rows] = self.matrix_net(*arrays).numpy()
-        return corrected
+        prior = site_prior(evidence, self.names.evidence, CallSettings())
+        logits = self.likelihood.logits(loglik, prior.astype(np.float32), kind)
+        if self.nets is None:
+            return Said(logits, np.empty((len(logits), 0), np.float32))
+        said = self.nets.first(pileup, evidence, loglik, logits)
+        follow = np.array(self.pileup_kinds)[kind & 1]
+        return said._replace(logits=np.where(follow[:, None], said.logits, logits))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array, by stage and name."""
-        nets: dict[str, nn.Module | None] = {
-            "likelihood": self.likelihood, "pileup": self.pileup_net, "matrix": self.matrix_net
-        }  # fmt: skip
-        return {
-            f"{stage}.{name}": value.detach().numpy().copy()
-            for stage, net in nets.items() if net is not None
-            for name, value in net.state_dict().items()
-        }  # fmt: skip
+        nets = {} if self.nets is None else self.nets.tensors()
+        return {f"likelihood.{k}": v for k, v in self.likelihood._asdict().items()} | nets
 
     def facts(self) -> dict[str, Any]:
         """Sizes, calibrations and names, as JSON holds them."""
-        pileup, matrix = self.pileup_net, self.matrix_net
-        sizes = None if pileup is None else asdict(pileup.config)
+        none = {"pileup_net": None, "matrix_net": None}
         return {
             "names": asdict(self.names),
-            "pileup_net": sizes and {k: v for k, v in sizes.items() if k != "names"},
-            "matrix_net": None if matrix is None else asdict(matrix.config),
+            **(none if self.nets is None else self.nets.facts()),
             "calibration": self.calibration.to_dict(),
             "first_calibration": self.first_calibration.to_dict(),
             "pileup_kinds": list(self.pileup_kinds),
@@ -169,33 +122,24 @@ class CallModel:
     def from_parts(cls, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> Self:
         """What `tensors` and `facts` have made; a ValueError for anything else."""
         try:
-            pileup = matrix = None
-            names = InputNames(
-                *(tuple(map(str, facts["names"][x])) for x in ("pileup", "evidence"))
+            names = InputNames(**{k: tuple(map(str, some)) for k, some in facts["names"].items()})
+            likelihood = (
+                np.reshape(tensors[f"likelihood.{name}"], array.shape)
+                for name, array in LikelihoodStage()._asdict().items()
             )
+            nets = None
             if facts["pileup_net"] is not None:
-                pileup = PileupNet(PileupNetConfig(names, **facts["pileup_net"]))
-            if facts["matrix_net"] is not None:
-                sizes = dict(facts["matrix_net"])
-                sizes["scale"] = tuple(sizes["scale"])
-                matrix = ReadMatrixNet(ReadMatrixConfig(**sizes))
-            made = cls(
-                names, LikelihoodStage(), pileup, matrix,
+                from genomed.models.call_nets import CallNets  # noqa: PLC0415 - loads torch
+
+                nets = CallNets.from_parts(tensors, facts, names)
+            return cls(
+                names, LikelihoodStage(*likelihood), nets,
                 CallCalibration.from_dict(facts["calibration"]),
                 CallCalibration.from_dict(facts["first_calibration"]),
                 _kinds(facts["pileup_kinds"]), _kinds(facts["matrix_kinds"]), float(facts["sure"]),
             )  # fmt: skip
-            for prefix, net in (("likelihood.", made.likelihood), ("pileup.", pileup),
-                                ("matrix.", matrix)):  # fmt: skip
-                if net is not None:
-                    net.load_state_dict({
-                        name.removeprefix(prefix): torch.from_numpy(np.array(value))
-                        for name, value in tensors.items() if name.startswith(prefix)
-                    })  # fmt: skip
-                    net.eval().requires_grad_(False)
         except (KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise ValueError(f"not a caller: {str(error).splitlines()[0]}") from None
-        return made
 
     def check_names(self, pileup: tuple[str, ...], evidence: tuple[str, ...]) -> None:
         """Raise a ValueError unless it was learned from arrays with these columns."""
@@ -205,23 +149,11 @@ class CallModel:
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Natural-log probabilities of logits (sites, 6); -1e4 stays -1e4."""
-    made = functional.log_softmax(torch.from_numpy(logits).double(), 1).numpy()
+    apart = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    made = apart - np.log(np.exp(apart).sum(axis=1, keepdims=True))
     return np.where(logits <= NEVER + 1000, NEVER, made).astype(np.float32)
 
 
 def _kinds(values: list[bool]) -> Kinds:
     snp, indel = values
     return bool(snp), bool(indel)
-
-
-def _batches(n: int, size: int) -> list[slice]:
-    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
-
-
-def _padded(array: np.ndarray, n: int) -> torch.Tensor:
-    """An array with rows of zeros behind, so that every product has one shape."""
-    if len(array) == n:
-        return torch.from_numpy(np.ascontiguousarray(array))
-    full = np.zeros((n, *array.shape[1:]), array.dtype)
-    full[: len(array)] = array
-    return torch.from_numpy(full)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from genomed.models.call_inputs import InputNames
-from genomed.models.call_model import CallModel, Kinds, Said, log_softmax
+from genomed.models.call_model import CallModel, Kinds, log_softmax
+from genomed.models.call_nets import CallNets, threads_of
 from genomed.models.call_training import (
     CallData,
     Epoch,
@@ -26,10 +26,9 @@ from genomed.models.call_training import (
     matrix_loss,
     pileup_loss,
     split_blocks,
-    threads_of,
     train_net,
 )
-from genomed.models.likelihood_stage import LikelihoodStage
+from genomed.models.likelihood_stage import InputNames, LikelihoodStage, Said
 from genomed.models.pileup_net import PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
 from genomed.models.verdicts import Verdict
@@ -102,7 +101,7 @@ def fit_caller(
     parts = split_blocks(data.block, shares, settings.seed, judge)
     with threads_of(threads):
         none = CallCalibration()
-        model = CallModel(names, LikelihoodStage(), None, None, none, none, sure=settings.sure)
+        model = CallModel(names, LikelihoodStage(), None, none, none, sure=settings.sure)
         fit = _Fit(data, parts, settings, model, progress)
         fit.begin()
         fit.try_pileup_net()
@@ -136,7 +135,7 @@ class _Fit:
         likelihood = fit_likelihood(self.data.take(self.parts.learn), self.settings)
         for is_indel, better in enumerate(self._judge_likelihood(likelihood, usual)):
             if not better:
-                likelihood.forget(bool(is_indel))
+                likelihood = likelihood.forget(bool(is_indel))
         self.model = replace(self.model, likelihood=likelihood)
         self.said = self._say(self.model)
         calibration, self.now = self._calibrated(self.said.logits, self.parts.stop)
@@ -160,13 +159,14 @@ class _Fit:
             n_epochs=self.settings.n_epochs, progress=self._telling("pileup net"),
         )  # fmt: skip
         net.requires_grad_(False)
-        tried = self._say(replace(self.model, pileup_net=net))
+        nets = CallNets(net, None, torch.get_num_threads())
+        tried = self._say(replace(self.model, nets=nets))
         _, after = self._calibrated(tried.logits, self.parts.stop)
         self._measure("pileup net", after, self.parts.judge)
         kinds = self._judge("pileup net", self.now, after, self.parts.judge)
         if not any(kinds):
             return
-        self.model = replace(self.model, pileup_net=net, pileup_kinds=kinds)
+        self.model = replace(self.model, nets=nets, pileup_kinds=kinds)
         self.said = self._say(self.model)
         calibration, self.now = self._calibrated(self.said.logits, self.parts.stop)
         self.model = replace(self.model, calibration=calibration, first_calibration=calibration)
@@ -174,7 +174,7 @@ class _Fit:
     def try_matrix_net(self, rows: np.ndarray, matrices: np.ndarray) -> None:
         """Train the second net on sites that the first leaves in doubt, and judge it there."""
         stage, settings = "read-matrix net", self.settings
-        if self.model.pileup_net is None:
+        if self.model.nets is None:
             reason = "not tried: it builds on the pileup net, which was left out"
             self.verdicts.append(Verdict.untried(stage, reason))
             return
@@ -187,15 +187,15 @@ class _Fit:
             return
         torch.manual_seed(settings.seed + 1)
         net = ReadMatrixNet(ReadMatrixConfig(self.said.hidden.shape[1]))
-        logits, hidden = self.said.logits[rows], self.said.hidden[rows]
-        loss = matrix_loss(net, matrices, logits, hidden, self.data.take(rows))
+        said = Said(*(array[rows] for array in self.said))
+        loss = matrix_loss(net, matrices, said, self.data.take(rows))
         self.epochs["matrix"] = train_net(
             net, loss, parts, settings, seed=settings.seed + 1,
             n_epochs=settings.n_matrix_epochs, progress=self._telling("read-matrix net"),
         )  # fmt: skip
         net.requires_grad_(False)
-        tried = replace(self.model, matrix_net=net)
-        corrected = tried.second_stage(matrices, logits, hidden)
+        nets = CallNets(self.model.nets.pileup, net, torch.get_num_threads())
+        corrected = nets.second(matrices, said)
         calibration = self._fit_calibration(corrected, rows, parts.stop)
         after = self.now.copy()
         indel = self.data.is_indel
@@ -205,7 +205,7 @@ class _Fit:
         self._measure(stage, after, judged)
         kinds = self._judge(stage, self.now, after, judged)
         if any(kinds):
-            self.model = replace(tried, matrix_kinds=kinds, calibration=calibration)
+            self.model = replace(self.model, nets=nets, matrix_kinds=kinds, calibration=calibration)
             follow = rows[np.array(kinds)[indel[rows].astype(np.int64)]]
             self.now[follow] = after[follow]
 

@@ -7,8 +7,7 @@ told the sites set aside for stopping best. With one thread the same seed gives 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from genomed.models.likelihood_stage import LikelihoodStage
+from genomed.models.likelihood_stage import FLOOR, IMPOSSIBLE, NEVER, LikelihoodStage, Said
 from genomed.models.pileup_net import PileupNet
 from genomed.models.read_matrix_net import ReadMatrixNet
 from genomed.settings import CallTrainSettings
@@ -29,7 +28,6 @@ __all__ = [
     "matrix_loss",
     "pileup_loss",
     "split_blocks",
-    "threads_of",
     "train_net",
 ]
 
@@ -117,41 +115,32 @@ def split_blocks(
     return Parts(*(np.flatnonzero(of_site == which) for which in (0, 1, 2)))
 
 
-@contextmanager
-def threads_of(threads: int) -> Iterator[None]:
-    """A `with` block in which torch uses so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def fit_likelihood(data: CallData, settings: CallTrainSettings) -> LikelihoodStage:
     """Fit a shift and a temperature for each kind of site to its candidates (maximum likelihood).
 
     A ridge holds them to nothing, which matters where a kind is rare.
     """
-    stage = LikelihoodStage()
+    shift, temperature = (torch.tensor(a, requires_grad=True) for a in LikelihoodStage())
     loglik, prior = torch.from_numpy(data.loglik), torch.from_numpy(data.prior)
     kind, truth = torch.from_numpy(data.kind.astype(np.int64)), torch.from_numpy(data.truth)
     weight = torch.from_numpy(data.weight)
     optimiser = torch.optim.LBFGS(
-        stage.parameters(), max_iter=60, history_size=20, line_search_fn="strong_wolfe"
+        [shift, temperature], max_iter=60, history_size=20, line_search_fn="strong_wolfe"
     )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        loss = functional.cross_entropy(stage(loglik, prior, kind), truth, reduction="none")
+        logits = torch.exp(temperature[kind]) * loglik.clamp(min=FLOOR) + prior + shift[kind]
+        logits = torch.where(loglik > IMPOSSIBLE, logits, NEVER)  # as LikelihoodStage.logits
+        loss = functional.cross_entropy(logits, truth, reduction="none")
         loss = (weight * loss).sum()
-        ridge = (stage.shift**2).sum() + 4 * (stage.temperature**2).sum()
+        ridge = (shift**2).sum() + 4 * (temperature**2).sum()
         loss = (loss + ridge) / len(truth)
         loss.backward()
         return loss
 
     optimiser.step(closure)
-    return stage.requires_grad_(False)
+    return LikelihoodStage(shift.detach().numpy(), temperature.detach().numpy())
 
 
 def pileup_loss(
@@ -181,13 +170,12 @@ def pileup_loss(
 
 
 def matrix_loss(
-    net: ReadMatrixNet, matrices: np.ndarray, logits: np.ndarray, hidden: np.ndarray,
-    data: CallData,
-) -> Callable[[np.ndarray, bool], torch.Tensor]:  # fmt: skip
+    net: ReadMatrixNet, matrices: np.ndarray, said: Said, data: CallData
+) -> Callable[[np.ndarray, bool], torch.Tensor]:
     """The loss of the second stage on rows: (rows,); all arrays are of the same sites."""
 
     def loss(rows: np.ndarray, learns: bool) -> torch.Tensor:
-        corrected = net(*(torch.from_numpy(a[rows]) for a in (matrices, logits, hidden)))
+        corrected = net(*(torch.from_numpy(a[rows]) for a in (matrices, *said)))
         truth, weight = torch.from_numpy(data.truth[rows]), torch.from_numpy(data.weight[rows])
         return weight * functional.cross_entropy(corrected, truth, reduction="none")
 

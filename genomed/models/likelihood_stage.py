@@ -3,54 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
-from genomed.models.call_inputs import FLOOR, N_DIPLOTYPES, NEVER, possible
 from genomed.settings import CallSettings
 from genomed.stats.genotype_likelihood import genotype_log_prior
 
-__all__ = ["N_KINDS", "LikelihoodStage", "site_prior"]
+__all__ = [
+    "FLOOR", "IMPOSSIBLE", "NEVER", "N_DIPLOTYPES",
+    "InputNames", "LikelihoodStage", "Said", "site_prior",
+]  # fmt: skip
 
-N_KINDS = 4  # SNP, indel; each with one alternative, with two
+N_DIPLOTYPES = 6
+_N_KINDS = 4  # SNP, indel; each with one alternative, with two
+FLOOR = -120.0  # log-likelihoods below count as this one; 1e-52 is as good as never
+IMPOSSIBLE = -9000.0  # below it a diplotype is of an allele that there is not
+NEVER = -1e4  # logit of a diplotype that there cannot be
 
 
-def site_prior(evidence: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Natural log of how usual each diplotype is, float32 (sites, 6), from evidence of these names.
+@dataclass(frozen=True)
+class InputNames:
+    """Columns of the pileup and of the evidence, in order; see genomed.features.call_sites."""
 
-    The same as `genomed reads call --model none` uses.
+    pileup: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+
+class Said(NamedTuple):
+    """What the stages before the read-matrix net say.
+
+    logits : float32 (sites, 6); hidden : float32 (sites, width), none without a net
     """
+
+    logits: np.ndarray
+    hidden: np.ndarray
+
+
+def site_prior(evidence: np.ndarray, names: Sequence[str], settings: CallSettings) -> np.ndarray:
+    """Natural log of how usual each diplotype is: float64 (sites, 6), from columns so named."""
     length, repeat, transition = (
         evidence[:, [names.index(name) for name in columns]]
         for columns in (("length_1", "length_2"), ("repeat_length",), ("transition",))
     )
-    prior = genotype_log_prior(length, repeat[:, 0], transition[:, 0] > 0, CallSettings())
-    return prior.astype(np.float32)
+    return genotype_log_prior(length, repeat[:, 0], transition[:, 0] > 0, settings)
 
 
-class LikelihoodStage(nn.Module):
+class LikelihoodStage(NamedTuple):
     """Logits of diplotypes = exp(temperature of the kind) x log-likelihood + prior + its shift.
 
-    shift : (kinds, 6); temperature : (kinds, 1), logarithms. Both are 0 before it is fitted: then
-            it is Bayes' rule
+    shift : float32 (kinds, 6); temperature : float32 (kinds, 1), logarithms. Both are 0 before it
+            is fitted: then it is Bayes' rule
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.zeros(N_KINDS, N_DIPLOTYPES))
-        self.temperature = nn.Parameter(torch.zeros(N_KINDS, 1))
+    shift: np.ndarray = np.zeros((_N_KINDS, N_DIPLOTYPES), np.float32)
+    temperature: np.ndarray = np.zeros((_N_KINDS, 1), np.float32)
 
-    @torch.no_grad()
-    def forget(self, is_indel: bool) -> None:
-        """Be as before the fit for SNPs, or for indels."""
-        self.shift[int(is_indel) :: 2] = 0
-        self.temperature[int(is_indel) :: 2] = 0
+    def forget(self, is_indel: bool) -> LikelihoodStage:
+        """As before the fit for SNPs, or for indels."""
+        kept = np.arange(_N_KINDS)[:, None] % 2 != is_indel
+        return LikelihoodStage(*(np.where(kept, array, np.float32(0)) for array in self))
 
-    def forward(
-        self, loglik: torch.Tensor, prior: torch.Tensor, kind: torch.Tensor
-    ) -> torch.Tensor:
-        """float32 (sites, 6) twice, int64 (sites,) to logits (sites, 6)."""
-        logits = torch.exp(self.temperature[kind]) * loglik.clamp(min=FLOOR)
-        return torch.where(possible(loglik), logits + prior + self.shift[kind], NEVER)
+    def logits(self, loglik: np.ndarray, prior: np.ndarray, kind: np.ndarray) -> np.ndarray:
+        """float32 (sites, 6) from such log-likelihoods and priors, and uint8 (sites,)."""
+        factor = np.exp(self.temperature, dtype=np.float64).astype(np.float32)  # rounded once
+        logits = factor[kind] * np.maximum(loglik, FLOOR) + prior + self.shift[kind]
+        return np.where(loglik > IMPOSSIBLE, logits, NEVER)

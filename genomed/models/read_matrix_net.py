@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from genomed.models.call_inputs import N_DIPLOTYPES, moved
+from genomed.models.likelihood_stage import N_DIPLOTYPES
+from genomed.models.pileup_net import moved
 
 __all__ = ["MATRIX_SHAPE", "ReadMatrixConfig", "ReadMatrixNet"]
 

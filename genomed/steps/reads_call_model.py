@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from genomed.features.call_sites import EVIDENCE_NAMES, CalledTile
+from genomed.errors import InputError
+from genomed.features.call_sites import EVIDENCE_NAMES, PILEUP_NAMES, CalledTile
+from genomed.io.call_bundle import open_call_bundle, shipped_call_bundle
+from genomed.models.call_model import CallModel
+from genomed.models.likelihood_stage import site_prior
 from genomed.settings import CallSettings
-from genomed.stats.genotype_likelihood import genotype_log_prior, genotype_posterior
+from genomed.stats.genotype_likelihood import genotype_posterior
 
-__all__ = ["Judge", "open_judge"]
-
-_AT = {name: column for column, name in enumerate(EVIDENCE_NAMES)}
+__all__ = ["Judge", "load_call_model", "open_judge"]
 
 
 class Judge(Protocol):
@@ -36,6 +38,23 @@ def open_judge(model: str, settings: CallSettings) -> Judge:
     return _Trained(None if model == "shipped" else Path(model))
 
 
+def load_call_model(path: Path | None = None) -> CallModel:
+    """Open a caller, by default the one that is shipped.
+
+    Raises InputError, with the remedy, for a bundle that is damaged or does not fit this version.
+    """
+    bundle = open_call_bundle(shipped_call_bundle() if path is None else path)
+    try:
+        model = CallModel.from_parts(bundle.tensors, bundle.facts["model"])
+        model.check_names(PILEUP_NAMES, EVIDENCE_NAMES)
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{bundle.path}: cannot be used ({error}); train it again with `genomed reads train`, "
+            "or call with --model none"
+        ) from None
+    return model
+
+
 class _Likelihoods:
     """Bayes' rule, with what is usual in genomes."""
 
@@ -43,11 +62,7 @@ class _Likelihoods:
         self._settings = settings
 
     def posterior(self, called: CalledTile) -> np.ndarray:
-        evidence = called.sites.evidence
-        prior = genotype_log_prior(
-            evidence[:, [_AT["length_1"], _AT["length_2"]]], evidence[:, _AT["repeat_length"]],
-            evidence[:, _AT["transition"]] > 0, self._settings,
-        )  # fmt: skip
+        prior = site_prior(called.sites.evidence, EVIDENCE_NAMES, self._settings)
         return genotype_posterior(called.sites.loglik, prior)
 
     def facts(self) -> dict[str, Any]:
@@ -58,8 +73,6 @@ class _Trained:
     """A trained caller: genomed.models.call_model."""
 
     def __init__(self, path: Path | None) -> None:
-        from genomed.steps.reads_model import load_call_model  # noqa: PLC0415 - loads torch
-
         self._path = path
         self._model = load_call_model(path)
 

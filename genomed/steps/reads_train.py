@@ -13,9 +13,9 @@ from genomed import __version__
 from genomed.errors import InputError
 from genomed.features.call_sites import EVIDENCE_NAMES, PILEUP_NAMES
 from genomed.io.call_bundle import write_call_bundle
-from genomed.models.call_inputs import InputNames
 from genomed.models.call_stages import FittedCaller, fit_caller, measure_stage
 from genomed.models.call_training import CallData
+from genomed.models.likelihood_stage import InputNames
 from genomed.provenance import Fingerprints, record
 from genomed.report.call_card import call_card, caller_verdict
 from genomed.settings import CallTrainSettings

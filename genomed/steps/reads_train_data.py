@@ -142,7 +142,7 @@ def _candidates(
     for called in iter_called_tiles(reads, fasta, None, CallSettings(), threads=threads):
         parts.append(called.sites)
         if settings.max_matrices and len(called.sites.table):
-            prior = site_prior(called.sites.evidence, EVIDENCE_NAMES)
+            prior = site_prior(called.sites.evidence, EVIDENCE_NAMES, CallSettings())
             best = genotype_posterior(called.sites.loglik, prior).max(axis=1)
             doubtful = np.flatnonzero(best < settings.sure)
             rows.append(doubtful + n)
@@ -172,8 +172,8 @@ def _labelled(
     classes, lengths = call_targets(ref, alt1, alt2, truth)
     data = CallData(
         sites.pileup[keep], sites.evidence[keep], sites.loglik[keep],
-        site_prior(sites.evidence[keep], EVIDENCE_NAMES), site_kind(ref, alt1, alt2), truth,
-        classes, lengths, _blocks(table, settings.block_bp),
+        site_prior(sites.evidence[keep], EVIDENCE_NAMES, CallSettings()).astype(np.float32),
+        site_kind(ref, alt1, alt2), truth, classes, lengths, _blocks(table, settings.block_bp),
         np.where(truth == 0, max(round(source.enriched), 1), 1),
     )  # fmt: skip
     there = np.searchsorted(keep, rows)  # `keep` ascends

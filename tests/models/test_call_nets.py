@@ -7,12 +7,13 @@ import pytest
 import torch
 from call_cases import NAMES, planted_sites
 
-from genomed.models.call_inputs import CallInputs, InputNames
 from genomed.models.call_model import CallModel, log_softmax
+from genomed.models.call_nets import CallNets
 from genomed.models.call_stages import fit_caller, judge_calls
 from genomed.models.call_targets import allele_kind, call_targets, site_kind
 from genomed.models.call_training import split_blocks
-from genomed.models.pileup_net import PileupNet, PileupNetConfig
+from genomed.models.likelihood_stage import InputNames
+from genomed.models.pileup_net import CallInputs, PileupNet, PileupNetConfig
 from genomed.models.read_matrix_net import MATRIX_SHAPE, ReadMatrixConfig, ReadMatrixNet
 from genomed.settings import CallTrainSettings
 
@@ -69,7 +70,7 @@ def test_a_net_that_finds_nothing_is_left_out() -> None:
     _, data = planted_sites(700, 5, artefact=0.0)
     caller = fit_caller(data, NAMES, SETTINGS)
     assert not any(v.accepted for v in caller.verdicts if "net" in v.stage)
-    assert caller.model.pileup_net is None
+    assert caller.model.nets is None
     wrong = {(m.stage, m.kind): (m.n_wrong, m.deviance) for m in caller.measures}
     assert wrong["kept", "snp"] == wrong["likelihood", "snp"]
 
@@ -114,8 +115,9 @@ def test_what_is_said_of_a_site_does_not_depend_on_the_others(fitted) -> None:
 
 def test_reads_are_asked_for_ambiguous_sites_only(fitted) -> None:
     sites, _, caller = fitted
-    net = ReadMatrixNet(ReadMatrixConfig(caller.model.pileup_net.config.width)).eval()
-    model = replace(caller.model, matrix_net=net)
+    first = caller.model.nets.pileup
+    net = ReadMatrixNet(ReadMatrixConfig(first.config.width)).eval()
+    model = replace(caller.model, nets=CallNets(first, net))
     asked = []
 
     def matrices(rows: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from genomed.io.alignments import AlignmentReader
 from genomed.io.call_bundle import open_call_bundle, write_call_bundle
 from genomed.io.fasta import Fasta
 from genomed.settings import CallSettings, CallTrainSettings
-from genomed.steps.reads_model import load_call_model
+from genomed.steps.reads_call_model import load_call_model
 from genomed.steps.reads_train import TrainingReads, run_reads_train
 from genomed.steps.reads_train_data import ThinnedReads, gather_sites, join_sites
 
