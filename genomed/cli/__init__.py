@@ -9,10 +9,9 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from genomed import __version__
-from genomed.cli.command import Command
+from genomed.cli.command import Command, Group
 from genomed.cli.convert import convert
 from genomed.cli.doctor import doctor
 from genomed.cli.evaluate import evaluate
@@ -36,7 +35,7 @@ ORDER = (
 )
 
 
-class _InOrder(TyperGroup):
+class _InOrder(Group):
     """Shows the commands in the order in which they follow each other."""
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every command with options that are numbers refuses."""
+"""What commands refuse of options that are numbers, and how groups of commands show them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Command"]
+__all__ = ["Command", "Group"]
 
 
 class Command(TyperCommand):
@@ -22,3 +22,17 @@ class Command(TyperCommand):
                 if isinstance(number, float) and math.isnan(number):
                     raise typer.BadParameter("nan is not a number.", ctx=ctx, param=option)
         return rest
+
+
+class Group(TyperGroup):
+    """Commands whose list says what each does in full, where Click would cut it off."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        named = [(name, self.commands[name]) for name in self.list_commands(ctx)]
+        rows = [
+            (name, " ".join((command.help or "").partition("\n\n")[0].split()))
+            for name, command in named
+            if not command.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

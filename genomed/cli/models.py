@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genomed.cli.command import Group
 from genomed.cli.options import Codes, Covariates, Groups, Json, Library, Threads, available_threads
 from genomed.errors import InputError
 
@@ -21,6 +22,7 @@ __all__ = ["models_app"]
 
 models_app = typer.Typer(
     name="models",
+    cls=Group,
     help="List, show, add, verify, pack and fetch scoring files, trained models and references.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -2,7 +2,7 @@
 
 import typer
 
-from genomed.cli.command import Command
+from genomed.cli.command import Command, Group
 from genomed.cli.reads_call import reads_call
 from genomed.cli.reads_features import reads_features
 from genomed.cli.reads_qc import reads_qc
@@ -13,6 +13,7 @@ __all__ = ["reads_app"]
 
 reads_app = typer.Typer(
     name="reads",
+    cls=Group,
     help="Coverage, identity, evidence and calls from BAM and CRAM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from genomed.cli.command import Command
+from genomed.cli.command import Command, Group
 from genomed.cli.given import (
     command_line,
     one_of,
@@ -51,7 +50,7 @@ _STORE = "store"
 _KERNELS = {"prune": "ld.prune_windows", "kinship": "kinship.select_pairs"}  # those that take long
 
 
-class _StoreOrCommand(TyperGroup):
+class _StoreOrCommand(Group):
     """A first word that names no command is the store of the command that needs no name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -72,6 +72,17 @@ def test_help_shows_the_commands_in_the_order_in_which_they_follow_each_other() 
     assert re.findall(r"^  ([a-z]+)  ", done.stdout, re.M) == list(ORDER)
 
 
+@pytest.mark.parametrize("group", [[], ["reads"], ["models"]], ids=["genomed", "reads", "models"])
+def test_what_a_command_does_is_listed_in_full(group: list[str]) -> None:
+    command = [sys.executable, "-m", "genomed", *group, "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    listed = text.partition("Commands:")[2]
+    assert "..." not in listed
+    entries = re.findall(r"^  [a-z]+  .*(?:\n {4}.*)*", listed, re.M)
+    assert entries
+    assert all(entry.endswith((".", "?")) for entry in entries)
+
+
 def test_an_expected_error_is_one_line_and_its_exit_code() -> None:
     done = run("scene", "expected")
 
