@@ -1,4 +1,4 @@
-"""genomed: from VCF and BAM to disease-risk and drug-target scores that can be trusted.
+"""genomed: from VCF and BAM to disease-risk scores that can be trusted.
 
 errors settings schema          what everything else may use
 regions ledger provenance       coordinates; what was dropped and why; what made a file
