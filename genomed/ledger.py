@@ -81,7 +81,7 @@ QC_SAMPLES = {
     "low_call_rate": "fewer variants have a call than --min-sample-call-rate asks for",
     "sex_mismatch": "the calls on X (and Y) are of the other sex than the one declared",
     "mendel": "a child with more Mendel errors than --max-sample-mendel allows",
-    "outlier": "far from its group in a column of --outlier-columns (--outlier-mads)",
+    "outlier": "far from its group in a column of --outlier-columns (--outlier)",
 }
 
 # Fate of one variant of `structure`: the first that applies. The first is used for components, and

@@ -10,9 +10,10 @@ import yaml
 from datafiles import REPOSITORY
 from typer.main import get_command
 
-from genomed import errors
+from genomed import errors, ledger
 from genomed.cli import app
 from genomed.ledger import LENIENCIES
+from genomed.tables import TABLES
 
 DOCS = REPOSITORY / "docs"
 TOOLS = DOCS / "tools"
@@ -66,6 +67,17 @@ def test_the_reference_tells_every_option_of_every_command() -> None:
         for one in [command, *getattr(command, "commands", {}).values()]:
             told = [p for p in one.params if p.opts[0].startswith("--") and not p.hidden]
             assert not [p.opts[0] for p in told if p.opts[0] not in page], name
+
+
+def test_options_that_codes_and_columns_name_are_there() -> None:
+    commands = get_command(app).commands.values()
+    every = [c for one in commands for c in (one, *getattr(one, "commands", {}).values())]
+    known = {opt for c in every for p in c.params for opt in (*p.opts, *p.secondary_opts)}
+    texts = [getattr(ledger, name) for name in ledger.__all__] + list(TABLES.values())
+    said = [str(text) for codes in texts if isinstance(codes, dict) for text in codes.values()]
+    named = {opt for text in said for opt in re.findall(r"(?<!\S)\(?(--[a-z][a-z0-9-]+)", text)}
+    assert {"--outlier", "--min-call-rate"} <= named
+    assert named - known == {"--pca"}  # of plink2
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(REPOSITORY)))
