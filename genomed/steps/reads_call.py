@@ -150,6 +150,9 @@ def _where(
     asked, refused = asked_alleles(table, reader, fasta)
     counts["sites_asked"] = len(table)
     counts.update({f"refused_{reason}": n for reason, n in refused.items()})
+    if refused and not any(asked.values()):
+        why = "; ".join(f"{n:,}: {REFUSED[reason]}" for reason, n in refused.items())
+        raise InputError(f"{inputs.sites}: none of its alleles can be looked for ({why})")
     given = GivenAlleles(asked)
     return list(given.regions(reader.contigs)) if regions is None else regions, given
 
@@ -202,8 +205,10 @@ def _lines(
     calls = call_genotypes(posterior, sites.loglik)
     is_variant = (calls.genotype[:, 1] > 0) & (calls.qual >= settings.min_qual)
     asked = _asked(called, given, counts)
-    keep = is_variant if given is None else asked.any(axis=1)
-    _count(sites, calls, is_variant, counts, called)
+    keep = is_variant if given is None else np.any(asked, axis=1)
+    looked_at = np.ones(len(asked), bool) if given is None else keep
+    _count(sites, calls, is_variant, looked_at, counts)
+    counts["thinned_sites"] += called.n_thinned
     rows = np.flatnonzero(keep)
     evidence = sites.evidence[rows]
     reads = evidence[:, [_AT["reads_0"], _AT["reads_1"], _AT["reads_2"]]].astype(np.int64)
@@ -234,26 +239,28 @@ def _count(
     sites: CallSites,
     calls: GenotypeCalls,
     is_variant: np.ndarray,
+    looked_at: np.ndarray,
     counts: Counter[str],
-    called: CalledTile,
 ) -> None:
-    """Add to what run.json says."""
+    """Add to what run.json says: of sites beside those that were asked for, nothing."""
+    is_variant, is_no_variant = is_variant & looked_at, ~is_variant & looked_at
     is_snp = sites.evidence[:, _AT["is_snp"]] > 0
     is_het = calls.genotype[:, 0] != calls.genotype[:, 1]
-    counts["candidate_sites"] += len(is_variant)
-    counts["below_min_qual"] += int((~is_variant).sum())
+    counts["candidate_sites"] += int(looked_at.sum())
+    counts["below_min_qual"] += int(is_no_variant.sum())
     counts["snps"] += int((is_variant & is_snp).sum())
     counts["indels"] += int((is_variant & ~is_snp).sum())
     counts["heterozygous"] += int((is_variant & is_het).sum())
     counts["homozygous"] += int((is_variant & ~is_het).sum())
-    counts["thinned_sites"] += called.n_thinned
 
 
 def _warnings(reader: AlignmentReader, counts: Counter[str]) -> list[str]:
     said = []
     if not reader.samples:
         said.append(f"{reader.path} names no sample (no read groups): it is called {SAMPLE}.")
-    if not counts["candidate_sites"]:
+    if not counts.get("sites_asked", 1):
+        said.append("--sites has no alleles: there is nothing to judge.")
+    elif not counts["candidate_sites"]:
         said.append("No read differs from the reference: there is nothing to call, or no coverage.")
     if counts["thinned_sites"]:
         said.append(

@@ -240,6 +240,39 @@ def test_sites_are_called_whatever_the_reads_show(
     }  # fmt: skip
 
 
+def test_counts_are_of_the_sites_that_were_asked_for(
+    files: tuple[Path, Path], person: Person, tmp_path: Path
+) -> None:
+    """The SNP at 501 lies between two that were asked for, and is neither written nor counted."""
+    sites = tmp_path / "sites.vcf"
+    header = (
+        "##fileformat=VCFv4.3\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    )
+    refs = [(position, person.bases[position - 1]) for position in (491, 511)]
+    rows = [f"1\t{p}\t.\t{r}\t{'ACGT'.replace(r, '')[0]}\t.\t.\t.\n" for p, r in refs]
+    sites.write_text(header + "".join(rows))
+    out = run(files, tmp_path / "out", sites=sites)
+    assert list(called(out).values()) == ["0/0", "0/0"]
+    counts = json.loads((out / "run.json").read_text())["counts"]
+    assert (counts["candidate_sites"], counts["snps"], counts["below_min_qual"]) == (2, 0, 2)
+    sites.write_text(header)
+    facts = json.loads((run(files, tmp_path / "none", sites=sites) / "run.json").read_text())
+    assert facts["warnings"] == ["--sites has no alleles: there is nothing to judge."]
+
+
+def test_sites_of_which_none_can_be_looked_for_are_refused(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    sites = tmp_path / "sites.vcf"
+    sites.write_text(
+        "##fileformat=VCFv4.3\n##contig=<ID=7>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        "7\t501\t.\tA\tG\t.\t.\t.\n7\t502\t.\tA\t<DEL>\t.\t.\t.\n"
+    )
+    with pytest.raises(InputError, match=r"sites\.vcf: none of its alleles .* lack the contig"):
+        run(files, tmp_path / "out", sites=sites)
+    assert not (tmp_path / "out").exists()
+
+
 def test_alleles_that_cannot_be_looked_for_are_counted_by_reason(
     files: tuple[Path, Path], person: Person, tmp_path: Path
 ) -> None:
