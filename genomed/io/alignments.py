@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import struct
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import cache
@@ -249,6 +250,7 @@ class AlignmentReader:
             raise InputError(f"{self.path}: is not compressed by blocks; make it with `samtools`")
         if self._index is None:
             stream.check_end()
+            self._check_index(self._bam_index(), stream)
         index = self._bam_index()
         ranges = index.ranges(self.contig_index(region.contig), region.start, region.end)
         assert stream.size is not None
@@ -271,6 +273,15 @@ class AlignmentReader:
             if self._index.n_contigs > len(self.contigs):
                 raise unfit_index(self.path)
         return self._index
+
+    def _check_index(self, index: BamIndex, stream: TextStream) -> None:
+        """Behind the last alignment that the index knows lie only those that have no place."""
+        try:
+            behind = stream.text_behind(index.end) if index.end else b""
+        except InputError:
+            raise unfit_index(self.path) from None
+        if len(behind) >= 8 and struct.unpack_from("<4xi", behind)[0] >= 0:
+            raise unfit_index(self.path)
 
     def _no_index(self) -> InputError:
         return InputError(

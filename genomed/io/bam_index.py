@@ -29,6 +29,7 @@ class BamIndex:
     """A .bai or .csi file of a BAM.
 
     n_contigs : contigs that it was made for
+    end       : virtual offset behind the last alignment that has a place, 0 when none has
 
     Raises ValueError when the file is not such an index, or is damaged.
     """
@@ -40,6 +41,7 @@ class BamIndex:
         except _BROKEN as error:
             raise ValueError(f"{path} is not an index of a BAM, or is damaged ({error})") from None
         self.n_contigs = len(self._contigs)
+        self.end = max((int(c.stop.max()) for c in self._contigs if len(c.stop)), default=0)
 
     def ranges(self, contig: int, start: int, end: int) -> np.ndarray:
         """Where alignments of a contig may lie that overlap start to end (0-based).

@@ -329,6 +329,26 @@ class TextStream:
         chunk._compressed = compressed
         return chunk
 
+    def text_behind(self, offset: int) -> bytes:
+        """Text from a virtual offset of a BGZF file to the end of a block or so; b"" at its end.
+
+        Raises InputError where no block begins there, or it holds less than that.
+        """
+        assert self.size is not None
+        address = offset >> 16
+        if address > self.size:
+            raise unfit_index(self.path)
+        blocks = self._blocks(address, min(self.size, address + MAX_BLOCK))
+        group = list(itertools.islice(blocks, 2))
+        if not group:
+            return b""
+        chunk = self._range_chunk(group, offset, self.size << 16, True)
+        chunk._lines = False
+        buffer, n = chunk.fill()
+        text = bytes(memoryview(buffer)[chunk.room : chunk.room + n])
+        chunk.release(buffer)
+        return text
+
     def _blocks(self, address: int, end: int) -> Iterator[tuple[int, bytes]]:
         """(address, bytes) of every block that begins at or after `address` and before `end`."""
         data, at = b"", 0  # data[at:] begins at `address`

@@ -217,6 +217,23 @@ def test_an_index_older_than_its_file_is_warned_of_once(tmp_path, caplog):
     ]
 
 
+def test_an_index_of_another_file_is_told_where_it_has_nothing_of_a_region(scattered, tmp_path):
+    """Of fewer reads of the same people, as of an earlier delivery: no read would be found."""
+    path = tmp_path / "all.bam"
+    path.write_bytes(scattered.read_bytes())
+    with pysam.AlignmentFile(str(scattered)) as whole:
+        reads = list(whole)
+        with pysam.AlignmentFile(str(tmp_path / "few.bam"), "wb", template=whole) as few:
+            for read in reads[:5]:
+                few.write(read)
+    pysam.index(str(tmp_path / "few.bam"))
+    (tmp_path / "few.bam.bai").rename(tmp_path / "all.bam.bai")
+    last = [read for read in reads if not read.is_unmapped][-1]
+    place = Region(last.reference_name, last.reference_start, last.reference_start + 1)
+    with pytest.raises(InputError, match="it was made for another file"):
+        list(AlignmentReader(path).blocks([place]))
+
+
 def test_an_index_that_leads_into_a_record_is_told(tmp_path):
     path = write_bam(tmp_path / "many.bam", [alignment(name=str(k)) for k in range(9)])
     index = bytearray(path.with_name("many.bam.bai").read_bytes())
