@@ -42,7 +42,6 @@ OK, NOTE, UNFIT = "ok", "note", "unfit"
 
 _GIB = 1 << 30
 _OLDEST_PYTHON = (3, 11)
-_LEAST_JOB_AGE_S = 200  # Snakemake's executor asks every 180 s at most
 
 _OPTIONAL_TOOLS = {
     "bcftools": "an independent look at VCF and BCF files",
@@ -171,7 +170,7 @@ def _tools(settings: DoctorSettings) -> Iterator[Finding]:
 
 def _slurm(settings: DoctorSettings) -> Iterator[Finding]:
     """Whether jobs can be sent to a cluster from here, and how one asks after them."""
-    from genomed.steps.slurm import find_cluster  # noqa: PLC0415 - see above
+    from genomed.steps.slurm import LEAST_JOB_AGE_S, find_cluster  # noqa: PLC0415 - see above
 
     cluster = find_cluster(settings.tool_timeout_s)
     if cluster is None:
@@ -186,10 +185,11 @@ def _slurm(settings: DoctorSettings) -> Iterator[Finding]:
     remembers = f", ended jobs are known for {age} s" if age is not None else ""
     value = f"{cluster.version}, {' '.join(cluster.partitions)}, {accounts}{remembers}"
     advice = f"--slurm-status-command {cluster.status_command}"
-    if not cluster.has_accounts and age is not None and age < _LEAST_JOB_AGE_S:
+    if cluster.forgets:
+        missed = "a job that was cancelled" if cluster.has_accounts else "the end of a job"
         advice += (
-            "; Snakemake may miss the end of a job and wait for ever, which `genomed run` notices: "
-            f"ask for MinJobAge={_LEAST_JOB_AGE_S} in slurm.conf"
+            f"; Snakemake may miss {missed} and wait for ever, which `genomed run` notices: "
+            f"ask for MinJobAge={LEAST_JOB_AGE_S} in slurm.conf"
         )
         yield Finding("Slurm", NOTE, value, advice)
     else:

@@ -72,7 +72,8 @@ class Guard:
         if passed > self.settings.leave_after_s:
             shutil.rmtree(LOCKS, ignore_errors=True)
             os._exit(128 + (self.stopped_by or signal.SIGINT))
-        self._terminated |= terminate_children(self._terminated)
+        if not self.progress.is_remote:  # there the children are those that cancel jobs
+            self._terminated |= terminate_children(self._terminated)
         waits = self.progress.is_remote and not self._pressed and passed > 3
         if waits and find_jobs(self.run) == []:
             self._pressed = True

@@ -1,7 +1,9 @@
 """What a Slurm cluster is like, and what it knows of one run's jobs; every question has a limit.
 
-Whether a cluster keeps accounts decides how Snakemake may ask after jobs: without accounts
-`sacct` fails, and Snakemake 9 takes a failed answer for no answer and waits on.
+Snakemake's executor may ask after jobs by `squeue` or by `sacct`. Without accounts `sacct` fails,
+and a failed answer is taken for no answer and waited on. With them it calls a cancelled job
+"CANCELLED by 1000", which the executor (2.8) takes for one that goes on. `squeue` answers on every
+cluster, for as long as the controller remembers a job that has ended.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Cluster", "SlurmJob", "cancel_jobs", "find_cluster", "find_jobs"]
+__all__ = ["LEAST_JOB_AGE_S", "Cluster", "SlurmJob", "cancel_jobs", "find_cluster", "find_jobs"]
 
 TIMEOUT_S = 20.0
+LEAST_JOB_AGE_S = 200  # Snakemake's executor asks every 180 s at most
 GOES_ON = frozenset({  # states of a job that has not ended
     "COMPLETING", "CONFIGURING", "PENDING", "REQUEUED", "REQUEUE_HOLD", "RESIZING", "RESV_DEL_HOLD",
     "RUNNING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED", "SUSPENDED",
@@ -34,7 +37,12 @@ class Cluster:
     @property
     def status_command(self) -> str:
         """What `--slurm-status-command` should be here."""
-        return "sacct" if self.has_accounts else "squeue"
+        return "sacct" if self.has_accounts and self.forgets else "squeue"
+
+    @property
+    def forgets(self) -> bool:
+        """Whether a job that has ended may be forgotten before Snakemake asks after it."""
+        return self.min_job_age_s is None or self.min_job_age_s < LEAST_JOB_AGE_S
 
 
 @dataclass(frozen=True)

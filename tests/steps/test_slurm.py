@@ -42,13 +42,18 @@ def test_a_cluster_without_accounts_is_asked_by_squeue(programs: Path) -> None:
     assert (cluster.status_command, cluster.min_job_age_s) == ("squeue", 300)
 
 
-def test_a_cluster_with_accounts_is_asked_by_sacct(programs: Path) -> None:
+@pytest.mark.parametrize(("age_s", "command"), [(300, "squeue"), (60, "sacct")])
+def test_a_cluster_with_accounts_is_asked_by_sacct_only_where_squeue_forgets(
+    programs: Path, age_s: int, command: str
+) -> None:
     answer(programs, "sacct", "exit 0")
+    answer(programs, "scontrol", f'echo "MinJobAge               = {age_s} sec"')
 
     cluster = find_cluster()
 
     assert cluster is not None
-    assert cluster.status_command == "sacct"
+    assert cluster.has_accounts
+    assert cluster.status_command == command
 
 
 def test_a_controller_that_is_silent_ends_no_waiting(programs: Path) -> None:
