@@ -55,7 +55,11 @@ class CallVcf:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as problem:
+            if kind is None:
+                raise self._failed(problem) from None
         if kind is None:
             try:
                 pysam.tabix_index(

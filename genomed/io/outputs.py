@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -20,6 +21,7 @@ from genomed.errors import OutputError
 __all__ = ["OutputDirectory", "hidden_directory"]
 
 _HIDDEN = ".genomed-run-"  # directories of runs that are under way, or were killed
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what only writing says
 _TSV: dict[str, Any] = {"separator": "\t", "quote_style": "never", "null_value": ""}
 
 
@@ -27,8 +29,8 @@ class OutputDirectory:
     """Collects files beside their final place and moves them there when all are whole.
 
     The last file written is moved last and an old one of that name is removed first, so whoever
-    finds it finds a whole set. Any failure leaves the directory as it was; what a run that was
-    killed has left there goes with the next.
+    finds it finds a whole set. Any failure leaves the directory as it was, and a full disc is an
+    OutputError whoever wrote; what a run that was killed has left there goes with the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,6 +66,8 @@ class OutputDirectory:
                 and not any(self.path.iterdir())
             ):
                 self.path.rmdir()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise self._unwritten(error) from None
 
     def write_text(self, name: str, text: str) -> None:
         """Write a UTF-8 text file."""
@@ -126,11 +130,14 @@ class OutputDirectory:
         try:
             yield
         except (OSError, pl.exceptions.ComputeError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise OutputError(
-                f"{self.path}: results cannot be written ({why}); nothing was left there, "
-                "choose another --out or make room"
-            ) from None
+            raise self._unwritten(error) from None
+
+    def _unwritten(self, error: Exception) -> OutputError:
+        why = getattr(error, "strerror", None) or str(error)
+        return OutputError(
+            f"{self.path}: results cannot be written ({why}); nothing was left there, choose "
+            "another --out or make room"
+        )
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """Records of calls: alleles that the genotype lacks are left out, and the rest is rewritten."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
+import pytest
 
+from genomed.errors import InputError, OutputError
 from genomed.features.call_sites import SITES_SCHEMA
-from genomed.io.call_vcf import block_lines, call_lines, trimmed
+from genomed.io.call_vcf import CallVcf, block_lines, call_lines, trimmed
 
 
 def line_of(
@@ -63,3 +67,12 @@ def test_blocks_break_where_the_class_of_gq_does_and_leave_out_calls() -> None:
         (11, "A", "END=12", "./.:0:0"), (13, "G", "END=14", "0/0:31:10"),
         (15, "A", "END=15", "0/0:45:15"), (17, "G", "END=17", "0/0:45:16"),
     ]  # fmt: skip
+
+
+def test_a_full_disc_is_told_and_hides_no_earlier_error() -> None:
+    """/dev/full takes nothing, and htslib says so when the file is closed."""
+    full = Path("/dev/full")
+    with pytest.raises(OutputError, match="cannot be written"), CallVcf(full, "##x\n") as vcf:
+        vcf.add(["1\t2"])
+    with pytest.raises(InputError, match="first"), CallVcf(full, "##x\n"):
+        raise InputError("first")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from genomed.errors import OutputError
 from genomed.io.outputs import OutputDirectory, hidden_directory
 
 WRITE_AND_WAIT = """
@@ -55,4 +56,17 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
         fail()
     with pytest.raises(ZeroDivisionError), hidden_directory(tmp_path):
         raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disc_is_told_as_one_whoever_writes_there(tmp_path: Path) -> None:
+    """/dev/full takes nothing."""
+
+    def fill() -> None:
+        with OutputDirectory(tmp_path / "new") as directory:
+            directory.place("a.txt").symlink_to("/dev/full")
+            directory.made("a.txt").write_text("much")
+
+    with pytest.raises(OutputError, match=r"new: results cannot be written \(No space left"):
+        fill()
     assert list(tmp_path.iterdir()) == []
