@@ -160,16 +160,22 @@ def audit(
         groups=groups,
     )
     found = run_audit(inputs, n_draws=n_draws, seed=seed, threads=threads)
-    rows = [
-        {"model": part, **one._asdict()} for part, told in found.measures.items() for one in told
+    rows: list[dict[str, Any]] = [
+        {"model": part}
+        | {k: None if v != v else v for k, v in one._asdict().items()}  # NaN is no JSON
+        for part, told in found.measures.items()
+        for one in told
     ]
     if as_json:
         facts = {"n_members": found.n_members, "n_others": found.n_others, "measures": rows}
         _print_json({"name": found.name, "verdict": found.verdict, **facts,
                      "warnings": found.warnings})  # fmt: skip
         return
-    cells = [[row["model"], row["name"], *(f"{row[k]:.4f}" for k in ("value", "low", "high"))]
-             for row in rows]  # fmt: skip
+    cells = [
+        [row["model"], row["name"],
+         *("" if row[k] is None else f"{row[k]:.4f}" for k in ("value", "low", "high"))]
+        for row in rows
+    ]  # fmt: skip
     _print_table(("model", "measure", "value", "low", "high"), cells)
     for line in (found.verdict, *found.warnings):
         typer.echo(line, err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,16 +68,20 @@ class AuditSummary:
     def verdict(self) -> str:
         """One sentence."""
         auroc = self.measures["full"][0]
-        told = f"by the loss (AUROC {auroc.value:.3f}, {auroc.low:.3f} to {auroc.high:.3f})"
+        told = f"by the loss ({_shown(auroc)})"
         found = auroc.low > 0.5
         if "net_members" in self.measures:
             ratio = self.measures["net_members"][0]
             joined = "or" if ratio.low > 0.5 or found else "nor"
             told += (
-                f" {joined}, of the net, by the likelihood ratio of its members (AUROC "
-                f"{ratio.value:.3f}, {ratio.low:.3f} to {ratio.high:.3f})"
+                f" {joined}, of the net, by the likelihood ratio of its members ({_shown(ratio)})"
             )
             found |= ratio.low > 0.5
+        if math.isnan(auroc.low):
+            return (
+                f"Whether people learned from can be told from others {told} or that is chance, "
+                "only draws of people tell: --bootstrap 1000."
+            )
         if found:
             return (
                 f"People learned from can be told from others {told}: the model remembers them, or "
@@ -86,6 +91,11 @@ class AuditSummary:
             f"People learned from could not be told from others {told}; another attack may do "
             "better."
         )
+
+
+def _shown(auroc: Estimate) -> str:
+    interval = "" if math.isnan(auroc.low) else f", {auroc.low:.3f} to {auroc.high:.3f}"
+    return f"AUROC {auroc.value:.3f}{interval}"
 
 
 def run_audit(

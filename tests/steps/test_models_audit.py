@@ -148,3 +148,9 @@ def test_the_command_prints_a_table_and_a_verdict(
     with pytest.raises(SystemExit):
         main()
     assert json.loads(capsys.readouterr().out)["n_members"] == 320
+    monkeypatch.setattr(sys, "argv", [*words[:-1], "0", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(word))
+    assert {row["low"] for row in found["measures"]} == {None}
+    assert "or that is chance, only draws of people tell: --bootstrap 1000." in found["verdict"]
