@@ -9,6 +9,7 @@ that name the line.
 
 import csv
 import re
+import zipfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -93,6 +94,8 @@ def read_plain_bytes(path: Path) -> bytes:
         ) from None
     for magic, kind in _OTHER_ARCHIVES.items():
         if raw.startswith(magic):
+            if kind == "zip" and not zipfile.is_zipfile(BytesIO(raw)):
+                raise InputError(f"{path}: is a zip archive without its end; copy it again")
             raise InputError(f"{path}: is a {kind} archive; unpack it, or compress with gzip")
     if raw[:2] == b"\x1f\x8b":
         return _gunzip(path, raw)

@@ -18,7 +18,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.site_panel import SitePanel, read_site_panel
-from genomed.regions import canonical_contig
+from genomed.regions import ContigNames, canonical_contig
 from genomed.schema import MISSING
 from genomed.settings import IdentitySettings
 from genomed.stats.contamination import Contamination, contamination, other_genotypes
@@ -76,6 +76,15 @@ class IdentityPanel:
     store: PackedStore | None = None
     row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     swapped: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+
+    def check_contigs(self, path: str, contigs: Sequence[str]) -> None:
+        """Raise InputError where none of a file's contigs has a site."""
+        names = ContigNames(contigs)
+        if len(contigs) and all(names.place(str(name)) is None for name in set(self.sites.contig)):
+            raise InputError(
+                f"{self.sites.path}: has no site on a contig of {path}; take both from the same "
+                "genome build"
+            )
 
     def counter(self, contigs: Sequence[str]) -> SiteCounter:
         """What takes the blocks of one file: call `add` with each, in order, then `finish`."""

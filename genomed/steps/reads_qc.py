@@ -98,6 +98,8 @@ def run_reads_qc(
         panel = None
         if inputs.sites is not None:
             panel = _identity().open_panel(inputs.sites, inputs.store, threads=threads)
+            for reader in readers:
+                panel.check_contigs(reader.path, reader.contigs)
         run = _Run(inputs, settings, fasta, panel, directory, threads)
         clock.lap("open")
         for reader, prefix in zip(readers, _prefixes(inputs.alignments), strict=True):

@@ -255,6 +255,12 @@ def _raise_for(guard: Guard, succeeded: bool, config: Path) -> None:
             f"another run works in {Path.cwd()}; wait for it, or, if there is none, "
             f"run `genomed run {config} --unlock` first"
         )
+    if "MissingRuleException" in said:
+        name = said.partition("No rule to produce ")[2].split(" (")[0]
+        raise UsageError(
+            f"no rule is called {name}, and none makes it; `genomed run {config} --dry-run` tells "
+            "the rules of this run"
+        )
     raise WorkflowFailedError(said)
 
 

@@ -50,3 +50,16 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(bam, tmp_path, arguments, co
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_a_panel_of_other_contigs_is_refused_before_anything_is_measured(bam, tmp_path):
+    panel = tmp_path / "panel.vcf"
+    panel.write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr7>\n"
+        '##INFO=<ID=AF,Number=A,Type=Float,Description="frequency">\n'
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr7\t9\t.\tA\tC\t.\t.\tAF=0.5\n"
+    )
+    done = genomed(bam, "--sites", panel, "--out", "x", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"{panel}: has no site on a contig of {bam}" in done.stderr
+    assert not (tmp_path / "x").exists()

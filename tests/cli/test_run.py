@@ -117,6 +117,14 @@ def test_an_option_that_snakemake_does_not_know_is_named(tmp_path: Path) -> None
     assert "--frobnicate" in done.stderr
 
 
+def test_a_rule_that_there_is_not_is_a_usage_error(tmp_path: Path) -> None:
+    done = genomed_run(configured(tmp_path, good=GOOD), "my.yaml", "--dry-run", "--until", "nope")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no rule is called nope")
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_snakemake_the_line_that_installs_it_is_told(tmp_path: Path) -> None:
     hidden = "import sys; sys.modules['snakemake'] = None\n"
     command = [sys.executable, "-c", hidden + PROGRAM[2], "run", "my.yaml"]

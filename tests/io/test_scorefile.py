@@ -1,6 +1,8 @@
 import gzip
 import math
 import subprocess
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -34,6 +36,13 @@ def write(tmp_path):
         return path
 
     return write_text
+
+
+def zip_of(content: bytes) -> bytes:
+    whole = BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("model.txt", content)
+    return whole.getvalue()
 
 
 def only(path: Path):
@@ -442,7 +451,8 @@ def test_refusals_match_the_definition(tmp_path_factory, rows):
         (b"ID A1 WEIGHT\nrs1 A \xff\n", r"line 2: byte 0xff is not UTF-8"),
         (b"\x00\x01\x02ID A1 WEIGHT\n", r"line 1: holds binary data"),
         ("ID A1 WEIGHT\nrs1 A 1\n".encode("utf-16"), "is UTF-16"),
-        (b"PK\x03\x04zipzip", "is a zip archive"),
+        (b"PK\x03\x04zipzip", "is a zip archive without its end; copy it again"),
+        (zip_of(b"rsID\n"), "is a zip archive; unpack it"),
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n", "is a VCF"),
         (b"MarkerName Allele1 Allele2 Effect\nrs1 A C 1\n", "METAL and SAIGE differ"),
         (b'ID,A1,WEIGHT\n"rs1","A"\n', r"line 2: 2 fields where the header names 3"),
