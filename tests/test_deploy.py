@@ -249,8 +249,7 @@ def test_the_bundle_installs_and_scores_the_example_without_a_network(tmp_path: 
     make = [sys.executable, DEPLOY / "bundle.py", "carried", "--out", tmp_path]
     subprocess.run(make, env=os.environ | library, check=True)
     (packed,) = tmp_path.glob("genomed-*-offline.tar")
-    with tarfile.open(packed) as tar:
-        tar.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", packed, "-C", tmp_path], check=True)
     script = f"""set -eu
         test "$(grep -c : /proc/net/dev)" = 1  # no interface but the machine's own
         sh {packed.with_suffix("")}/install.sh {tmp_path}/installed
