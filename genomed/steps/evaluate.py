@@ -27,6 +27,8 @@ from genomed.steps.evaluate_measures import Measures, curve_table, curves, measu
 
 __all__ = ["EvaluateInputs", "EvaluateSummary", "run_evaluate"]
 
+FEW_PEOPLE = 20  # of a trait that is a number
+
 
 @dataclass(frozen=True)
 class EvaluateSummary:
@@ -123,6 +125,8 @@ def _remarks(data: Evaluated, measures: Measures, settings: EvaluateSettings) ->
             word = words[int(n_cases > n_controls and data.trait.kind == "binary")]
             word = "events" if data.trait.kind == "survival" else word
             said.append(f"There are only {fewest} {word}: expect wide intervals.")
+    elif len(data.samples) < FEW_PEOPLE:
+        said.append(f"There are only {len(data.samples)} people: rely on nothing of so few.")
     if data.trait.kind == "binary" and data.low is not None:
         said.append(
             "low and high are of a probability, which no single person can confirm or refute; see "

@@ -58,6 +58,7 @@ def read_evaluated(inputs: EvaluateInputs, settings: EvaluateSettings) -> Evalua
     warnings = list(found.warnings)
     trait = _trait(inputs, found.samples, warnings)
     used = trait.observed.copy()
+    n_known = int(used.sum())
     _say_left_out(inputs, used, found.samples, warnings)
     for name, value in found.values.items():
         missing = used & ~np.isfinite(value)
@@ -69,6 +70,11 @@ def read_evaluated(inputs: EvaluateInputs, settings: EvaluateSettings) -> Evalua
         used &= np.isfinite(value)
     kept = np.flatnonzero(used)
     trait = _part(trait, kept)
+    if len(kept) < 2 <= n_known:
+        raise InputError(
+            f"{found.path}: {len(kept)} of the {n_known} people whose {trait.name} is known have "
+            "a prediction; predict for them first"
+        )
     _check(inputs, trait, len(kept))
     values = {name: value[kept] for name, value in found.values.items()}
     scales = {

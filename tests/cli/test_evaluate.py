@@ -69,3 +69,26 @@ def test_options_that_make_no_sense_are_refused(tables, tmp_path, options):
     code = done.exception.exit_code if isinstance(done.exception, GenomedError) else done.exit_code
     assert code == 2
     assert not (tmp_path / "o").exists()
+
+
+def two_people(folder, predictions):
+    predicted, truth = folder / "predictions.tsv", folder / "traits.tsv"
+    predicted.write_text("sample\tprediction\n" + predictions)
+    truth.write_text("sample\theight\na\t1\nb\t2.5\n")
+    return [predicted, "--traits", truth, "--trait", "height", "--out", folder / "o"]
+
+
+def test_what_is_measured_on_two_people_is_not_to_be_relied_on(tmp_path):
+    done = invoke(*two_people(tmp_path, "a\t1\nb\t2\n"))
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "o" / "run.json").read_text())["warnings"]
+    assert told == ["There are only 2 people: rely on nothing of so few."]
+
+
+def test_a_table_that_predicts_for_nobody_is_the_one_that_is_named(tmp_path):
+    done = invoke(*two_people(tmp_path, "a\tNA\nb\tNA\n"))
+    assert isinstance(done.exception, GenomedError)
+    assert str(done.exception) == (
+        f"{tmp_path / 'predictions.tsv'}: 0 of the 2 people whose height is known have a "
+        "prediction; predict for them first"
+    )
