@@ -33,6 +33,7 @@ __all__ = [
     "Chunk",
     "TextStream",
     "check_end",
+    "stream_kind",
     "unfit_index",
 ]
 
@@ -151,7 +152,7 @@ class TextStream:
         self._n_read = 0
         self._pending: bytes = self._read(READ_BYTES)
         self._start = self._pending[:65536]
-        self.kind = _kind(self._pending)
+        self.kind = stream_kind(self._pending)
         self._chunks = self._make_chunks()
         self._ahead: deque[Chunk] = deque()
         self._ahead_error: BaseException | None = None
@@ -425,7 +426,8 @@ def _size(raw: IO[bytes]) -> int | None:
     return status.st_size if (status.st_mode & 0o170000) == 0o100000 else None
 
 
-def _kind(start: bytes) -> str:
+def stream_kind(start: bytes) -> str:
+    """What the first bytes of a file, 18 or more, tell: bgzf, gzip or plain."""
     if start[:2] != b"\x1f\x8b":
         return "plain"
     if len(start) >= 18 and start[3] & 4 and _subfield(start, 0) is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from genomed.errors import InputError
-from genomed.io.bgzf import ZLIB_ERROR, check_end
+from genomed.io.bgzf import ZLIB_ERROR, check_end, stream_kind
 from genomed.io.formats import cohort_format, index_paths
 from genomed.io.index_counts import index_counts
 from genomed.io.pgen_index import read_index
@@ -144,12 +144,12 @@ class _First:
 def _inflated_head(path: Path) -> tuple[bytes, int]:
     """The first bytes of the text, and how many bytes of the file hold them."""
     with path.open("rb") as file:
-        head = file.read(14)
-        if head[:2] != b"\x1f\x8b":
+        kind = stream_kind(file.read(1 << 10))
+        if kind == "plain":
             file.seek(0)
             text = file.read(HEAD_TEXT)
             return text, len(text)
-        if head[12:] == b"BC":  # BGZF
+        if kind == "bgzf":
             check_end(file, str(path))
         file.seek(0)
         parts, n_text = [], 0

@@ -93,7 +93,7 @@ class DeviceEngine(Engine):
 
 
 def _sums_without_each(products: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """As genomed.stats.pair_engine."""
+    """As that of genomed.stats.pair_engine; the sum of several is float32."""
     total = products[0]
     if len(products) > 1:
         total = sum((product.float() for product in products[1:]), products[0].float())

@@ -18,7 +18,7 @@ import polars as pl
 from genomed.errors import InputError
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.site_panel import SitePanel, read_site_panel
-from genomed.regions import ContigNames, canonical_contig
+from genomed.regions import canonical_contig
 from genomed.schema import MISSING
 from genomed.settings import IdentitySettings
 from genomed.stats.contamination import Contamination, contamination, other_genotypes
@@ -79,8 +79,7 @@ class IdentityPanel:
 
     def check_contigs(self, path: str, contigs: Sequence[str]) -> None:
         """Raise InputError where none of a file's contigs has a site."""
-        names = ContigNames(contigs)
-        if len(contigs) and all(names.place(str(name)) is None for name in set(self.sites.contig)):
+        if len(contigs) and not self.counter(contigs).contig_sites:
             raise InputError(
                 f"{self.sites.path}: has no site on a contig of {path}; take both from the same "
                 "genome build"
