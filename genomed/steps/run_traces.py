@@ -73,7 +73,11 @@ def put_traces_aside(tell: Callable[[str], None]) -> None:
     for other in left:
         with contextlib.suppress(psutil.Error):
             other.terminate()
-    psutil.wait_procs(left, timeout=10)
+    _, deaf = psutil.wait_procs(left, timeout=10)
+    for other in deaf:  # stopped, or waiting for a disc
+        with contextlib.suppress(psutil.Error):
+            other.kill()
+    psutil.wait_procs(deaf, timeout=10)
     shutil.rmtree(LOCKS, ignore_errors=True)
     tell(f"an earlier run was killed: {len(left)} processes and {n_jobs} jobs of it were ended")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from datafiles import REPOSITORY
 
+psutil = pytest.importorskip("psutil", reason="comes with snakemake")
 pytest.importorskip("snakemake", reason="not installed: pip install 'genomed[workflow]'")
 
 PROGRAM = [sys.executable, "-c", "from genomed.cli import main; main()", "run"]
@@ -167,8 +168,6 @@ def training(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def running(place: Path) -> list[int]:
     """Processes that work in a directory."""
-    import psutil
-
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -191,6 +190,8 @@ def test_a_signal_ends_the_jobs_and_opens_the_lock(training, tmp_path, number, c
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_is_put_aside_and_one_that_lives_is_not(training, tmp_path) -> None:
+    for job in psutil.Process(training.pid).children(recursive=True):
+        job.suspend()  # lasts as long as the test, and does not listen to SIGTERM
     beside = genomed_run(tmp_path, "my.yaml")
     assert beside.returncode == 5
     assert f"process {training.pid}; wait for it" in beside.stderr
