@@ -5,7 +5,7 @@ whole members inflate independently, in any thread, straight into reused buffers
 Plain gzip is one long stream: it works, on one thread, and cannot be sought in.
 
 This module needs nothing but the standard library and zlib-ng, so that inflating can start while
-Python is still importing the rest.
+Python is still importing the rest; from then on libdeflate does it, where there is one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import struct
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,6 +52,7 @@ _USUAL_HEAD = struct.Struct("<2s10x4sH")  # of a BGZF block whose first subfield
 _GzipReader: Any = zlib_ng._GzipReader  # zlib-ng's stub allows for fewer sources than it takes
 ZLIB_ERROR: Any = zlib_ng.error
 _DAMAGE = (EOFError, OSError, ValueError, ZLIB_ERROR)  # what inflating damaged bytes raises
+_inflate_fast: Callable[[Any, Any], int] | None = None  # once it is loaded; see _load_libdeflate
 
 
 class Chunk:
@@ -96,8 +98,10 @@ class Chunk:
     def _inflate(self) -> tuple[bytearray, int]:
         buffer = self._pool.take()
         text = memoryview(buffer)[self.room : self.room + CHUNK_BYTES]
+        n = -1 if _inflate_fast is None else _inflate_fast(self._compressed, text)
         try:
-            n = _read_fully(_GzipReader(self._compressed), text, len(text))
+            if n < 0:
+                n = _read_fully(_GzipReader(self._compressed), text, len(text))
         except _DAMAGE as error:
             raise _damaged(self._path, self.n_compressed, error) from None
         self._compressed = None
@@ -184,6 +188,8 @@ class TextStream:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield every chunk once, in order; ends any prefetching first."""
+        if self.kind == "bgzf":
+            _load_libdeflate()
         self._stop.set()
         if self._prefetcher is not None:
             self._prefetcher.join()
@@ -202,6 +208,7 @@ class TextStream:
         ranges : in order and without a block in common; each begins and ends between records
         lines  : whether records are lines of text, which is then checked
         """
+        _load_libdeflate()
         self._stop.set()
         if self._prefetcher is not None:
             self._prefetcher.join()
@@ -403,6 +410,16 @@ class _Rest(io.RawIOBase):
             data = stream._read(min(len(view), READ_BYTES))
         view[: len(data)] = data
         return len(data)
+
+
+@cache
+def _load_libdeflate() -> None:
+    """Have chunks inflated by libdeflate from now on, where it is found."""
+    from genomed.io.libdeflate import find_libdeflate, inflate  # noqa: PLC0415 - see the module
+
+    if find_libdeflate() is not None:
+        global _inflate_fast
+        _inflate_fast = inflate
 
 
 def _open(path: str) -> IO[bytes]:

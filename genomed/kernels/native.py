@@ -17,7 +17,7 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +28,7 @@ import numpy as np
 
 from genomed.kernels import cache_directory
 
-__all__ = ["External", "Inner", "Kernel", "inner", "kernel", "memchr", "memcpy"]
+__all__ = ["External", "Inner", "Kernel", "inner", "kernel", "memchr", "memcpy", "provide"]
 
 _SCALARS = {
     "int64": ctypes.c_int64,
@@ -37,10 +37,11 @@ _SCALARS = {
     "bool": ctypes.c_uint8,
 }
 _lock = threading.RLock()
+_provided: set[str] = set()  # functions that others than the C library have
 
 
 class External(NamedTuple):
-    """A function of the C library that kernels call."""
+    """A function of the C library, or of one that was provided, that kernels call."""
 
     name: str
     signature: str
@@ -48,6 +49,16 @@ class External(NamedTuple):
 
 memchr: Any = External("memchr", "uintp(uintp, intc, uintp)")
 memcpy: Any = External("memcpy", "uintp(uintp, uintp, uintp)")
+
+
+def provide(library: ctypes.CDLL, names: Iterable[str]) -> None:
+    """Let kernels call functions of a library; AttributeError where it lacks one."""
+    from llvmlite import binding
+
+    found = {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names}
+    for name, address in found.items():
+        binding.add_symbol(name, address)
+    _provided.update(found)
 
 
 class Inner:
@@ -289,7 +300,12 @@ def _compile(kernel: Kernel, names: list[str]) -> _Stored:
     dispatcher = _dispatcher(kernel.function, {})
     dispatcher.compile(tuple(_numba_type(numba, one) for one in names))
     result = next(iter(dispatcher.overloads.values()))
-    missing = [name for name in _called(result.library) if not hasattr(ctypes.CDLL(None), name)]
+    process = ctypes.CDLL(None)
+    missing = [
+        name
+        for name in _called(result.library)
+        if name not in _provided and not hasattr(process, name)
+    ]
     if missing:
         raise RuntimeError(f"kernel {kernel.name} needs {missing}, which only numba provides")
     code = result.library.serialize_using_object_code()[2][0]

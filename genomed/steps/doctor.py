@@ -80,6 +80,7 @@ def examine(settings: DoctorSettings | None = None) -> list[Finding]:
     checks: list[Callable[[DoctorSettings], Iterator[Finding]]] = [
         _software,
         _htslib,
+        _libdeflate,
         _processors,
         _memory,
         _scratch,
@@ -145,6 +146,17 @@ def _htslib(settings: DoctorSettings) -> Iterator[Finding]:
     import pysam  # noqa: PLC0415 - see above
 
     yield Finding("htslib", OK, f"{pysam.version.__htslib_version__}, in pysam")
+
+
+def _libdeflate(settings: DoctorSettings) -> Iterator[Finding]:
+    from genomed.io.libdeflate import find_libdeflate  # noqa: PLC0415
+
+    path = find_libdeflate()
+    if path is None:
+        advice = "BGZF is inflated by zlib-ng, which takes half as long again; install libdeflate"
+        yield Finding("libdeflate", NOTE, "not found", advice)
+    else:
+        yield Finding("libdeflate", OK, f"in {path}")
 
 
 def _tools(settings: DoctorSettings) -> Iterator[Finding]:

@@ -51,6 +51,18 @@ def test_the_htslib_that_is_used_is_named(findings):
     assert pysam.version.__htslib_version__ in findings["htslib"].value
 
 
+def test_what_inflates_is_named(findings, monkeypatch):
+    from genomed.io import libdeflate
+
+    path = libdeflate.find_libdeflate()
+    value = "not found" if path is None else f"in {path}"
+    assert findings["libdeflate"].value == value
+    monkeypatch.setattr(libdeflate, "find_libdeflate", lambda: None)
+    without = {finding.name: finding for finding in examine(SMALL)}["libdeflate"]
+    assert without.status == NOTE
+    assert "zlib-ng" in without.advice
+
+
 def test_a_check_that_breaks_down_is_a_finding(monkeypatch):
     def broken(settings):
         raise RuntimeError("no such thing")
