@@ -58,6 +58,20 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert loaded_by("from genomed.cli import main; main()", *arguments) == []
 
 
+def test_a_command_is_made_without_the_others() -> None:
+    program = (
+        "import atexit, sys\nfrom genomed.cli import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "convert", "--help"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    loaded = done.stderr.split()
+    assert "genomed.cli.convert" in loaded
+    assert not {"genomed.cli.train", "genomed.cli.reads", "genomed.cli.risk"} & set(loaded)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["explain", "absent", "absent"], ["train", "absent", "--traits", "absent", "--trait", "y"]],

@@ -5,46 +5,76 @@ its top, so ``genomed --help`` answers in a third of a second; tests/test_startu
 """
 
 import signal
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_command, get_group
 
 from genomed import __version__
 from genomed.cli.command import Command, Group
-from genomed.cli.convert import convert
-from genomed.cli.doctor import doctor
-from genomed.cli.evaluate import evaluate
-from genomed.cli.explain import explain
-from genomed.cli.models import models_app
-from genomed.cli.plan import plan
-from genomed.cli.qc import qc
-from genomed.cli.reads import reads_app
-from genomed.cli.report import report
-from genomed.cli.risk import risk
-from genomed.cli.run import run
-from genomed.cli.structure import structure_app
-from genomed.cli.train import train
 from genomed.errors import GenomedError
 
 __all__ = ["app", "main"]
 
-ORDER = (
+COMMANDS = (  # in the order in which they follow each other
     *("convert", "qc", "structure", "reads", "train", "risk", "evaluate", "explain"),
     *("report", "plan", "run", "models", "doctor"),
 )
+_CONTEXTS = {"run": {"allow_extra_args": True, "ignore_unknown_options": True}}
 
 
-class _InOrder(Group):
-    """Shows the commands in the order in which they follow each other."""
+class _Commands(Mapping[str, Any]):
+    """Commands by name, each made when it is asked for: Typer takes 5 ms for one.
+
+    made : those that are there already
+    """
+
+    def __init__(self, made: Mapping[str, Any]) -> None:
+        self._made = dict(made)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            if name not in COMMANDS:
+                raise KeyError(name)
+            module = import_module(f"genomed.cli.{name}")
+            group = getattr(module, f"{name}_app", None)
+            self._made[name] = _alone(getattr(module, name)) if group is None else get_group(group)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*COMMANDS, *self._made)))
+
+    def __len__(self) -> int:
+        return len(set(COMMANDS) | set(self._made))
+
+
+def _alone(function: Any) -> Any:
+    """A command that belongs to no group."""
+    program = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+    name = function.__name__
+    program.command(name, cls=Command, context_settings=_CONTEXTS.get(name))(function)
+    return get_command(program)
+
+
+class _OnDemand(Group):
+    """The program's commands, of which a run needs one."""
+
+    def __init__(self, *, commands: Any, **settings: Any) -> None:
+        on_demand: Any = _Commands(commands)
+        super().__init__(commands=on_demand, **settings)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(self.commands, key=lambda name: (*ORDER, name).index(name))
+        return list(self.commands)
 
 
 app = typer.Typer(
     name="genomed",
-    cls=_InOrder,
+    cls=_OnDemand,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback is for us; keep it plain
     rich_markup_mode=None,  # formatting help with rich would double the time --help takes
@@ -69,13 +99,6 @@ def genomed(
     ] = False,
 ) -> None:
     """From VCF and BAM to disease-risk scores that can be trusted."""
-
-
-for command in (convert, qc, train, risk, evaluate, explain, report, plan, doctor):
-    app.command(cls=Command)(command)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
-for group in (structure_app, reads_app, models_app):
-    app.add_typer(group)
 
 
 def stop_on_sigterm(signum: int, frame: FrameType | None) -> NoReturn:

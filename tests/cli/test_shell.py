@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genomed import __version__
-from genomed.cli import ORDER
+from genomed.cli import COMMANDS
 
 # A command of our own beside the real ones, run through the real main.
 PROGRAM = """
@@ -69,7 +69,7 @@ def test_help_shows_the_commands_in_the_order_in_which_they_follow_each_other() 
     command = [sys.executable, "-m", "genomed", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert re.findall(r"^  ([a-z]+)  ", done.stdout, re.M) == list(ORDER)
+    assert re.findall(r"^  ([a-z]+)  ", done.stdout, re.M) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("group", [[], ["reads"], ["models"]], ids=["genomed", "reads", "models"])
