@@ -99,7 +99,10 @@ def measure_file(
     """
     with ExitStack() as opened:
         files = _BedFiles(directory, prefix, reader, settings, targets, opened)
-        pool = opened.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="genomed-count"))
+        n_counting = max(1, threads // 2)  # others inflate, and this one adds up depth
+        pool = opened.enter_context(
+            ThreadPoolExecutor(n_counting, thread_name_prefix="genomed-count")
+        )
         pool.submit(import_module, "pysam")  # for the indexes of what is written
         run = _Run(reader, settings, targets, fasta, files)
         counters = _Counters(pool, also)
