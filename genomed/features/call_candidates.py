@@ -92,9 +92,9 @@ def find_candidates(
 ) -> Candidates:
     """Bases and indels that enough reads of a tile, or of its margin, show, and those given."""
     limits = settings.min_snp_fraction, settings.min_reads
-    n_snps = kernels.list_snps(counts, tile.ref, *limits, None)
-    snps = np.empty((n_snps, 3), np.int64)
-    kernels.list_snps(counts, tile.ref, *limits, snps)
+    snps = np.empty((3 * len(tile.ref), 3), np.int64)  # of which few are touched
+    n_snps = kernels.list_snps(counts, tile.ref, *limits, snps)
+    snps = snps[:n_snps].copy()
     indels, letters, event, best = _find_indels(tile, counts, settings)
     position = np.concatenate([snps[:, 0] + tile.first, indels[:, 0]])
     length = np.concatenate([np.zeros(n_snps, np.int64), indels[:, 1]])

@@ -49,8 +49,7 @@ def list_snps(counts, ref, min_fraction, min_reads, found):
 
     counts  : int32 (positions, N_COUNTS), of kernels.pileup
     ref     : uint8 (positions,), codes of the reference
-    found   : int64 (bases, 3) or None to count; filled: position, code, reads with it, by position
-              and code
+    found   : int64 (3 x positions, 3), filled: position, code, reads with it, by position and code
     returns : bases listed
     """
     n = 0
@@ -58,16 +57,19 @@ def list_snps(counts, ref, min_fraction, min_reads, found):
         if ref[p] > 3:
             continue
         row = counts[p]
-        reads = row[DELETED] + row[DELETED + 1]
-        for code in range(4):
-            reads += row[code] + row[code + 5]
+        reads = -1  # most positions have none, and need not know
         for code in range(4):
             with_it = row[code] + row[code + 5]
-            if code != ref[p] and with_it >= min_reads and with_it >= min_fraction * reads:
-                if found is not None:
-                    found[n, 0] = p
-                    found[n, 1] = code
-                    found[n, 2] = with_it
+            if code == ref[p] or with_it < min_reads:
+                continue
+            if reads < 0:
+                reads = row[DELETED] + row[DELETED + 1]
+                for other in range(4):
+                    reads += row[other] + row[other + 5]
+            if with_it >= min_fraction * reads:
+                found[n, 0] = p
+                found[n, 1] = code
+                found[n, 2] = with_it
                 n += 1
     return n
 
