@@ -99,7 +99,10 @@ def add(
 
 @models_app.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Models; all when none.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models, or paths of bundles and files; the whole library when none."),
+    ] = None,
     library: Library = None,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +119,7 @@ def verify(
     if unsound:
         raise InputError(
             f"{len(unsound)} of {len(verdicts)} models are not sound: {', '.join(unsound)}; "
-            "add or fetch them again with --replace"
+            "copy them again, or add or fetch them with --replace"
         )
 
 

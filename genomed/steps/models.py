@@ -15,6 +15,7 @@ from genomed.io.library import (
     PANEL_SOURCE,
     REFERENCE,
     RISK,
+    SCORES,
     Entry,
     add_model,
     bundle_kind,
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 CATALOG_URL = "https://ftp.ebi.ac.uk/pub/databases/spot/pgs/scores"
+
+GIVEN = "a path"  # source of what is in no library
 
 _ACCESSION = re.compile(r"PGS\d{6}")
 _BUILDS = ("GRCh37", "GRCh38")
@@ -223,9 +226,23 @@ def _read_trained(path: Path) -> None:
 
 
 def verify_models(library: Path, names: list[str]) -> list[Verdict]:
-    """Compare digests and read every file again; without names, the whole library and the panel."""
+    """Compare digests and read every file again; without names, the whole library and the panel.
+
+    names : of models, or paths of files and bundles that are in no library
+    """
     entries = [*panel_entries(), *library_entries(library)]
-    return [_verdict(entry) for entry in (_chosen(entries, names) if names else entries)]
+    if not names:
+        return [_verdict(entry) for entry in entries]
+    given = {text: Path(text).expanduser() for text in names}
+    outside = {
+        text: Entry(text, path, source=GIVEN)
+        for text, path in given.items()
+        if path.is_file() or bundle_kind(path)
+    }
+    return [
+        _verdict(outside[text] if text in outside else _chosen(entries, [text])[0])
+        for text in names
+    ]
 
 
 def _chosen(entries: list[Entry], names: list[str]) -> list[Entry]:
@@ -241,7 +258,7 @@ def _chosen(entries: list[Entry], names: list[str]) -> list[Entry]:
 def _verdict(entry: Entry) -> Verdict:
     if entry.path.name == CARD:
         return Verdict(entry.name, "unreadable", f"{entry.path} is damaged; add the model again")
-    if not entry.path.is_file():
+    if not entry.path.exists():
         return Verdict(entry.name, "missing", f"{entry.path} is gone; add the model again")
     try:
         if entry.sha256 and file_digest(entry.path) != entry.sha256:
@@ -258,6 +275,9 @@ def _verdict(entry: Entry) -> Verdict:
         summary = f"{found.trait}, {found.n_variants} variants that it reads"
     if entry.sha256 or entry.source == PANEL_SOURCE:
         return Verdict(entry.name, "ok", summary)
+    if entry.source == GIVEN:  # a bundle has digests of its parts
+        alone = found.kind == SCORES
+        return Verdict(entry.name, "no digest" if alone else "ok", summary)
     return Verdict(entry.name, "no digest", f"{summary}; was not added with `genomed models add`")
 
 

@@ -115,6 +115,15 @@ def test_verify_takes_names_and_refuses_unknown_ones(library, score):
         verify_models(library, ["x"])
 
 
+def test_verify_takes_paths_of_what_is_in_no_library(library, score):
+    (verdict,) = verify_models(library, [str(score)])
+    assert (verdict.status, verdict.is_sound) == ("no digest", True)
+    assert verdict.detail == "3 variants, 1 of them refused"
+    score.write_text("ID A1 WEIGHT\nrs1 A\n")
+    (verdict,) = verify_models(library, [str(score)])
+    assert (verdict.status, verdict.is_sound) == ("unreadable", False)
+
+
 def test_models_can_be_carried_to_another_machine(library, score, tmp_path):
     add_models(library, score)
     (library / "dropped.txt").write_text(TEXT)
@@ -310,6 +319,22 @@ def test_a_trained_model_that_was_changed_is_neither_added_nor_sound(library, tr
     entry.path.write_bytes(content)
     (verdict,) = verify_models(library, ["trait"])
     assert verdict.status == "changed"
+
+
+def test_a_bundle_that_is_in_no_library_is_verified_by_its_own_digests(library, trained, tmp_path):
+    zipped, directory = tmp_path / "b.zip", tmp_path / "bundle"
+    zip_bundle(trained, zipped)
+    shutil.copytree(trained, directory)
+    names = [str(zipped), str(directory)]
+    assert [v.status for v in verify_models(library, names)] == ["ok", "ok"]
+    weights = directory / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8] + bytes(8))
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr("model.pkl", "x")
+    foreign, changed = verify_models(library, names)
+    assert (foreign.status, changed.status) == ("unreadable", "unreadable")
+    assert "'model.pkl' has no place in a model bundle" in foreign.detail
+    assert "changed or damaged" in changed.detail
 
 
 def test_a_foreign_file_in_a_zip_of_a_trained_model_is_refused(library, trained, tmp_path):
