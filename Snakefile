@@ -18,7 +18,7 @@ import checks
 if workflow.is_main_process and "--lint" not in sys.argv:
     if not config:
         raise WorkflowError("There is no configuration; name one: --configfile FILE")
-    found = checks.problems(config, Path.cwd())
+    found = checks.twice(workflow.configfiles) + checks.problems(config, Path.cwd())
     if not (which("genomed") or workflow.deployment_settings.deployment_method):
         found.append(
             "genomed is not on the PATH; activate its environment, or --sdm conda"

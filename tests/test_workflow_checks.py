@@ -279,14 +279,16 @@ def test_an_index_tells_on_which_contigs_records_lie(tmp_path: Path) -> None:
 
 def test_snakemake_names_every_fault_before_any_job(tmp_path: Path) -> None:
     config = example_config() | {"risk": {"ambigous": "drop"}, "threads": "two"}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    text = yaml.safe_dump(config)
+    (tmp_path / "config.yaml").write_text(f"{text}cohorts: {{example: a.vcf}}\n")
     done = dry_run(tmp_path)
 
     assert done.returncode != 0
     said = done.stdout
+    assert re.search(r"config\.yaml: line \d+: cohorts is on line \d+ already", said)
     assert "risk.ambigous: there is no such key; is ambiguous meant?" in said
     assert "threads: is 'two', and must be a whole number" in said
-    assert "cohorts.example: examples/data/cohort.vcf.gz: no such file" in said
+    assert "cohorts.example: a.vcf: no such file" in said
     assert "genomed convert" not in said
 
 

@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +25,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-__all__ = ["parts_of", "problems", "read_yaml", "sheet", "with_defaults"]
+__all__ = ["parts_of", "problems", "read_yaml", "sheet", "twice", "with_defaults"]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 OURS = {
@@ -84,6 +84,17 @@ class _OnceLoader(yaml.SafeLoader):
 def read_yaml(text: str) -> Any:
     """What a configuration says. Raises yaml.YAMLError where it is no YAML, or a key is twice."""
     return yaml.load(text, _OnceLoader)
+
+
+def twice(paths: Iterable[str | Path]) -> list[str]:
+    """Keys that stand twice in configurations, of which Snakemake's reader forgets the first."""
+    found = []
+    for path in paths:
+        try:
+            read_yaml(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            found.append(f"{path}: {error}")
+    return found
 
 
 def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
