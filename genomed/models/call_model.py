@@ -15,6 +15,7 @@ import polars as pl
 
 from genomed.models.call_targets import site_kind
 from genomed.models.likelihood_stage import NEVER, InputNames, LikelihoodStage, Said, site_prior
+from genomed.models.plain_pileup_net import PlainPileupNet
 from genomed.settings import CallSettings
 from genomed.stats.call_calibration import CallCalibration
 
@@ -54,7 +55,7 @@ class CallModel:
 
     names: InputNames
     likelihood: LikelihoodStage
-    nets: CallNets | None
+    nets: CallNets | PlainPileupNet | None
     calibration: CallCalibration
     first_calibration: CallCalibration
     pileup_kinds: Kinds = (True, True)
@@ -127,18 +128,20 @@ class CallModel:
                 np.reshape(tensors[f"likelihood.{name}"], array.shape)
                 for name, array in LikelihoodStage()._asdict().items()
             )
-            nets = None
-            if facts["pileup_net"] is not None:
+            nets: CallNets | PlainPileupNet | None = None
+            if facts["matrix_net"] is not None:
                 from genomed.models.call_nets import CallNets  # noqa: PLC0415 - loads torch
 
                 nets = CallNets.from_parts(tensors, facts, names)
+            elif facts["pileup_net"] is not None:
+                nets = PlainPileupNet.from_parts(tensors, facts, names)
             return cls(
                 names, LikelihoodStage(*likelihood), nets,
                 CallCalibration.from_dict(facts["calibration"]),
                 CallCalibration.from_dict(facts["first_calibration"]),
                 _kinds(facts["pileup_kinds"]), _kinds(facts["matrix_kinds"]), float(facts["sure"]),
             )  # fmt: skip
-        except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
             raise ValueError(f"not a caller: {str(error).splitlines()[0]}") from None
 
     def check_names(self, pileup: tuple[str, ...], evidence: tuple[str, ...]) -> None:

@@ -29,7 +29,8 @@ from genomed.models.call_training import (
     train_net,
 )
 from genomed.models.likelihood_stage import InputNames, LikelihoodStage, Said
-from genomed.models.pileup_net import PileupNet, PileupNetConfig
+from genomed.models.pileup_inputs import PileupNetConfig
+from genomed.models.pileup_net import PileupNet
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
 from genomed.models.verdicts import Verdict
 from genomed.settings import CallTrainSettings
@@ -194,6 +195,7 @@ class _Fit:
             n_epochs=settings.n_matrix_epochs, progress=self._telling("read-matrix net"),
         )  # fmt: skip
         net.requires_grad_(False)
+        assert isinstance(self.model.nets, CallNets)
         nets = CallNets(self.model.nets.pileup, net, torch.get_num_threads())
         corrected = nets.second(matrices, said)
         calibration = self._fit_calibration(corrected, rows, parts.stop)

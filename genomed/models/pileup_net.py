@@ -11,7 +11,6 @@ Its last layer begins at zero, so the untrained net is the likelihood caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,17 +20,18 @@ from torch.nn import functional
 
 from genomed.models.call_targets import N_CLASSES, N_LENGTHS
 from genomed.models.likelihood_stage import FLOOR, IMPOSSIBLE, N_DIPLOTYPES, NEVER, InputNames
+from genomed.models.pileup_inputs import (
+    DEPTH,
+    MOST,
+    MOST_SHARPER,
+    MOST_SHIFT,
+    QUALITY,
+    SHARES,
+    SQUASH,
+    PileupNetConfig,
+)
 
-__all__ = ["CallInputs", "CallOutputs", "PileupNet", "PileupNetConfig", "moved"]
-
-_QUALITY = {"ref_quality": 40.0, "alt_quality": 40.0, "mapping_quality": 60.0}
-_SHARES = ("ref_a", "ref_c", "ref_g", "ref_t", *_QUALITY)
-_BASES = tuple(f"{base}_{strand}" for strand in ("forward", "reverse") for base in "acgt")
-_DEPTH = (*_BASES, "deleted_forward", "deleted_reverse")
-_SQUASH = 20.0  # log-likelihood at which the net sees half of the most it can see
-_MOST_SHIFT = 6.0  # nats by which a net moves a logit, either way
-_MOST_SHARPER = 1.0  # of the logarithm of what logits are multiplied by, either way
-_MOST = 6.0  # standard deviations beyond which evidence is all the same
+__all__ = ["CallInputs", "CallOutputs", "PileupNet", "moved"]
 
 
 class CallOutputs(NamedTuple):
@@ -49,17 +49,6 @@ class CallOutputs(NamedTuple):
     hidden: torch.Tensor
 
 
-@dataclass(frozen=True)
-class PileupNetConfig:
-    """Sizes of the net."""
-
-    names: InputNames
-    channels: int = 20
-    hidden: int = 20
-    width: int = 64
-    dropout: float = 0.1
-
-
 def moved(logits: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
     """Logits (sites, 6) made sharper or blunter and shifted, as a net says.
 
@@ -67,9 +56,9 @@ def moved(logits: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:
                  0 leaves them as they are. Both are bounded, so that no net can talk the reads
                  down where they are plain. Those that cannot be stay so.
     """
-    sharper = torch.exp(_MOST_SHARPER * torch.tanh(correction[:, N_DIPLOTYPES:]))  # (sites, 1)
+    sharper = torch.exp(MOST_SHARPER * torch.tanh(correction[:, N_DIPLOTYPES:]))  # (sites, 1)
     apart = logits - logits.amax(1, keepdim=True)
-    shift = _MOST_SHIFT * torch.tanh(correction[:, :N_DIPLOTYPES] / _MOST_SHIFT)
+    shift = MOST_SHIFT * torch.tanh(correction[:, :N_DIPLOTYPES] / MOST_SHIFT)
     return torch.where(logits > IMPOSSIBLE, sharper * apart + shift, NEVER)
 
 
@@ -89,18 +78,18 @@ class CallInputs(nn.Module):
     def __init__(self, names: InputNames) -> None:
         super().__init__()
         self.names = names
-        missing = set(_DEPTH) - set(names.pileup)
+        missing = set(DEPTH) - set(names.pileup)
         if missing:
             raise ValueError(f"a pileup lacks the channel {min(missing)!r}")
         self.n_planes = len(names.pileup) + 1
         self._reads = [i for i, name in enumerate(names.evidence) if name.startswith("reads_")]
         self._depth = names.evidence.index("depth")
         self.n_features = len(names.evidence) + len(self._reads) + N_DIPLOTYPES
-        divisor = [_QUALITY.get(name, 1.0) for name in names.pileup]
+        divisor = [QUALITY.get(name, 1.0) for name in names.pileup]
         self.register_buffer("divisor", torch.tensor(divisor), persistent=False)
-        counts = torch.tensor([name not in _SHARES for name in names.pileup])
+        counts = torch.tensor([name not in SHARES for name in names.pileup])
         self.register_buffer("is_count", counts, persistent=False)
-        depth = torch.tensor([float(name in _DEPTH) for name in names.pileup])
+        depth = torch.tensor([float(name in DEPTH) for name in names.pileup])
         self.register_buffer("is_depth", depth, persistent=False)
         self.register_buffer("centre", torch.zeros(self.n_features))
         self.register_buffer("spread", torch.ones(self.n_features))
@@ -119,14 +108,14 @@ class CallInputs(nn.Module):
     def features(self, evidence: torch.Tensor, loglik: torch.Tensor) -> torch.Tensor:
         """float32 (sites, evidence), (sites, 6) to standardised features (sites, features)."""
         features = (self.raw(evidence, loglik) - self.centre) / self.spread
-        return features.clamp(-_MOST, _MOST)
+        return features.clamp(-MOST, MOST)
 
     def raw(self, evidence: torch.Tensor, loglik: torch.Tensor) -> torch.Tensor:
         """Features before they are standardised."""
         squashed = torch.sign(evidence) * torch.log1p(evidence.abs())  # (sites, evidence)
         share = evidence[:, self._reads] / (evidence[:, [self._depth]] + 1)  # (sites, alleles)
         floored = loglik.clamp(min=FLOOR)
-        likely = torch.where(loglik > IMPOSSIBLE, floored / (_SQUASH - floored), -1.0)  # (sites, 6)
+        likely = torch.where(loglik > IMPOSSIBLE, floored / (SQUASH - floored), -1.0)  # (sites, 6)
         return torch.cat([squashed, share, likely], 1)
 
     @torch.no_grad()

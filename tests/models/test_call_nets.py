@@ -13,7 +13,9 @@ from genomed.models.call_stages import fit_caller, judge_calls
 from genomed.models.call_targets import allele_kind, call_targets, site_kind
 from genomed.models.call_training import split_blocks
 from genomed.models.likelihood_stage import InputNames
-from genomed.models.pileup_net import CallInputs, PileupNet, PileupNetConfig
+from genomed.models.pileup_inputs import PileupNetConfig
+from genomed.models.pileup_net import CallInputs, PileupNet
+from genomed.models.plain_pileup_net import PlainPileupNet
 from genomed.models.read_matrix_net import MATRIX_SHAPE, ReadMatrixConfig, ReadMatrixNet
 from genomed.settings import CallTrainSettings
 
@@ -86,11 +88,43 @@ def test_the_same_seed_gives_the_same_caller() -> None:
 def test_a_caller_comes_back_from_arrays_and_facts(fitted) -> None:
     sites, _, caller = fitted
     model = CallModel.from_parts(caller.model.tensors(), caller.model.facts())
+    assert isinstance(model.nets, PlainPileupNet)
+    np.testing.assert_allclose(
+        model.genotype_log_probability(sites), caller.model.genotype_log_probability(sites),
+        atol=1e-4,
+    )  # fmt: skip
+    again = CallModel.from_parts(model.tensors(), model.facts())
     np.testing.assert_array_equal(
-        model.genotype_log_probability(sites), caller.model.genotype_log_probability(sites)
+        again.genotype_log_probability(sites), model.genotype_log_probability(sites)
     )
     with pytest.raises(ValueError, match="not a caller"):
         CallModel.from_parts({}, caller.model.facts())
+
+
+def test_torch_and_numpy_agree_about_the_pileup_net() -> None:
+    sites, _ = planted_sites(600, 9, artefact=0.5)
+    torch.manual_seed(4)
+    net = PileupNet(PileupNetConfig(NAMES)).eval()
+    for array in net.parameters():  # far from where it begins
+        torch.nn.init.normal_(array, std=0.3)
+    net.inputs.standardise(sites.evidence, sites.loglik)
+    nets = CallNets(net)
+    plain = PlainPileupNet.from_parts(nets.tensors(), nets.facts(), NAMES)
+    arrays = (sites.pileup, sites.evidence, sites.loglik, sites.loglik)
+    one, other = nets.first(*arrays), plain.first(*arrays)
+    assert np.ptp(one.logits[:, :3] - sites.loglik[:, :3]) > 1
+    np.testing.assert_allclose(other.hidden, one.hidden, atol=2e-4)
+    np.testing.assert_allclose(other.logits, one.logits, atol=2e-3, rtol=1e-5)
+    assert plain.facts() == nets.facts()
+
+
+def test_arrays_of_another_shape_or_name_are_no_caller(fitted) -> None:
+    _, _, caller = fitted
+    facts, tensors = caller.model.facts(), caller.model.tensors()
+    for name, other in (("pileup.stem.weight", np.zeros((3, 3, 3), np.float32)), ("x", None)):
+        changed = tensors | {name: tensors["pileup.stem.bias"] if other is None else other}
+        with pytest.raises(ValueError, match=f"not a caller: {name.replace('.', '[.]')} is"):
+            CallModel.from_parts(changed, facts)
 
 
 def test_probabilities_add_up_and_impossible_diplotypes_stay_so(fitted) -> None:
