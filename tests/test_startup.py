@@ -83,7 +83,7 @@ def test_wrong_paths_are_refused_before_torch_is_loaded(arguments: list[str]) ->
 
 
 def test_the_shipped_caller_does_without_torch(tmp_path: Path) -> None:
-    """No net is kept in it, and torch takes more than a second to load."""
+    """Its net is asked with numpy; torch takes more than a second to load."""
     bases = random_bases(np.random.default_rng(3), 400)
     other = bases[:200] + "ACGT"["CGTA".index(bases[200])] + bases[201:]
     reads = [Read(f"r{k}", 110 + k, "100M", other[110 + k : 210 + k]) for k in range(60)]

@@ -78,6 +78,9 @@ def reads_call(
     min_reads: Annotated[
         int, typer.Option(min=1, help="Reads that make a base a candidate.")
     ] = _DEFAULTS.min_reads,
+    single_read_depth: Annotated[
+        int, typer.Option(min=0, help="Among so few reads, one makes a base a candidate.")
+    ] = _DEFAULTS.single_read_depth,
     min_qual: Annotated[
         float, typer.Option(min=0, help="Calls of lower QUAL are not written.")
     ] = _DEFAULTS.min_qual,
@@ -95,6 +98,7 @@ def reads_call(
         min_snp_fraction=min_snp_fraction,
         min_indel_fraction=min_indel_fraction,
         min_reads=min_reads,
+        single_read_depth=single_read_depth,
         min_qual=min_qual,
     )
     configure_logging(verbose, quiet, log_file)

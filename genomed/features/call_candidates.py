@@ -91,7 +91,7 @@ def find_candidates(
     given: Sequence[Piece] = (),
 ) -> Candidates:
     """Bases and indels that enough reads of a tile, or of its margin, show, and those given."""
-    limits = settings.min_snp_fraction, settings.min_reads
+    limits = settings.min_snp_fraction, settings.min_reads, settings.single_read_depth
     snps = np.empty((3 * len(tile.ref), 3), np.int64)  # of which few are touched
     n_snps = kernels.list_snps(counts, tile.ref, *limits, snps)
     snps = snps[:n_snps].copy()

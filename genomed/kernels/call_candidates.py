@@ -44,11 +44,12 @@ __all__ = [
 
 
 @kernel
-def list_snps(counts, ref, min_fraction, min_reads, found):
+def list_snps(counts, ref, min_fraction, min_reads, single_depth, found):
     """List the bases other than the reference's that enough reads have.
 
     counts  : int32 (positions, N_COUNTS), of kernels.pileup
     ref     : uint8 (positions,), codes of the reference
+    single_depth : reads, deletions included, among which one is enough
     found   : int64 (3 x positions, 3), filled: position, code, reads with it, by position and code
     returns : bases listed
     """
@@ -60,12 +61,14 @@ def list_snps(counts, ref, min_fraction, min_reads, found):
         reads = -1  # most positions have none, and need not know
         for code in range(4):
             with_it = row[code] + row[code + 5]
-            if code == ref[p] or with_it < min_reads:
+            if code == ref[p] or with_it == 0 or (with_it < min_reads and single_depth == 0):
                 continue
             if reads < 0:
                 reads = row[DELETED] + row[DELETED + 1]
                 for other in range(4):
                     reads += row[other] + row[other + 5]
+            if with_it < min_reads and reads > single_depth:
+                continue
             if with_it >= min_fraction * reads:
                 found[n, 0] = p
                 found[n, 1] = code

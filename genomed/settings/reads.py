@@ -71,6 +71,8 @@ class CallSettings:
     min_indel_fraction: float = 0.15
     min_reads: int = 2
     min_indel_reads: int = 1
+    # Among so few reads one makes a base a candidate: a true one is likelier than an error there.
+    single_read_depth: int = 3
     # Candidates so close are judged together, as haplotypes; at most so many of both.
     cluster_gap_bp: int = 12
     max_cluster_bp: int = 100

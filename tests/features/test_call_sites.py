@@ -200,3 +200,16 @@ def test_insertions_that_hold_a_wrong_base_count_for_the_repeat(tmp_path: Path) 
         cigar = f"{50 + at}M3I{57 - at}M"
         reads.append(Read(f"i{i}", 250, cigar, text, 30, 16 * (i % 2)))
     assert called_alleles(tmp_path, bases, reads) == [(300, "T", "TACG")]
+
+
+def test_one_read_makes_a_base_a_candidate_where_there_are_few(tmp_path: Path) -> None:
+    bases = random_bases(np.random.default_rng(19), 900)
+    reads = []
+    for n_reads, at in ((1, 150), (3, 350), (4, 550)):
+        for k in range(n_reads):
+            text = bases[at - 50 : at + 50]
+            if k == 0:
+                text = f"{text[:50]}{'CATG'['ACGT'.index(bases[at])]}{text[51:]}"
+            reads.append(Read(f"r{at}{k}", at - 50, "100M", text, 30, 16 * (k % 2)))
+    found = called_alleles(tmp_path, bases, reads)
+    assert [position for position, _, _ in found] == [151, 351]
