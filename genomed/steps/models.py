@@ -233,16 +233,16 @@ def verify_models(library: Path, names: list[str]) -> list[Verdict]:
     entries = [*panel_entries(), *library_entries(library)]
     if not names:
         return [_verdict(entry) for entry in entries]
-    given = {text: Path(text).expanduser() for text in names}
-    outside = {
-        text: Entry(text, path, source=GIVEN)
-        for text, path in given.items()
-        if path.is_file() or bundle_kind(path)
-    }
-    return [
-        _verdict(outside[text] if text in outside else _chosen(entries, [text])[0])
-        for text in names
-    ]
+    known = {entry.name for entry in entries}
+    return [_verdict(_given(text, entries, known)) for text in names]
+
+
+def _given(text: str, entries: list[Entry], known: set[str]) -> Entry:
+    """The model of a library, whatever lies here under its name; else the file or the bundle."""
+    path = Path(text).expanduser()
+    if text not in known and (path.is_file() or bundle_kind(path)):
+        return Entry(text, path, source=GIVEN)
+    return _chosen(entries, [text])[0]
 
 
 def _chosen(entries: list[Entry], names: list[str]) -> list[Entry]:
