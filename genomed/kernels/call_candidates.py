@@ -61,7 +61,7 @@ def list_snps(counts, ref, min_fraction, min_reads, single_depth, found):
         reads = -1  # most positions have none, and need not know
         for code in range(4):
             with_it = row[code] + row[code + 5]
-            if code == ref[p] or with_it == 0 or (with_it < min_reads and single_depth == 0):
+            if code == ref[p] or with_it == 0:
                 continue
             if reads < 0:
                 reads = row[DELETED] + row[DELETED + 1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genomed.kernels.bam_records import u16, u32
 from genomed.kernels.native import External, inner, kernel
 
 __all__ = ["FUNCTIONS", "inflate_blocks"]
@@ -20,30 +21,20 @@ FUNCTIONS = tuple(f.name for f in (make_decompressor, free_decompressor, decompr
 
 
 @inner
-def _u16(data, at):
-    return np.int64(data[at]) | np.int64(data[at + 1]) << 8
-
-
-@inner
-def _u32(data, at):
-    return _u16(data, at) | _u16(data, at + 2) << 16
-
-
-@inner
 def _inflate(data, text, decompressor):
     """As inflate_blocks."""
     source, target = np.uintp(data.ctypes.data), np.uintp(text.ctypes.data)
     at = n_text = 0
     while at < len(data):
-        if at + HEAD_BYTES + 6 > len(data) or _u32(data, at) != 0x04088B1F:
+        if at + HEAD_BYTES + 6 > len(data) or u32(data, at) != 0x04088B1F:
             return NOT_INFLATED  # not a gzip member whose only addition is an extra field
-        if _u16(data, at + 12) != 0x4342 or _u16(data, at + 14) != 2:
+        if u16(data, at + 12) != 0x4342 or u16(data, at + 14) != 2:
             return NOT_INFLATED  # whose first part says how long the block is
-        first = at + HEAD_BYTES + _u16(data, at + 10)
-        stop = at + _u16(data, at + 16) + 1
+        first = at + HEAD_BYTES + u16(data, at + 10)
+        stop = at + u16(data, at + 16) + 1
         if first + TAIL_BYTES > stop or stop > len(data):
             return NOT_INFLATED
-        size = _u32(data, stop - 4)
+        size = u32(data, stop - 4)
         if size > len(text) - n_text:
             return NOT_INFLATED
         to = target + np.uintp(n_text)
@@ -52,7 +43,7 @@ def _inflate(data, text, decompressor):
             np.uintp(size), np.uintp(0),
         ):  # fmt: skip
             return NOT_INFLATED
-        if np.int64(crc32(np.uint32(0), to, np.uintp(size))) != _u32(data, stop - TAIL_BYTES):
+        if np.int64(crc32(np.uint32(0), to, np.uintp(size))) != u32(data, stop - TAIL_BYTES):
             return NOT_INFLATED
         n_text += size
         at = stop
