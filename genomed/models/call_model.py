@@ -75,12 +75,15 @@ class CallModel:
         is_indel = (kind & 1).astype(bool)
         said = self.first_stages(sites.pileup, sites.evidence, sites.loglik, kind)
         first = self.first_calibration.apply(log_softmax(said.logits), is_indel)
-        if self.nets is None or self.nets.matrix is None or matrices is None:
+        nets = self.nets
+        if nets is None or isinstance(nets, PlainPileupNet) or nets.matrix is None:
+            return first
+        if matrices is None:
             return first
         rows = self.ambiguous(first, is_indel)
         if not len(rows):
             return first
-        logits = self.nets.second(matrices(rows), Said(*(array[rows] for array in said)))
+        logits = nets.second(matrices(rows), Said(*(array[rows] for array in said)))
         first[rows] = self.calibration.apply(log_softmax(logits), is_indel[rows])
         return first
 

@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from genomed.models.likelihood_stage import InputNames, Said
-from genomed.models.pileup_inputs import BATCH, PileupNetConfig
+from genomed.models.pileup_inputs import PileupNetConfig
 from genomed.models.pileup_net import PileupNet
 from genomed.models.read_matrix_net import ReadMatrixConfig, ReadMatrixNet
 
 __all__ = ["CallNets", "threads_of"]
 
+_BATCH = 256  # sites at a time
 _MATRIX_BATCH = 64
 
 
@@ -45,9 +46,9 @@ class CallNets(nn.Module):
         hidden = np.empty((len(logits), self.pileup.config.width), np.float32)
         said = Said(np.empty_like(logits), hidden)
         with threads_of(self.threads):
-            for first in range(0, len(logits), BATCH):
-                rows = slice(first, min(first + BATCH, len(logits)))
-                arrays = (_padded(a[rows], BATCH) for a in (pileup, evidence, loglik, logits))
+            for first in range(0, len(logits), _BATCH):
+                rows = slice(first, min(first + _BATCH, len(logits)))
+                arrays = (_padded(a[rows], _BATCH) for a in (pileup, evidence, loglik, logits))
                 out, n = self.pileup(*arrays), rows.stop - first
                 said.logits[rows], said.hidden[rows] = out.logits[:n], out.hidden[:n]
         return said

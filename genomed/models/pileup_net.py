@@ -22,6 +22,7 @@ from genomed.models.call_targets import N_CLASSES, N_LENGTHS
 from genomed.models.likelihood_stage import FLOOR, IMPOSSIBLE, N_DIPLOTYPES, NEVER, InputNames
 from genomed.models.pileup_inputs import (
     DEPTH,
+    DILATIONS,
     MOST,
     MOST_SHARPER,
     MOST_SHIFT,
@@ -29,6 +30,7 @@ from genomed.models.pileup_inputs import (
     SHARES,
     SQUASH,
     PileupNetConfig,
+    read_columns,
 )
 
 __all__ = ["CallInputs", "CallOutputs", "PileupNet", "moved"]
@@ -82,7 +84,7 @@ class CallInputs(nn.Module):
         if missing:
             raise ValueError(f"a pileup lacks the channel {min(missing)!r}")
         self.n_planes = len(names.pileup) + 1
-        self._reads = [i for i, name in enumerate(names.evidence) if name.startswith("reads_")]
+        self._reads = read_columns(names)
         self._depth = names.evidence.index("depth")
         self.n_features = len(names.evidence) + len(self._reads) + N_DIPLOTYPES
         divisor = [QUALITY.get(name, 1.0) for name in names.pileup]
@@ -148,7 +150,7 @@ class PileupNet(nn.Module):
         self.inputs = CallInputs(config.names)
         channels, width = config.channels, config.width
         self.stem = nn.Conv1d(self.inputs.n_planes, channels, 3, padding=1)
-        self.residuals = nn.ModuleList(_Residual(channels, d) for d in (1, 2, 4))
+        self.residuals = nn.ModuleList(_Residual(channels, d) for d in DILATIONS)
         self.from_left = nn.GRU(channels, config.hidden, batch_first=True)
         self.from_right = nn.GRU(channels, config.hidden, batch_first=True)
         n_seen = 2 * config.hidden + 2 * channels

@@ -25,6 +25,7 @@ from genomed.models.likelihood_stage import (
 )
 from genomed.models.pileup_inputs import (
     DEPTH,
+    DILATIONS,
     MOST,
     MOST_SHARPER,
     MOST_SHIFT,
@@ -32,12 +33,12 @@ from genomed.models.pileup_inputs import (
     SHARES,
     SQUASH,
     PileupNetConfig,
+    read_columns,
 )
 
 __all__ = ["PlainPileupNet"]
 
 _BATCH = 128  # sites at a time; half as many take longer, and twice as many no less
-_DILATIONS = (1, 2, 4)
 _GRU = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
@@ -46,9 +47,6 @@ class PlainPileupNet:
 
     tensors_by_name : float32, as PileupNet names them, behind ``pileup.``
     """
-
-    matrix = None
-    threads = 1
 
     def __init__(self, config: PileupNetConfig, tensors_by_name: Mapping[str, np.ndarray]) -> None:
         shapes = _shapes(config)
@@ -63,7 +61,7 @@ class PlainPileupNet:
         self._divisor = np.array([QUALITY.get(n, 1.0) for n in names.pileup], np.float32)
         self._is_count = np.array([n not in SHARES for n in names.pileup])
         self._is_depth = np.array([n in DEPTH for n in names.pileup], np.float32)
-        self._reads = _reads(names)
+        self._reads = read_columns(names)
         self._depth = names.evidence.index("depth")
         self._libraries = ThreadpoolController()
 
@@ -80,10 +78,6 @@ class PlainPileupNet:
                 n = rows.stop - first
                 said.logits[rows], said.hidden[rows] = moved[:n], hidden[:n]
         return said
-
-    def second(self, matrices: np.ndarray, said: Said) -> np.ndarray:
-        """There is no net that looks at reads."""
-        raise NotImplementedError
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every array, by stage and name."""
@@ -140,7 +134,7 @@ class PlainPileupNet:
     def _look(self, planes: np.ndarray) -> np.ndarray:
         """(sites, positions, planes) to what is known of the centre."""
         along = np.maximum(self._along("stem", planes, 1), 0)  # (sites, positions, channels)
-        for i, dilation in enumerate(_DILATIONS):
+        for i, dilation in enumerate(DILATIONS):
             along = along + np.maximum(self._along(f"residuals.{i}.along", along, dilation), 0)
         middle = along.shape[1] // 2
         left = self._walk("from_left", along[:, : middle + 1])
@@ -188,21 +182,16 @@ def _padded(array: np.ndarray) -> np.ndarray:
     return np.pad(array, [(0, _BATCH - len(array)), *[(0, 0)] * (array.ndim - 1)])
 
 
-def _reads(names: InputNames) -> list[int]:
-    """Columns of the evidence that count reads."""
-    return [i for i, name in enumerate(names.evidence) if name.startswith("reads_")]
-
-
 def _shapes(config: PileupNetConfig) -> dict[str, tuple[int, ...]]:
     """Name and shape of every array of PileupNet."""
     n, hidden, width = config.channels, config.hidden, config.width
-    n_features = len(config.names.evidence) + len(_reads(config.names)) + N_DIPLOTYPES
+    n_features = len(config.names.evidence) + len(read_columns(config.names)) + N_DIPLOTYPES
     linear = {
         "evidence": (width, n_features), "join": (width, 2 * hidden + 2 * n + width),
         "second": (width, width), "correct": (N_DIPLOTYPES + 1, width),
         "classes": (N_CLASSES, width), "lengths": (2 * N_LENGTHS, width),
         "stem": (n, len(config.names.pileup) + 1, 3),
-        **{f"residuals.{i}.along": (n, n, 3) for i in range(len(_DILATIONS))},
+        **{f"residuals.{i}.along": (n, n, 3) for i in range(len(DILATIONS))},
     }  # fmt: skip
     shapes: dict[str, tuple[int, ...]] = {
         "inputs.centre": (n_features,), "inputs.spread": (n_features,)
