@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 CATALOG_URL = "https://ftp.ebi.ac.uk/pub/databases/spot/pgs/scores"
-
 GIVEN = "a path"  # source of what is in no library
 
 _ACCESSION = re.compile(r"PGS\d{6}")
@@ -276,8 +275,7 @@ def _verdict(entry: Entry) -> Verdict:
     if entry.sha256 or entry.source == PANEL_SOURCE:
         return Verdict(entry.name, "ok", summary)
     if entry.source == GIVEN:  # a bundle has digests of its parts
-        alone = found.kind == SCORES
-        return Verdict(entry.name, "no digest" if alone else "ok", summary)
+        return Verdict(entry.name, "no digest" if found.kind == SCORES else "ok", summary)
     return Verdict(entry.name, "no digest", f"{summary}; was not added with `genomed models add`")
 
 
