@@ -8,7 +8,7 @@ from typing import Any
 
 from genomed.errors import InputError, UnknownNameError
 from genomed.io.bgzf import TextStream
-from genomed.io.formats import COMPANIONS, cohort_format
+from genomed.io.formats import cohort_format
 from genomed.plugins import load
 from genomed.schema import Reader
 
@@ -55,9 +55,6 @@ def open_cohort(
         reader = load("reader", name)
     except UnknownNameError:
         raise InputError(f"{path}: no reader for {name}") from None
-    for ending in COMPANIONS:
-        if name in ("pgen", "bed") and path.endswith(ending):
-            path = path.removesuffix(ending) + ("." + name)
     try:
         return reader(path if name == "vcf" else Path(path), **options)
     except BaseException:

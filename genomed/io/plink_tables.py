@@ -7,6 +7,7 @@ A .bim's column 5 (A1) is read as ALT and column 6 (A2) as REF, as plink2 does.
 from __future__ import annotations
 
 import io
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from genomed.errors import InputError
+from genomed.io.formats import COMPANIONS
 from genomed.io.selection import OrderWatch, RowSelector
 from genomed.io.variant_frame import Cells, Records, find_cells, text_columns
 from genomed.kernels import variant_rows
@@ -45,14 +47,22 @@ class Companions(NamedTuple):
 
 
 def companion_paths(path: Path, extensions: Sequence[str] = (".pgen", ".bed")) -> Companions:
-    """Find the files of a fileset, given its .pgen or .bed, or the prefix they share.
+    """Find the files of a fileset, given any of them or the prefix they share.
 
-    A missing file is an InputError that names it.
+    A missing file, and one of another format, is an InputError that names it.
     """
+    for ending, name in COMPANIONS.items():
+        if path.name.endswith(ending):
+            path = Path(str(path).removesuffix(ending) + "." + name)
     suffix = next((e for e in extensions if path.name.endswith(e) and path.name != e), None)
     prefix = str(path).removesuffix(suffix) if suffix else str(path)
     if suffix is None:
         suffix = next((e for e in extensions if Path(prefix + e).is_file()), None)
+    if suffix is None and (path.is_file() or prefix == "-"):
+        raise InputError(
+            f"{path}: not a genotype store, which can be read many times; make one with "
+            f"`genomed convert {shlex.quote(prefix)} --out PREFIX` and give PREFIX"
+        )
     if suffix is None or not Path(prefix + suffix).is_file():
         tried = " or ".join(prefix + e for e in ([suffix] if suffix else extensions))
         raise InputError(f"{tried}: no such file; give a {' or '.join(extensions)} or its prefix")

@@ -86,7 +86,7 @@ class Traits:
     traits   : in the order they were asked for
     found    : bool (samples,), who is in the table
     columns  : all columns of the table that were read
-    warnings : sentences
+    warnings : sentences; that there are few cases, check_trait says of those learned from
     """
 
     path: Path
@@ -139,7 +139,7 @@ def read_traits(
         else:
             columns.add(name)
             trait = _single(table, name, kinds.get(name), settings, warnings)
-        warnings += check_trait(path, trait, table.found, settings, n_folds=n_folds)
+        check_trait(path, trait, table.found, settings, n_folds=n_folds)
         traits.append(trait)
     return Traits(path, tuple(traits), table.found, frozenset(columns), warnings)
 

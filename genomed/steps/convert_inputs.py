@@ -13,7 +13,7 @@ import polars as pl
 from genomed.errors import InputError, UsageError
 from genomed.io.bgzf import TextStream
 from genomed.io.cohort import open_cohort
-from genomed.io.formats import COMPANIONS, cohort_format
+from genomed.io.formats import cohort_format
 from genomed.io.plink_tables import companion_paths, read_samples
 from genomed.io.psam import (
     PEOPLE,
@@ -207,19 +207,12 @@ def _source(path: str, reader: Reader) -> Source:
         people, _ = merge_people(people, read_sample_file(table), table)
     if kind not in ("pgen", "bed"):
         return Source(path, reader, people)
-    genotypes, variants, table = companion_paths(_without_companion(path, kind))
+    genotypes, variants, table = companion_paths(Path(path))
     told = read_people(table, repeated=True)
     told = told.with_columns(pl.Series("sample", read_samples(table).names))
     people, _ = merge_people(people, told, table)
     provisional = kind == "bed" or _is_provisional(genotypes)
     return Source(path, reader, people, provisional, None if kind == "bed" else variants)
-
-
-def _without_companion(path: str, kind: str) -> Path:
-    for ending in COMPANIONS:
-        if path.endswith(ending):
-            return Path(path.removesuffix(ending) + "." + kind)
-    return Path(path)
 
 
 def _is_provisional(path: Path) -> bool:
@@ -234,7 +227,7 @@ def files_of(path: str) -> list[Path]:
         return []
     kind = cohort_format(path)
     if kind in ("pgen", "bed"):
-        return list(companion_paths(_without_companion(path, kind)))
+        return list(companion_paths(Path(path)))
     return [Path(path)]
 
 

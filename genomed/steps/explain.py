@@ -19,7 +19,7 @@ from genomed.io.genes import read_genes
 from genomed.io.labels import named_file
 from genomed.io.library import locate_model
 from genomed.io.outputs import OutputDirectory
-from genomed.io.packed import PackedStore
+from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import companion_paths
 from genomed.models.risk_model import RiskModel
 from genomed.provenance import file_fingerprint, record
@@ -34,7 +34,6 @@ from genomed.steps.clock import Clock
 from genomed.steps.explain_checks import Check, permuted_nets, shuffled_models
 from genomed.steps.genome_build import choose_build
 from genomed.steps.risk_bundles import read_bundle
-from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
 from genomed.steps.train_data import TrainInputs
 
@@ -136,7 +135,7 @@ class _Run:
         if self.model.net is not None:
             _need_captum(self.path)
         names = None if inputs.samples is None else list(inputs.samples)
-        self.store: PackedStore = open_structure_store(inputs.store, names)
+        self.store: PackedStore = open_store(inputs.store, samples=names)
         self._check_build()
         strangers = sorted(set(inputs.persons) - set(self.store.samples))
         if strangers:

@@ -10,7 +10,7 @@ import numpy as np
 
 from genomed.errors import BuildError, CoverageError, InputError
 from genomed.io.library import locate_model
-from genomed.io.packed import PackedStore
+from genomed.io.packed import PackedStore, open_store
 from genomed.io.split_table import GivenSplit, read_split
 from genomed.io.traits import SurvivalColumns, read_traits
 from genomed.models.families import Family
@@ -21,7 +21,6 @@ from genomed.stats.membership import membership, shadowed_loss
 from genomed.steps.bundle_people import bundle_people
 from genomed.steps.genome_build import choose_build
 from genomed.steps.risk_bundles import read_bundle
-from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
 from genomed.steps.train_data import family_of
 
@@ -111,7 +110,7 @@ def run_audit(
     path = locate_model(inputs.bundle)
     score = read_bundle(path)
     model, bundle = score.risk, score.bundle
-    store = open_structure_store(inputs.store, None)
+    store = open_store(inputs.store)
     build, _ = choose_build(store.contigs, None, store.path)
     if build not in (None, bundle.build):
         raise BuildError(

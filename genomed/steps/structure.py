@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genomed.errors import InputError
-from genomed.io.formats import COMPANIONS, cohort_format
 from genomed.io.outputs import OutputDirectory
-from genomed.io.packed import PackedStore, open_store
+from genomed.io.packed import open_store
 from genomed.io.plink_tables import companion_paths
 from genomed.provenance import Fingerprints
 from genomed.settings import StructureSettings
@@ -35,7 +33,7 @@ from genomed.steps.structure_variants import (
     prune_variants,
 )
 
-__all__ = ["StructureInputs", "StructureSummary", "open_structure_store", "run_structure"]
+__all__ = ["StructureInputs", "StructureSummary", "run_structure"]
 
 FEW_FOUNDERS = 50  # plink2's limit, below which it wants frequencies from elsewhere
 
@@ -65,21 +63,6 @@ class StructureSummary:
     results: StructureResults
     outputs: dict[str, Path]
     timings: dict[str, float] = field(default_factory=dict)
-
-
-def open_structure_store(
-    path: str, samples: list[str] | None = None, *, threads: int = 1
-) -> PackedStore:
-    """Open a fileset by any of its files; an InputError where it is another format."""
-    for ending, name in COMPANIONS.items():
-        if path.endswith(ending):
-            path = f"{path.removesuffix(ending)}.{name}"
-    if path == "-" or (Path(path).is_file() and cohort_format(path) not in ("pgen", "bed")):
-        raise InputError(
-            f"{path}: not a genotype store, which can be read many times; make one with "
-            f"`genomed convert {path} --out PREFIX` and give PREFIX"
-        )
-    return open_store(path, samples=samples, threads=threads)
 
 
 def run_structure(
@@ -121,8 +104,8 @@ class _Run:
 
     def open(self, fingerprints: Fingerprints) -> None:
         """Open the store, and begin to digest all that is read."""
-        self.store = store = open_structure_store(
-            self.inputs.store, self.inputs.samples, threads=self.threads
+        self.store = store = open_store(
+            self.inputs.store, samples=self.inputs.samples, threads=self.threads
         )
         self.files = [*companion_paths(store.path)]
         if self.inputs.groups and Path(self.inputs.groups).is_file():

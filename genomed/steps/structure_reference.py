@@ -14,7 +14,7 @@ from genomed import __version__
 from genomed.errors import InputError, UsageError
 from genomed.io.bundle import write_bundle
 from genomed.io.labels import read_labels
-from genomed.io.packed import PackedStore
+from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import companion_paths
 from genomed.provenance import Fingerprints
 from genomed.schema import BUILDS, AncestryModel
@@ -22,7 +22,6 @@ from genomed.settings import StructureSettings
 from genomed.stats.ancestry import CrossValidation, fit_ancestry
 from genomed.stats.ld import founder_mask
 from genomed.steps.genome_build import choose_build
-from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import find_components, find_relations, require_device
 from genomed.steps.structure_variants import (
     Variants,
@@ -128,12 +127,12 @@ def _labelled(
 ) -> tuple[PackedStore, pl.DataFrame, list[str]]:
     """The people of a store who have labels, their labels in its order, and warnings."""
     labels = read_labels(labels_path)
-    everybody = open_structure_store(store_path, samples).samples
+    everybody = open_store(store_path, samples=samples).samples
     named = set(labels["sample"].to_list())
     chosen = [sample for sample in everybody if sample in named]
     if not chosen:
         raise InputError(f"{labels_path}: labels nobody in {store_path}; check the sample names")
-    store = open_structure_store(store_path, chosen)
+    store = open_store(store_path, samples=chosen)
     order = pl.DataFrame({"sample": store.samples}, schema={"sample": pl.Utf8})
     left = len(everybody) - len(chosen)
     warnings = [f"{left} samples without a label are left out."] if left else []

@@ -16,7 +16,7 @@ from genomed.features.sequences import encode as encode_codes
 from genomed.io.covariates import Covariates, DatedCodes, read_covariates, read_dated_codes
 from genomed.io.genes import read_genes
 from genomed.io.labels import named_file
-from genomed.io.packed import PackedStore
+from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import companion_paths
 from genomed.io.split_table import read_relatives, read_split
 from genomed.io.traits import SurvivalColumns, Trait, Traits, check_trait, read_traits
@@ -27,7 +27,6 @@ from genomed.stats.kinship import king_table
 from genomed.stats.kinship_error import kinship_error, least_kinship
 from genomed.stats.splits import AcrossSets, across_sets, folds, strata
 from genomed.steps.genome_build import choose_build
-from genomed.steps.structure import open_structure_store
 from genomed.steps.structure_parts import read_groups
 from genomed.steps.structure_variants import Variants, choose_variants
 
@@ -150,7 +149,7 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
 
     Raises InputError, UsageError and UnknownNameError.
     """
-    store = open_structure_store(inputs.store, list(inputs.samples) if inputs.samples else None)
+    store = open_store(inputs.store, samples=inputs.samples or None)
     build, _ = choose_build(store.contigs, settings.build, store.path)
     if build is None:
         raise InputError(

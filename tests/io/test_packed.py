@@ -222,6 +222,19 @@ def test_tables_that_disagree_with_the_calls_are_refused(tmp_path: Path):
         open_store(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("ending", ["", ".pgen", ".pvar", ".psam"])
+def test_a_store_is_named_by_its_prefix_or_any_of_its_files(ending, tmp_path: Path):
+    prefix = write_fileset(tmp_path / "a", random_store(1, 30, 4))
+    assert open_store(f"{prefix}{ending}").path == Path(f"{prefix}.pgen")
+
+
+def test_another_format_is_sent_to_convert(tmp_path: Path):
+    (tmp_path / "my cohort.vcf.gz").write_bytes(b"")
+    remedy = "not a genotype store.*`genomed convert '.*my cohort.vcf.gz' --out PREFIX`"
+    with pytest.raises(InputError, match=remedy):
+        open_store(tmp_path / "my cohort.vcf.gz")
+
+
 def test_no_variants_make_an_empty_store(tmp_path: Path):
     prefix = write_fileset(tmp_path / "a", random_store(1, 3, 4))
     Path(f"{prefix}.pgen").write_bytes(b"\x6c\x1b\x10" + struct.pack("<IIB", 0, 4, 0x40))

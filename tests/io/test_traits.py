@@ -228,8 +228,11 @@ def test_too_few_cases_for_the_folds_are_refused(tmp_path):
     samples = [f"s{i}" for i in range(200)]
     with pytest.raises(InputError, match=r"T has 19 cases to be learned from, and 20 are needed"):
         read_traits(path, samples)
-    few = read_traits(path, samples, settings=TraitSettings(min_per_fold=3))
-    assert "only 19 cases and 181 controls" in few.warnings[0]
+    settings = TraitSettings(min_per_fold=3)
+    few = read_traits(path, samples, settings=settings)
+    assert not few.warnings  # who is learned from is not known yet
+    told = check_trait(path, few.traits[0], few.found, settings)
+    assert "only 19 cases and 181 controls" in told[0]
 
 
 def test_a_trait_is_judged_by_those_who_are_learned_from(tmp_path):
