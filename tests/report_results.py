@@ -183,7 +183,7 @@ def _write_train(folder, model, kind):
     ]  # fmt: skip
     stages = [
         {"stage": s, "accepted": kept, "gain": g, "error": e, "share": g, "share_error": e,
-         "reason": "kept: it gains" if kept else "left out: it does not"}
+         "reason": "what it adds"}
         for s, kept, g, e in (("linear", True, 0.3, 0.02), ("pairs", True, 0.05, 0.01),
                               ("net", False, 0.001, 0.004))
     ]  # fmt: skip

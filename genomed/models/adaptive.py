@@ -195,7 +195,7 @@ class _Stages:
         """Note what becomes of a proposal; whether it is kept."""
         fit = self.fit
         if isinstance(proposal, str):
-            self.verdicts.append(Verdict.untried(stage, f"left out: {proposal}"))
+            self.verdicts.append(Verdict.untried(stage, proposal))
             return False
         verdict = judge(
             stage, fit.family, fit.out_of_fold, proposal.out_of_fold, self.data.develop, fit.null,

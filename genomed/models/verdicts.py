@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     error    : standard error of the gain
     share    : the gain over the deviance without any predictor: for a quantitative trait what it
                adds to the variance explained
-    reason   : a sentence
+    reason   : what was judged, or why nothing was, in words
     """
 
     stage: str
@@ -51,7 +51,7 @@ def judge(
     people        : bool (n,), who counts
     null_deviance : mean of a person, without predictors
     accept_z      : standard errors that the gain must reach
-    what          : what the stage adds, for the sentence
+    what          : what the stage adds, in words
     """
     people = people & family.observed
     difference = (family.deviance(before) - family.deviance(after))[people]
@@ -59,7 +59,4 @@ def judge(
     error = float(difference.std(ddof=1) / np.sqrt(len(difference))) if len(difference) > 1 else 0.0
     accepted = gain > 0 and gain >= accept_z * error
     share = gain / null_deviance if null_deviance > 0 else 0.0
-    told = f"{share:+.4f} of the deviance (standard error {error / max(null_deviance, 1e-300):.4f})"
-    said = f"{what}: " if what else ""
-    verdict = "kept" if accepted else "left out"
-    return Verdict(stage, accepted, gain, error, share, f"{verdict}: {said}out of fold {told}")
+    return Verdict(stage, accepted, gain, error, share, what)

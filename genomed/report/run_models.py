@@ -226,7 +226,7 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
             STAGES.get(s["stage"], s["stage"]),
             element("span", "kept" if s["accepted"] else "left out", class_="whole"),
             f"{s['share']:+.4f}" if s["share_error"] else UNKNOWN,
-            label(_why(s), 600),
+            label(str(s.get("reason") or ""), 600),
         ]
         for s in stages
     ]
@@ -234,14 +234,6 @@ def _stages(trait: Mapping[str, Any], identity: str) -> Html:
                Column("Why")]  # fmt: skip
     table = html_table("Stages of training", columns, rows)
     return join([figure, element("div", table, class_="stages")])
-
-
-def _why(stage: Mapping[str, Any]) -> str:
-    """The reason without the word that the column beside it says."""
-    reason = str(stage.get("reason") or "")
-    for start in ("kept: ", "left out: "):
-        reason = reason.removeprefix(start)
-    return reason
 
 
 def _by_group(trait: Mapping[str, Any], main: str, identity: str) -> Html | None:

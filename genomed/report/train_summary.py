@@ -34,7 +34,11 @@ def train_summary(
     """Print the stages of each trait with what they gain, the verdict, and where things are."""
     for trained in traits:
         facts = trained.facts()
-        console.print(safe_line(f"{facts['trait']} ({facts['kind']})", "bold"))
+        console.print(
+            safe_line(f"{facts['trait']} ({facts['kind']})", "bold")
+            + safe_line("  share of the deviance explained in addition, out of fold", "dim"),
+            soft_wrap=True,
+        )
         for stage in facts["stages"]:
             word, style = ("kept    ", "green") if stage["accepted"] else ("left out", "dim")
             measured = stage["share_error"] > 0
@@ -42,7 +46,7 @@ def train_summary(
             console.print(
                 safe_line(f"  {stage['stage']:<11}") + safe_line(word, style)
                 + safe_line(f"  {gain:<18}")
-                + safe_line(stage["reason"].partition(": ")[2] or stage["reason"], "dim"),
+                + safe_line(stage["reason"], "dim"),
                 soft_wrap=True,
             )  # fmt: skip
         is_linear = not any(s["accepted"] for s in facts["stages"] if s["stage"] != "linear")

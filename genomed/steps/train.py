@@ -196,7 +196,7 @@ class _Run:
         if "net" not in self.settings.stages:
             return "not asked for"
         if not (len(hubs) or self.design.matrix.shape[1] or self.reads.anything):
-            return "left out: no variant stands out in pairs, and there are no covariates"
+            return "no variant stands out in pairs, and there are no covariates"
         if self.deadline is not None and time.monotonic() > self.deadline:
             return "not tried: the time budget was used up"
         return ""
