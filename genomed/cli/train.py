@@ -131,7 +131,7 @@ def train(
         typer.Option(
             min=0,
             max=1,
-            help="Of a binary trait in those to be scored.",
+            help="Of a binary trait in those to be scored; the run is judged at its own.",
             show_default="that of the cohort",
         ),
     ] = None,

@@ -149,8 +149,8 @@ def _screen(
         data.words, data.n_samples, residual, weight, data.covariates, threshold_z=SCREEN_Z,
         threads=threads,
     )  # fmt: skip
-    z = hits.pairs["z_robust"].to_numpy()
-    expected = pl.Series("expected", 2 * hits.n_tests * ndtr(-np.abs(z)))
+    z = hits.pairs.select(pl.min_horizontal(pl.col("z", "z_robust").abs())).to_series().to_numpy()
+    expected = pl.Series("expected", 2 * hits.n_tests * ndtr(-z))
     table = hits.pairs.select("row", "covariate", "z").with_columns(expected)
     return table.filter(pl.col("expected") <= EXPECTED_FALSE[-1]).sort(
         "expected", "row", "covariate"

@@ -178,12 +178,14 @@ class Survival(_Trait):
         n_intervals: int = 20,
         *,
         entry: np.ndarray | None = None,
+        used: np.ndarray | None = None,
     ) -> Self:
         """Cut time at quantiles of the events.
 
         time  : float64 (n,), to the event or to the end of observation; NaN not known
         event : float64 or bool (n,), 1 where it happened, 0 where not; NaN not known
         entry : float64 (n,), when observation began, below `time`; at 0 by default
+        used  : bool (n,), whose events say where it is cut; everybody's by default
         Who left in the second half of an interval is taken to have survived it, who left in the
         first is not counted there (Gensheimer and Narasimhan 2019). Likewise who came in the first
         half is at risk in it, who came in the second is so from the next on, or from the interval
@@ -194,13 +196,15 @@ class Survival(_Trait):
         happened = known & (np.where(known, event, 0) > 0)
         if (time[known] < 0).any():
             raise ValueError("a time to an event is negative")
-        if not happened.any():
+        told = happened if used is None else happened & used
+        if not told.any():
             raise ValueError("no event in any person")
-        ends = np.unique(np.quantile(time[happened], np.arange(1, n_intervals + 1) / n_intervals))
+        ends = np.unique(np.quantile(time[told], np.arange(1, n_intervals + 1) / n_intervals))
         edges = np.concatenate(([0.0], ends[ends > 0]))
         if len(edges) < 2:
             raise ValueError("all events happen at time 0")
         n = len(edges) - 1
+        happened &= time <= edges[-1]  # later ones are beyond what is modelled
         last = np.clip(np.searchsorted(edges, time, "left"), 1, n)  # ]edges[i-1], edges[i]]
         middle = (edges[last - 1] + edges[last]) / 2
         at_risk = np.where(happened | (time > middle), last, last - 1)
@@ -213,7 +217,8 @@ class Survival(_Trait):
             before = at + (begun >= (edges[at] + edges[at + 1]) / 2)
             before = np.minimum(before, np.where(happened, last - 1, before))
         family = cls(np.where(known, at_risk, -1), happened, edges, np.zeros(n), before)
-        return family.fitted(np.zeros(len(time)), np.ones(len(time)))
+        weight = np.ones(len(time)) if used is None else used.astype(np.float64)
+        return family.fitted(np.zeros(len(time)), weight)
 
     @property
     def n_samples(self) -> int:

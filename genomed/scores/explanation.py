@@ -322,7 +322,9 @@ def _call(code: int) -> str | None:
 def _largest(size: np.ndarray, most: int | None) -> np.ndarray:
     """Places of the largest, the largest first, the first of equal ones first: int64."""
     places = np.arange(len(size))
+    if most == 0:
+        return places[:0]
     if most is not None and most < len(size):
         least = np.partition(size, len(size) - most)[len(size) - most]
-        places = np.flatnonzero(size >= least) if most else places[:0]
+        places = np.flatnonzero(size >= least)
     return places[np.argsort(-size[places], kind="stable")][:most]

@@ -133,7 +133,8 @@ class TrainSettings:
     max_hubs: int = 64
     # Intervals hold this share of people, 0 to 1.
     interval: float = 0.9
-    # Prevalence of a binary trait in those who will be scored; None is that of the cohort.
+    # Prevalence of a binary trait in those who will be scored; None is that of the cohort. What the
+    # run itself tells, of its own people, is at that of the cohort.
     prevalence: float | None = None
     # Epochs of the net, at most; and the seed of the folds, and of the net's weights and training.
     net_epochs: int = 20

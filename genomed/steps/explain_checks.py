@@ -224,7 +224,7 @@ def _fit(
 ) -> tuple[AdaptiveFit, NetPart | None]:
     """All stages that the bundle tried, the net in few epochs and only where the bundle has one."""
     try:
-        fit = fit_stages(training, family_of(trait), settings, threads=threads)
+        fit = fit_stages(training, family_of(trait, training.develop), settings, threads=threads)
     except ValueError as error:
         raise InputError(f"{path}: {trait.name}: {error}; see the column") from None
     anything = len(fit.hubs) or design.matrix.shape[1] or dated is not None

@@ -90,7 +90,7 @@ def run_train(
         run.read(fingerprints)
         digests = {str(path): fingerprints.of(path) for path in run.files}
         checkpoints = CheckpointDirectory.open(
-            out, settings, digests, run.data, resume=resume, workers=workers
+            out, settings, digests, run.data, run.design, resume=resume, workers=workers
         )
         if workers.size > 1:
             meet(workers, device)
@@ -144,7 +144,7 @@ class _Run:
             self.warnings += [str(leak) for leak in leaks]
         self.training = data.training_set(self.design)
         self.reads = net_reads(data, self.settings, data.sequences(self.settings.design))
-        self.families = [family_of(trait) for trait in data.traits.traits]
+        self.families = [family_of(trait, data.develop) for trait in data.traits.traits]
         self.clock.lap("read")
 
     def learn(self, checkpoints: CheckpointDirectory) -> None:

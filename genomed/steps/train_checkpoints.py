@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from genomed import __version__
+from genomed.features.design import Design
 from genomed.io.checkpoints import Checkpoints
 from genomed.io.stage_files import StageFiles
+from genomed.io.traits import Trait
 from genomed.models.memory import Remembered
 from genomed.models.parallel import ALONE, Workers
 from genomed.models.training import Kept
@@ -37,6 +39,7 @@ class CheckpointDirectory:
         settings: TrainSettings,
         digests: Mapping[str, Mapping[str, Any]],
         data: TrainData,
+        design: Design,
         *,
         resume: bool,
         workers: Workers = ALONE,
@@ -49,10 +52,13 @@ class CheckpointDirectory:
             "version": __version__,
             "settings": dataclasses.asdict(settings),
             "inputs": sorted(json.dumps(facts, sort_keys=True) for facts in digests.values()),
-            "fold": hashlib.sha256(data.fold.tobytes()).hexdigest(),
-            "rows": hashlib.sha256(data.rows.tobytes()).hexdigest(),
+            "arrays": [
+                hashlib.sha256(part.tobytes()).hexdigest()
+                for part in (data.fold, data.rows, data.group, design.matrix, design.categories)
+            ],
+            "columns": [design.names, design.category_names],
             "processes": workers.size,
-            "traits": [(trait.name, trait.kind) for trait in data.traits.traits],
+            "traits": [_said_of(trait) for trait in data.traits.traits],
         }
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
         stem = out.with_suffix("") if out.suffix == ".zip" else out
@@ -76,6 +82,12 @@ class CheckpointDirectory:
     def clear(self) -> None:
         """Remove everything, as the run is complete."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _said_of(trait: Trait) -> list[str]:
+    """A trait as its columns were read: which they are, and of what kind, options say."""
+    arrays = [part for part in (trait.value, trait.time, trait.entry) if part is not None]
+    return [trait.name, trait.kind, *(hashlib.sha256(a.tobytes()).hexdigest() for a in arrays)]
 
 
 class TraitMemory:

@@ -291,11 +291,14 @@ def _relatives(
     return np.array([(place[a], place[b]) for a, b in both], np.int64).reshape(-1, 2)
 
 
-def family_of(trait: Trait) -> Family:
-    """The likelihood of a trait as it was read."""
+def family_of(trait: Trait, develop: np.ndarray | None = None) -> Family:
+    """The likelihood of a trait as it was read.
+
+    develop : bool (samples,), whose events say how time is cut; everybody's by default
+    """
     if trait.kind == "quantitative":
         return Quantitative(trait.value)
     if trait.kind == "binary":
         return Binary(trait.value)
     assert trait.time is not None  # read_traits has seen to it
-    return Survival.from_times(trait.time, trait.value, entry=trait.entry)
+    return Survival.from_times(trait.time, trait.value, entry=trait.entry, used=develop)

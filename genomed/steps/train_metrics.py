@@ -12,7 +12,6 @@ import polars as pl
 from genomed.io.traits import Trait
 from genomed.models.families import Family, Survival
 from genomed.settings import CalibrationSettings
-from genomed.stats.binary_calibration import BinaryCalibration
 from genomed.stats.binary_metrics import BinaryJudge
 from genomed.stats.bootstrap import difference, estimates
 from genomed.stats.calibrated import Calibrated
@@ -87,12 +86,12 @@ def say(
     groups: Sequence[str | None],
     *,
     level: float,
-    prevalence: float | None,
     seed: int,
 ) -> Said:
     """Calibrate a predictor on the people learned from, out of fold, and apply it to everybody.
 
-    prevalence : in those to be scored; that of the cohort by default
+    Probabilities are at the share of cases learned from, whatever --prevalence is: that is for
+    others, and these people are those that the model is judged by.
     """
     if isinstance(family, Survival):
         return _say_times(trait, family, eta, develop, groups, CalibrationSettings(level=level))
@@ -100,11 +99,7 @@ def say(
     calibration = fit_calibration(
         trait.kind, eta, truth, groups, settings=CalibrationSettings(level=level), seed=seed
     )
-    if isinstance(calibration, BinaryCalibration):
-        calibrated = calibration.apply(eta, groups, prevalence=prevalence)
-    else:
-        calibrated = calibration.apply(eta, groups)
-    return Said(trait, family, eta, calibrated, calibration)
+    return Said(trait, family, eta, calibration.apply(eta, groups), calibration)
 
 
 def _say_times(

@@ -66,9 +66,7 @@ class TrainedTrait:
         test, develop = data.fold == -1, data.develop
         names = [data.group_names[g] if g >= 0 else None for g in data.group]
         before, after = fit.additive
-        options: dict[str, Any] = {
-            "level": settings.interval, "prevalence": settings.prevalence, "seed": settings.seed,
-        }  # fmt: skip
+        options: dict[str, Any] = {"level": settings.interval, "seed": settings.seed}
         linear = np.where(develop, before, after)
         full = np.where(develop, fit.out_of_fold, fit.whole)
         said = {

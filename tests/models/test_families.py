@@ -187,3 +187,16 @@ def test_labels_that_no_family_knows_are_refused() -> None:
         Survival.from_times(np.ones(3), np.zeros(3))
     with pytest.raises(ValueError, match="negative"):
         Survival.from_times(np.array([1.0, -1.0]), np.ones(2))
+
+
+def test_events_of_others_do_not_say_where_time_is_cut():
+    time, event = np.array([1.0, 2, 3, 4, 9, 10]), np.array([1.0, 1, 0, 1, 1, 1])
+    used = np.array([True, True, True, True, False, False])
+    family = Survival.from_times(time, event, 3, used=used)
+    alone = Survival.from_times(time[used], event[used], 3)
+    np.testing.assert_array_equal(family.edges, alone.edges)
+    np.testing.assert_array_equal(family.baseline, alone.baseline)
+    assert not family.event[4:].any()  # after what is modelled
+    assert (family.n_at_risk[4:] == len(family.edges) - 1).all()
+    with pytest.raises(ValueError, match="no event"):
+        Survival.from_times(time, event, 3, used=time == 3)

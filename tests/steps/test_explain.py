@@ -328,3 +328,16 @@ def test_planted_pairs_come_first_and_permuted_labels_move_less(tmp_path: Path) 
     checks = {name: passed for name, _, _, passed in page.checks}
     assert checks["shuffled_largest_variant"] is True
     assert checks["shuffled_largest_pair"] is True
+
+
+def test_permuted_labels_leave_covariates_where_they_are(tmp_path: Path) -> None:
+    cohort = Cohort(tmp_path, n=400)
+    table, out = tmp_path / "covariates.tsv", tmp_path / "model"
+    trained = TrainSettings(build="GRCh38", stages=(), split=SplitSettings(n_folds=3))
+    run_train(cohort.inputs(covariates=table), out, trained, threads=1)
+    inputs = ExplainInputs(
+        str(out), str(cohort.store), covariates=table, traits=tmp_path / "traits.tsv"
+    )
+    run_explain(inputs, tmp_path / "out", SETTINGS)
+    real, permuted = pl.read_parquet(tmp_path / "out" / "shuffles.parquet").rows(named=True)
+    assert 0 < permuted["predictor_sd"] < real["predictor_sd"]

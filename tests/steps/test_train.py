@@ -231,6 +231,45 @@ def test_a_run_with_other_settings_is_not_resumed(cohort: Cohort, tmp_path: Path
         run_train(inputs, out, replace(LINEAR, accept_z=3), resume=True)
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"covariate_names": ("age",)}, {"covariate_names": ("centre",)}),
+        ({}, {"covariate_kinds": {"age": "categorical"}}),
+        ({}, {"groups": None}),
+    ],
+)
+def test_a_run_with_other_columns_of_the_same_files_is_not_resumed(
+    cohort: Cohort, tmp_path: Path, first: dict[str, object], then: dict[str, object]
+) -> None:
+    given = {
+        "covariates": cohort.folder / "covariates.tsv",
+        "groups": str(cohort.folder / "groups.tsv"),
+    }
+
+    def stop(what: str, share: float) -> None:
+        if what == "pairs":
+            raise KeyboardInterrupt
+
+    settings, out = replace(SETTINGS, stages=("pairs",)), tmp_path / "model"
+    with pytest.raises(KeyboardInterrupt):
+        run_train(cohort.inputs(**given | first), out, settings, progress=stop)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="other data, settings or versions; remove"):
+        run_train(cohort.inputs(**given | then), out, settings, resume=True)  # type: ignore[arg-type]
+
+
+def test_a_prevalence_is_for_others_and_the_run_is_judged_at_its_own(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    inputs = cohort.inputs("case")
+    own = run_train(inputs, tmp_path / "own", LINEAR).traits[0]
+    rare = run_train(inputs, tmp_path / "rare", replace(LINEAR, prevalence=0.01)).traits[0]
+    assert rare.metrics.equals(own.metrics)
+    assert rare.predictions.equals(own.predictions)
+    facts = open_model_bundle(tmp_path / "rare").facts
+    assert facts["settings"]["prevalence"] == 0.01
+
+
 def test_labels_that_do_not_vary_are_refused(cohort: Cohort, tmp_path: Path) -> None:
     path = tmp_path / "traits.tsv"
     pl.DataFrame({"sample": cohort.samples, "y": 1.5}).write_csv(path, separator="\t")
