@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ _DATE = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}
 _CODE_COLUMNS = ("code", "concept_id", "icd10", "icd", "read_code", "diagnosis", "event")
 _TIME_COLUMNS = ("date", "age", "time", "years", "event_dt", "start_date")
 _DAYS_A_YEAR = 365.25
+_OLDEST = 150.0  # years
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,7 @@ def _refuse_dates(table: StoreTable, name: str) -> None:
     cells = table.frame[name].drop_nulls()
     is_date = cells.str.contains(_DATE)
     if not len(cells) or is_date.sum() < _NUMERIC_SHARE * len(cells):
-        compact = len(cells) > 0 and bool(cells.str.contains(r"^(18|19|20)\d{6}$").all())
-        if not compact or not all(map(_is_compact_date, cells.unique().to_list())):
+        if not _are_compact_dates(cells):
             return
         is_date = cells.is_not_null()
     first = cells.filter(is_date)[0]
@@ -180,19 +179,17 @@ def _refuse_dates(table: StoreTable, name: str) -> None:
     )
 
 
-def _is_compact_date(cell: str) -> bool:
-    """Whether eight digits are year, month and day."""
-    try:
-        date(int(cell[:4]), int(cell[4:6]), int(cell[6:]))
-    except ValueError:
+def _are_compact_dates(cells: pl.Series) -> bool:
+    """Whether all are eight digits that are year, month and day."""
+    if not len(cells) or not cells.str.contains(r"^(18|19|20)\d{6}$").all():
         return False
-    return True
+    return bool(cells.str.to_date("%Y%m%d", strict=False).is_not_null().all())
 
 
 def read_dated_codes(
     path: Path, samples: Sequence[str], *, columns: tuple[str, str] | None = None
 ) -> DatedCodes:
-    """Read a long table of sample, code, and date (YYYY-MM-DD) or age: one row per code.
+    """Read a long table of sample, code, and date (YYYY-MM-DD, YYYYMMDD) or age: one row per code.
 
     columns : names of the columns of codes and of dates or ages; common names by default
     raises  : InputError for a row without a sample or a code, a time that is neither a date nor a
@@ -240,7 +237,8 @@ def _find(table: TextTable, spelt: dict[str, str], known: Sequence[str], what: s
 def _years(path: Path, when: pl.Series, line: np.ndarray) -> tuple[np.ndarray, bool]:
     """Years: of age, or since 1970-01-01; NaN where unknown. And whether it is the latter."""
     ages = when.cast(pl.Float64, strict=False)
-    days = when.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    form = "%Y%m%d" if _are_compact_dates(when.drop_nulls()) else "%Y-%m-%d"
+    days = when.str.slice(0, 10).str.to_date(form, strict=False)
     n_known = len(when) - when.null_count()
     is_date = bool(days.is_not_null().any())
     value = days.cast(pl.Int32).cast(pl.Float64) / _DAYS_A_YEAR if is_date else ages
@@ -251,4 +249,9 @@ def _years(path: Path, when: pl.Series, line: np.ndarray) -> tuple[np.ndarray, b
             "a date as YYYY-MM-DD, as others are" if is_date else "a date as YYYY-MM-DD or an age"
         )
         raise InputError(f"{path}, line {line[row]}: {when[row]!r} is not {what}; correct it")
+    if not is_date and (old := np.flatnonzero(numbers > _OLDEST)).size:
+        raise InputError(
+            f"{path}, line {line[old[0]]}: {when[int(old[0])]!r} is no age in years; give dates as "
+            "YYYY-MM-DD, or ages"
+        )
     return numbers, is_date

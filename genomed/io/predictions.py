@@ -35,7 +35,8 @@ class Predictions:
     values  : name -> float64 (people,), NaN where there is none
     columns : name -> the column it was read from
     low, high : float64 (people,), ends of the intervals of the first prediction, or None
-    risk_by : time -> float64 (people,), probability of the event until then
+    risk_by : time -> float64 (people,), probability of the event until then, as the model of the
+              first prediction says
     frame   : all columns as text, one row per person
     """
 
@@ -83,12 +84,14 @@ def read_predictions(path: Path, names: Sequence[str] = (), only: str | None = N
     _check_once(rows, [sample])
     wanted = list(dict.fromkeys(names)) or _usual(rows)
     values = {name: _numbers(rows, name) for name in wanted}
-    low, high = _ends(rows)
+    low, high = _ends(rows, wanted[0])
     risk_by = {
         float(found[1]): _numbers(rows, name)
         for name in rows.frame.columns
         if (found := _BY.fullmatch(name.lower()))
     }
+    if wanted[0].lower().startswith("linear"):  # the full model's are not its
+        risk_by = {}
     samples = rows.frame[sample].to_list()
     columns = {name: name for name in wanted}
     return Predictions(path, samples, values, columns, low, high, risk_by, rows.frame, warnings)
@@ -195,11 +198,12 @@ def _usual_of(rows: _Rows, there: np.ndarray) -> str:
     return _usual(_Rows(own.path, own.frame.select(filled), own.line))[0] if filled else "score"
 
 
-def _ends(rows: _Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Both ends of the intervals, where the table has columns of them."""
+def _ends(rows: _Rows, column: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Both ends of the intervals of a prediction, where the table has columns of them."""
     spelt = {name.lower(): name for name in reversed(rows.frame.columns)}
     for low, high in _ENDS:
-        if low in spelt and high in spelt:
+        of = low.removesuffix("low").strip("_")  # of no one in particular, where it names none
+        if low in spelt and high in spelt and of in ("", column.lower()):
             return _numbers(rows, spelt[low]), _numbers(rows, spelt[high])
     return None, None
 
@@ -259,8 +263,8 @@ def _by_model(
         there = of == one
         values[name] = np.full(len(people), np.nan)
         values[name][at[there]] = _numbers(rows, column)[there]
-    low, high = _ends(rows)
     main, column = next(iter(wanted.values()))
+    low, high = _ends(rows, column)
     if low is not None and high is not None and column.lower() in _USUAL[:2]:
         there = of == main
         ends = np.full((2, len(people)), np.nan)

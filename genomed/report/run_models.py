@@ -93,7 +93,7 @@ def _rows(trait: Mapping[str, Any], group: str = "all") -> list[Mapping[str, Any
 def _card(data: ReportData, run: RunRecord, trait: Mapping[str, Any], identity: str) -> Html:
     kept, rows = _kept(trait), _rows(trait)
     main = MAIN.get(str(trait.get("kind")), "")
-    name = str(trait.get("trait") or "")
+    name, files = str(trait.get("trait") or ""), str(trait.get("files") or "")
     word = "the linear model" if not kept else "linear and " + ", ".join(kept)
     return element(
         "article",
@@ -106,21 +106,16 @@ def _card(data: ReportData, run: RunRecord, trait: Mapping[str, Any], identity: 
         element("p", label(str(trait.get("verdict") or ""), 500)),
         _side_by_side(rows, kept, f"{identity}-m"),
         _measures(data, run, name, rows),
-        source(data, run, _file(run, name, "metrics.tsv"), "group all"),
+        source(data, run, f"{files}metrics.tsv", "group all"),
         element("h4", "What was tried beyond the linear model"),
         _stages(trait, f"{identity}-s"),
-        source(data, run, _file(run, name, "stages.tsv")),
+        source(data, run, f"{files}stages.tsv"),
         _by_group(trait, main, f"{identity}-g"),
         _learned(data, run, trait),
         class_="card",
         id=identity,
         aria_labelledby=f"{identity}-name",
     )
-
-
-def _file(run: RunRecord, trait: str, name: str) -> str:
-    """The file of a trait; several traits of one run have its name before theirs."""
-    return next((f for f in (f"{trait}.{name}", name) if f in run.files), name)
 
 
 def _side_by_side(rows: Sequence[Mapping[str, Any]], kept: Sequence[str], identity: str) -> Html:

@@ -23,7 +23,14 @@ from genomed.models.training import Kept
 from genomed.settings import TrainSettings
 from genomed.steps.train_data import TrainData
 
-__all__ = ["CheckpointDirectory"]
+__all__ = ["CheckpointDirectory", "beside"]
+
+
+def beside(out: Path, what: str) -> Path:
+    """``OUT.what``, where a run keeps what is no part of its bundles."""
+    stem = out.with_suffix("") if out.suffix == ".zip" else out
+    stem = stem if stem.name not in ("", "..") else stem.resolve()
+    return stem.with_name(f"{stem.name}.{what}")
 
 
 class CheckpointDirectory:
@@ -61,8 +68,7 @@ class CheckpointDirectory:
             "traits": [_said_of(trait) for trait in data.traits.traits],
         }
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-        stem = out.with_suffix("") if out.suffix == ".zip" else out
-        path = stem.with_name(f"{stem.name}.checkpoints")
+        path = beside(out, "checkpoints")
         if not resume and workers.rank == 0:
             shutil.rmtree(path, ignore_errors=True)
         return cls(path, digest)

@@ -27,10 +27,11 @@ from genomed.provenance import record
 from genomed.report.model_card import model_card, verdict_sentence
 from genomed.settings import TrainSettings
 from genomed.stats.calibration import Calibration
+from genomed.steps.train_checkpoints import beside
 from genomed.steps.train_data import TrainData
 from genomed.steps.train_metrics import Said, by_group, compare_on_test, measure_on_test, say
 
-__all__ = ["TrainedTrait", "bundle_path", "scoring_text", "training_directory", "write_trained"]
+__all__ = ["TrainedTrait", "file_names", "scoring_text", "training_directory", "write_trained"]
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -131,18 +132,22 @@ def _predictions(said: Mapping[str, Said], data: TrainData) -> pl.DataFrame:
     return table.with_columns(pl.when(pl.col("fold") >= 0).then("fold"))
 
 
-def bundle_path(out: Path, name: str, several: bool) -> Path:
-    """Where the bundle of a trait goes."""
-    if not several:
-        return out
-    safe = _UNFIT.sub("_", name).strip(".") or "trait"
-    return out / safe
+def file_names(traits: Sequence[str]) -> list[str]:
+    """A name for the files of each trait: letters of ASCII, no two alike whatever their case."""
+    found: list[str] = []
+    for trait in traits:
+        name = stem = _UNFIT.sub("_", trait).strip(".") or "trait"
+        number = 1
+        while name.lower() in {one.lower() for one in found}:
+            number += 1
+            name = f"{stem}_{number}"
+        found.append(name)
+    return found
 
 
 def training_directory(out: Path) -> Path:
     """Where a run tells what it saw, beside the bundle."""
-    stem = out.with_suffix("") if out.suffix == ".zip" else out
-    return stem.with_name(f"{stem.name}.training")
+    return beside(out, "training")
 
 
 def write_trained(
@@ -165,11 +170,12 @@ def write_trained(
     """
     provenance = record("train", settings, digests, seed=settings.seed)
     written: dict[str, Path] = {}
+    names, several = file_names([one.trait.name for one in trained]), len(trained) > 1
     with OutputDirectory(training_directory(out)) as directory:
         if config is not None:
             directory.write_text("config.toml", config)
-        for one in trained:
-            start = f"{bundle_path(Path(), one.trait.name, True).name}." if len(trained) > 1 else ""
+        for one, name in zip(trained, names, strict=True):
+            start = f"{name}." if several else ""
             directory.write_tsv(f"{start}predictions.tsv.gz", one.predictions)
             directory.write_tsv(f"{start}metrics.tsv", one.metrics)
             directory.write_tsv(f"{start}path.tsv", one.fit.linear.cross.path)
@@ -182,14 +188,17 @@ def write_trained(
                 "develop": int(data.develop.sum()), "test": int((data.fold == -1).sum()),
                 "not used": int((data.fold < -1).sum()),
             },
-            "traits": [one.facts() for one in trained],
+            "traits": [
+                one.facts() | {"files": f"{name}." if several else ""}
+                for one, name in zip(trained, names, strict=True)
+            ],
             "warnings": list(warnings),
             "run": {"command_line": command, "started": started},
         }  # fmt: skip
         directory.write_text("run.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
         written |= directory.files()
-    for one in trained:
-        path = bundle_path(out, one.trait.name, len(trained) > 1)
+    for one, name in zip(trained, names, strict=True):
+        path = out / name if several else out
         _write_bundle(path, one, data, design, sequences, settings, provenance, warnings)
         written[f"model of {one.trait.name}"] = path
     return written

@@ -1,5 +1,6 @@
 """Covariates and dated codes: what a column is, and the tables that are refused."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,7 @@ def test_ages_of_codes_are_years_as_they_are(tmp_path):
             r"line 3: '50' is not a date as YYYY-MM-DD, as others are",
         ),
         ("sample\tcode\tdate\na\tI10\t2001-02-30\n", r"line 2: '2001-02-30' is not a date"),
+        ("sample\tcode\tdate\na\tI10\t2010\n", r"line 2: '2010' is no age in years; give dates"),
         ("sample\tcode\tage\na\t\t50\n", r"line 2: has no code"),
         ("sample\tname\tage\na\tI10\t50\n", r"line 1: none of the columns .* holds the codes"),
         ("sample\tcode\tage\nx\tI10\t50\n", r"names nobody of the store"),
@@ -158,3 +160,11 @@ def test_ages_of_codes_are_years_as_they_are(tmp_path):
 def test_codes_that_cannot_be_dated_are_named_by_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_dated_codes(written(tmp_path, text), ["a"])
+
+
+def test_dates_of_codes_may_be_eight_digits(tmp_path):
+    compact = written(tmp_path, "sample\tcode\tdate\na\tI10\t19700101\na\tE11\t20080806\n")
+    read = read_dated_codes(compact, ["a"])
+    days = (datetime.date(2008, 8, 6) - datetime.date(1970, 1, 1)).days
+    assert read.times == "dates"
+    assert read.frame.rows() == [(0, "I10", 0.0), (0, "E11", pytest.approx(days / 365.25))]

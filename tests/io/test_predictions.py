@@ -93,3 +93,15 @@ def test_an_unclear_choice_is_asked_for(tmp_path):
         read_predictions(path, ["z"])
     with pytest.raises(InputError, match="set"):
         read_predictions(path, ["x"], only="test")
+
+
+def test_intervals_and_risks_of_one_prediction_are_not_those_of_another(tmp_path):
+    path = tmp_path / "predictions.tsv"
+    path.write_text(
+        "sample\tlinear_prediction\tprediction\tprediction_low\tprediction_high\trisk_by_5\n"
+        "a\t0.3\t0.2\t0.1\t0.4\t0.1\nb\t0.5\t0.6\t0.5\t0.8\t0.3\n"
+    )
+    own, other = read_predictions(path), read_predictions(path, ["linear_prediction"])
+    assert own.low is not None
+    assert list(own.risk_by) == [5.0]
+    assert (other.low, other.high, other.risk_by) == (None, None, {})

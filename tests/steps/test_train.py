@@ -323,3 +323,28 @@ def test_variants_without_plain_alleles_are_left_out_with_a_reason(
     assert "<DEL>" not in open_model_bundle(tmp_path / "model").variants["alt"].to_list()
     run = json.loads((tmp_path / "model.training" / "run.json").read_text())
     assert run["variants"]["no_plain_alleles"] == 1
+
+
+def test_traits_whose_names_are_alike_in_letters_have_files_of_their_own(
+    cohort: Cohort, tmp_path: Path
+) -> None:
+    names = ["身高", "体重", "HDL (mg/dL)", "hdl [mg_dL]"]
+    table = pl.DataFrame({"sample": cohort.samples} | {name: cohort.y for name in names})
+    table.write_csv(tmp_path / "traits.tsv", separator="\t")
+    inputs = replace(cohort.inputs(*names), traits=tmp_path / "traits.tsv")
+    run_train(inputs, tmp_path / "models", LINEAR, threads=2)
+    paths = [tmp_path / "models" / name for name in ("_", "__2", "HDL_mg_dL_", "hdl_mg_dL__2")]
+    assert [open_model_bundle(path).name for path in paths] == names
+    assert (tmp_path / "models.training" / "hdl_mg_dL__2.metrics.tsv").is_file()
+    facts = json.loads((tmp_path / "models.training" / "run.json").read_text())
+    assert [trait["files"] for trait in facts["traits"]] == [f"{path.name}." for path in paths]
+
+
+def test_a_bundle_may_be_the_directory_one_is_in(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run_train(cohort.inputs(), Path(), LINEAR, threads=2)
+    assert open_model_bundle(tmp_path / "here").name == "y"
+    assert (tmp_path / "here.training" / "metrics.tsv").is_file()
