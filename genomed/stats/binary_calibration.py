@@ -222,6 +222,9 @@ def _logistic(eta: np.ndarray, case: np.ndarray) -> tuple[np.ndarray, np.ndarray
         if eta.std() > 0:
             raise ValueError("the predictor separates cases from controls: it has seen the truth")
         slope = 0.0
+    elif fit.slope < 0:
+        slope = 0.0
+    if slope is not None:
         fit = fit_logistic(eta, case, slope=slope)
     sums = np.zeros(6)
     everybody = np.ones(len(eta), np.int32)

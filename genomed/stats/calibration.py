@@ -2,7 +2,9 @@
 they say: probabilities of a binary trait, values and intervals of a quantitative one, probabilities
 of an event by a time (fit_survival).
 
-A calibration is learned from predictors out of fold, kept as JSON, and applied to anybody.
+A calibration is learned from predictors out of fold, kept as JSON, and applied to anybody. Its
+slope is 0 or more: a predictor that ranks people against the trait says nothing, rather than the
+opposite.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def fit_quantitative(
     intercept, slope = float(value.mean()), 0.0
     if eta.std() > 0:
         apart = eta - eta.mean()
-        slope = float(apart @ (value - intercept) / (apart @ apart))
+        slope = max(float(apart @ (value - intercept) / (apart @ apart)), 0.0)
         intercept -= slope * float(eta.mean())
     centre = float(value.mean())
     lines = {

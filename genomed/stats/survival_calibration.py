@@ -168,6 +168,8 @@ def fit_survival(
     if not n_events:
         raise ValueError("no event: nothing to calibrate by")
     baseline, slope, covariance = _fit(eta, observed, n_intervals)
+    if slope < 0:
+        baseline, slope, covariance = _fit(np.zeros(len(eta)), observed, n_intervals)
     z = slope * eta
     centre = float(np.median(z)) if len(z) else 0.0
     groups = {}

@@ -253,4 +253,9 @@ class _Run:
             found.append(
                 TrainedTrait.make(trait, fit, model, self.data, self.settings, self.threads)
             )
+            if not found[-1].tells_people_apart:
+                self.warnings.append(
+                    f"{trait.name}: nothing tells people apart who were not learned from, so "
+                    "everybody is told the average; do not use this model."
+                )
         return found

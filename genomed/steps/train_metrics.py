@@ -63,7 +63,7 @@ class Said:
         assert self.trait.time is not None
         entry = self.trait.entry
         return SurvivalJudge(
-            self.trait.time[used], value, self.eta[used],
+            self.trait.time[used], value, prediction,
             entry=None if entry is None else entry[used],
             survival=None if self.survival is None else self.survival[used],
             edges=self.family.edges[1:],

@@ -88,6 +88,11 @@ class TrainedTrait:
         return [stage for stage in self.fit.kept if stage != "linear"]
 
     @property
+    def tells_people_apart(self) -> bool:
+        """Whether calibrated predictions differ: a slope below 0, out of fold, counts as 0."""
+        return self.predictions["prediction"].n_unique() > 1
+
+    @property
     def verdict(self) -> str:
         """Whether anything beat the linear model."""
         return verdict_sentence(self.kept, self.gain)

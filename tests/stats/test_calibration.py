@@ -257,3 +257,13 @@ def test_a_calibration_of_another_make_is_refused(change):
     facts = fit_calibration("binary", eta, drawn(z, 2)).to_dict() | change
     with pytest.raises(ValueError, match=r"calibration|method|could not convert"):
         calibration_from_dict(facts)
+
+
+@pytest.mark.parametrize("kind", ["binary", "quantitative"])
+@pytest.mark.parametrize("n", [400, 20_000])
+def test_a_predictor_that_ranks_against_the_trait_says_nothing(kind, n):
+    eta, z, _ = cohort(21, n)
+    truth = drawn(z, 22) if kind == "binary" else z + np.random.default_rng(23).normal(0, 1, n)
+    said = fit_calibration(kind, -eta, truth).apply(np.linspace(-3, 3, 20)).prediction
+    assert np.ptp(said) < 0.02 * truth.std()
+    assert said.mean() == pytest.approx(truth.mean(), abs=0.01)

@@ -150,3 +150,13 @@ def test_the_family_s_intervals_are_those_of_the_calibration() -> None:
     np.testing.assert_array_equal(observed.at_risk(len(family.baseline)), family.at_risk)
     made = fit_survival(np.zeros(3000), observed, len(family.baseline))
     np.testing.assert_allclose(made.baseline, family.baseline, atol=1e-6)
+
+
+def test_a_predictor_that_ranks_against_the_events_says_nothing() -> None:
+    z = np.random.default_rng(14).normal(0, 1, 3000)
+    seen = watched(z, 15)
+    made = fit_survival(-z, seen, T)
+    flat = fit_survival(np.zeros(3000), seen, T)
+    assert made.slope == 0
+    np.testing.assert_array_equal(made.baseline, flat.baseline)
+    assert np.ptp(made.apply(z).prediction) == 0

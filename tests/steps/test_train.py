@@ -132,6 +132,10 @@ def test_times_to_an_event_are_learned(cohort: Cohort, tmp_path: Path) -> None:
     measures = {row["measure"]: row["value"] for row in bundle.facts["metrics"]
                 if (row["group"], row["model"]) == ("all", "full")}  # fmt: skip
     assert 0.8 < measures["observed_expected"] < 1.25
+    table = said.filter(pl.col("set") == "test").join(
+        pl.read_csv(cohort.folder / "traits.tsv", separator="\t"), on="sample"
+    )
+    assert measures["c_index"] == pytest.approx(concordance(table), abs=1e-12)
     assert measures["integrated_calibration"] < 0.1
     truth = cohort.folder / "traits.tsv"
     inputs = EvaluateInputs(
@@ -144,6 +148,24 @@ def test_times_to_an_event_are_learned(cohort: Cohort, tmp_path: Path) -> None:
     told = dict(again.select("measure", "value").iter_rows())
     assert told["observed_expected"] == pytest.approx(measures["observed_expected"], rel=1e-3)
     assert told["integrated_brier"] == pytest.approx(measures["integrated_brier"], rel=1e-3)
+
+
+def concordance(table: pl.DataFrame) -> float:
+    """Harrell's C of the column prediction, pair by pair."""
+    time, event, risk = (table[c].to_numpy() for c in ("t_time", "t_event", "prediction"))
+    pair = (event == 1)[:, None] & (time[:, None] < time[None, :])
+    apart = np.sign(risk[:, None] - risk[None, :])
+    return float(((apart[pair] + 1) / 2).mean())
+
+
+def test_noise_tells_everybody_the_average_and_says_so(cohort: Cohort, tmp_path: Path) -> None:
+    noise = np.random.default_rng(3).normal(size=len(cohort.samples))
+    table = pl.DataFrame({"sample": cohort.samples, "y": noise})
+    table.write_csv(tmp_path / "traits.tsv", separator="\t")
+    inputs = replace(cohort.inputs(), traits=tmp_path / "traits.tsv")
+    summary = run_train(inputs, tmp_path / "model", LINEAR)
+    assert any("everybody is told the average" in warning for warning in summary.warnings)
+    assert summary.traits[0].predictions["prediction"].n_unique() == 1
 
 
 def test_who_came_late_is_not_at_risk_before() -> None:
