@@ -7,24 +7,60 @@ first, so that h(a) is the incidence over the mean of r among who is left (Pal C
 doi:10.1371/journal.pone.0228198, equation 2, without competing risks). So the mean over the
 population is the risk that the incidence alone gives, at every age.
 
-The distribution of r comes from that of the predictor among people like those of training, which is
-taken to be normal: its mean is the intercept, its variance that of the genetic terms (see
-deep_accuracy) and of the covariates, as if these were independent.
+The distribution of r comes from that of the predictor in the people of training, out of fold and
+without what age adds: its mean and variance, of a binary trait those of cases and of controls, each
+taken to be normal. Sums of squared effects would not do: an effect that a model spreads over
+variants in linkage disequilibrium counts once, not as the sum of small squares.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from genomed.models.risk_model import RiskModel
+from genomed.features.design import Design
 from genomed.scores.deep_outcome import Outcome
 
-__all__ = ["RelativeRisk", "baseline_hazards", "cumulative_risk"]
+__all__ = ["RelativeRisk", "baseline_hazards", "cumulative_risk", "is_age", "spread_of"]
 
 N_NODES = 64  # of Gauss-Hermite quadrature
 STEPS = 64  # in one band of ages, for who leaves
+
+
+# Columns of covariates that tell age: age, age2, age_at_recruitment, baseline.age, year_of_birth,
+# age:sex; but not stage or dosage.
+_AGE = re.compile(r"(^|[^a-z])(age(sq|squared)?|yob|year_?of_?birth|birth_?year)([^a-z]|$)")
+
+
+def is_age(names: Sequence[str]) -> np.ndarray:
+    """Which columns of covariates tell age, by their names: bool (columns,)."""
+    return np.array([_AGE.search(name.lower().split("=")[0]) is not None for name in names], bool)
+
+
+def spread_of(
+    eta: np.ndarray, design: Design, coefficients: np.ndarray, case: np.ndarray | None
+) -> list[dict[str, float]]:
+    """How a predictor without age is spread: share, mean and variance of each part of the people.
+
+    eta  : float64 (n,), predictors of people they were not fitted to; NaN leaves a person out
+    case : float64 (n,), of a binary trait: controls and cases apart, the controls first
+    """
+    age = is_age(design.names)
+    rest = eta - design.matrix[:, age].astype(np.float64) @ coefficients[age]
+    known = np.isfinite(rest)
+    parts = [known] if case is None else [known & (case == 0), known & (case == 1)]
+    total = sum(int(part.sum()) for part in parts)
+    return [
+        {
+            "share": float(part.sum() / total),
+            "mean": float(rest[part].mean()),
+            "variance": float(rest[part].var()),
+        }
+        for part in parts
+    ]
 
 
 @dataclass(frozen=True)
@@ -41,12 +77,18 @@ class RelativeRisk:
     scale: float
 
     @classmethod
-    def of(cls, model: RiskModel, outcome: Outcome, genetic_variance: float) -> RelativeRisk:
-        """Of a binary trait, its probability; of a time to an event, its hazard."""
+    def of(cls, outcome: Outcome, spread: Sequence[Mapping[str, float]]) -> RelativeRisk:
+        """Of a binary trait, its probability; of a time to an event, its hazard.
+
+        spread : as spread_of gives it; cases are as frequent as the outcome's prevalence says
+        """
         place, weight = np.polynomial.hermite_e.hermegauss(N_NODES)
-        share = weight / weight.sum()
-        variance = genetic_variance + float((model.coefficients**2).sum())
-        raw = _raw(outcome, model.intercept + np.sqrt(variance) * place)
+        parts = [part["share"] for part in spread]
+        if outcome.prevalence is not None and len(parts) == 2:
+            parts = [1 - outcome.prevalence, outcome.prevalence]
+        share = np.concatenate([part * weight / weight.sum() for part in parts])
+        eta = [part["mean"] + np.sqrt(part["variance"]) * place for part in spread]
+        raw = _raw(outcome, np.concatenate(eta))
         scale = float(share @ raw)
         return cls(raw / scale, share, outcome, scale)
 

@@ -9,20 +9,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from genomed.errors import UsageError
-from genomed.features.design import Design
+from genomed.errors import InputError, UsageError
 from genomed.io.incidence import SEXES, Incidence, read_incidence
 from genomed.io.sample_table import read_store_table
-from genomed.scores.absolute import RelativeRisk, baseline_hazards, cumulative_risk
+from genomed.scores.absolute import RelativeRisk, baseline_hazards, cumulative_risk, is_age
 from genomed.scores.deep import BundleScore, DeepSums
-from genomed.scores.deep_accuracy import Variances
 from genomed.scores.deep_outcome import Outcome
 from genomed.steps.bundle_people import BundlePeople
 from genomed.tables import TABLES
 
 __all__ = ["AbsoluteRisk", "absolute_risk", "check_one_event", "check_prevalence"]
-
-_AGE = "age"  # name of a covariate, or its beginning before a sign
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,6 @@ def absolute_risk(
     outcome: Outcome,
     sums: DeepSums,
     people: BundlePeople,
-    terms: Variances,
     samples: Sequence[str],
     told: np.ndarray,
     covariates: Path | None,
@@ -81,16 +76,20 @@ def absolute_risk(
     incidence = read_incidence(path)
     sex, warnings = _sexes(incidence, samples, covariates)
     design = people.design
-    ageless, changed = without_age(design)
-    if changed:
+    age = is_age(design.names)
+    if age.any():
+        names = ", ".join(name for name, told in zip(design.names, age, strict=True) if told)
         warnings.append(
-            f"{score.name}: everybody is taken to be of average age in the relative risk, as the "
-            "incidence tells what age does."
+            f"{score.name}: everybody is taken to be of average age in the relative risk ({names}),"
+            " as the incidence tells what age does."
         )
-    coefficients = np.where(_is_age(design), 0.0, score.risk.coefficients)
-    risk = RelativeRisk.of(
-        replace(score.risk, coefficients=coefficients), outcome, terms.total
-    )  # fmt: skip
+    if "spread" not in score.bundle.facts:
+        raise InputError(
+            f"{score.name}: does not say how its predictor is spread; train it again with this "
+            "version for --incidence"
+        )
+    risk = RelativeRisk.of(outcome, score.bundle.facts["spread"])
+    ageless = replace(design, matrix=np.where(age, np.float32(0), design.matrix))
     eta = sums.predict(ageless, dated=people.sequences).full
     relative = np.where(told, risk.apply(eta), np.nan)
     frames = [
@@ -141,15 +140,3 @@ def _sexes(
     unknown = int((~np.isin(found, list(incidence))).sum())
     said = f"{unknown} people have no absolute risk: their sex, or its incidence, is not known."
     return found, [said] if unknown else []
-
-
-def _is_age(design: Design) -> np.ndarray:
-    """Columns that tell age: bool (columns,)."""
-    return np.array([name.lower().split("=")[0] == _AGE for name in design.names], bool)
-
-
-def without_age(design: Design) -> tuple[Design, bool]:
-    """Everybody of average age; and whether that changed anything."""
-    age = _is_age(design)
-    matrix = np.where(age, np.float32(0), design.matrix) if age.any() else design.matrix
-    return replace(design, matrix=matrix), bool(age.any())

@@ -276,7 +276,7 @@ class RiskBundles:
 
     def _absolute(self, bundle: _Bundle, found: _Predictions, path: Path) -> AbsoluteRisk:
         return absolute_risk(
-            path, bundle.score, self._outcome(bundle), bundle.sums, found.people, found.terms,
+            path, bundle.score, self._outcome(bundle), bundle.sums, found.people,
             self._samples, np.isfinite(found.value), self._covariates,
         )  # fmt: skip
 

@@ -251,7 +251,9 @@ class _Run:
         for trait, fit, net in zip(self.data.traits.traits, self.fits, self.nets, strict=True):
             model = RiskModel.of(fit, variants, net)
             found.append(
-                TrainedTrait.make(trait, fit, model, self.data, self.settings, self.threads)
+                TrainedTrait.make(
+                    trait, fit, model, self.data, self.design, self.settings, self.threads
+                )
             )
             if not found[-1].tells_people_apart:
                 self.warnings.append(

@@ -25,6 +25,7 @@ from genomed.models.risk_model import RiskModel
 from genomed.models.verdicts import Verdict
 from genomed.provenance import record
 from genomed.report.model_card import model_card, verdict_sentence
+from genomed.scores.absolute import spread_of
 from genomed.settings import TrainSettings
 from genomed.stats.calibration import Calibration
 from genomed.steps.train_checkpoints import beside
@@ -43,6 +44,7 @@ class TrainedTrait:
     metrics     : the columns of TABLES["train_metrics"]
     predictions : one row per person in use: TABLES["train_predictions"]
     gain        : the main measure of the full and of the linear model on the test people
+    spread      : of the predictor of an event, see genomed.scores.absolute.spread_of
     """
 
     trait: Trait
@@ -52,6 +54,7 @@ class TrainedTrait:
     predictions: pl.DataFrame
     gain: Mapping[str, Any] | None
     calibration: Calibration
+    spread: list[dict[str, float]] | None = None
 
     @classmethod
     def make(
@@ -60,6 +63,7 @@ class TrainedTrait:
         fit: AdaptiveFit,
         model: RiskModel,
         data: TrainData,
+        design: Design,
         settings: TrainSettings,
         threads: int,
     ) -> TrainedTrait:
@@ -80,7 +84,13 @@ class TrainedTrait:
             said["full"], said["linear"], test, seed=settings.seed, threads=threads
         )
         predictions = _predictions(said, data)
-        return cls(trait, fit, model, metrics, predictions, gain, said["full"].calibration)
+        spread = None
+        if trait.kind != "quantitative":
+            spread = spread_of(
+                np.where(develop & fit.family.observed, full, np.nan), design, model.coefficients,
+                trait.value if trait.kind == "binary" else None,
+            )  # fmt: skip
+        return cls(trait, fit, model, metrics, predictions, gain, said["full"].calibration, spread)
 
     @property
     def kept(self) -> list[str]:
@@ -260,6 +270,7 @@ def _write_bundle(
         "privacy": _privacy(one, settings),
         "parts": parts,
         "calibration": one.calibration.to_dict(),
+        **({} if one.spread is None else {"spread": one.spread}),
         "metrics": one.metrics.to_dicts(),
         "settings": dataclasses.asdict(settings),
         "warnings": list(warnings),
