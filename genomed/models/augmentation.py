@@ -11,15 +11,21 @@ __all__ = ["donors_within_groups", "exchange_block", "mask_calls"]
 NOT_CALLED = 3
 
 
-def mask_calls(codes: torch.Tensor, rate: float, generator: torch.Generator) -> torch.Tensor:
+def mask_calls(
+    codes: torch.Tensor, rate: float, generator: torch.Generator, *, apart: bool = False
+) -> torch.Tensor:
     """Forget calls at random, so that a call that was not made is met in training.
 
     codes   : uint8 (people, places)
     rate    : share of the calls, 0 to 1
+    apart   : by a throw for each call, so that no person's depend on who else is there; slower
     returns : uint8 (people, places); the same tensor when nothing is forgotten
     """
     if rate <= 0 or not codes.numel():
         return codes
+    if apart:
+        thrown = torch.rand(codes.shape, generator=generator, device=codes.device)
+        return codes.masked_fill(thrown < rate, NOT_CALLED)
     # A place may be drawn twice, so more are drawn than are to be forgotten.
     count = round(-math.log1p(-min(rate, 0.999)) * codes.numel())
     drawn = torch.randint(codes.numel(), (count,), generator=generator, device=codes.device)

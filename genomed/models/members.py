@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -168,8 +169,11 @@ class Member:
         """Train on everybody once; returns the mean loss, or raises ValueError if it is none."""
         device = self.held.device
         torch.manual_seed(self._seed(number))
-        generator = torch.Generator(device).manual_seed(self._seed(number))
-        order = torch.Generator().manual_seed(self._order_seed(number))
+        noise, joining = self._seed(number), self._order_seed(number)
+        if self.config.privacy is not None:  # a promise holds where nobody can know the noise
+            noise, joining = secrets.randbits(63), secrets.randbits(63)
+        generator = torch.Generator(device).manual_seed(noise)
+        order = torch.Generator().manual_seed(joining)
         shuffled = torch.randperm(len(self.people), generator=order).to(device)
         batches = self.people[shuffled].tensor_split(self.steps)
         if self.config.privacy is not None:
@@ -260,8 +264,9 @@ class Member:
                 donor = donors_within_groups(held.group[people], generator)  # (people,)
                 hubs = exchange_block(hubs, donor, config.exchange_share, generator)
                 places = exchange_block(places, donor, config.exchange_share, generator)
-        hubs = mask_calls(hubs, config.mask_rate, generator)
-        places = mask_calls(places, config.mask_rate, generator)
+        apart = config.privacy is not None
+        hubs = mask_calls(hubs, config.mask_rate, generator, apart=apart)
+        places = mask_calls(places, config.mask_rate, generator, apart=apart)
         if len(held.padding):
             places = places.index_fill(1, held.padding, 0)
         return (hubs, places), donor

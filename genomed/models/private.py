@@ -2,7 +2,8 @@
 arXiv:1607.00133).
 
 Every person joins a batch by a throw of its own, a person's gradient is shortened to one norm, and
-noise of a spread that belongs to that norm is added to the sum. What that costs is accounted by
+noise of a spread that belongs to that norm is added to the sum. The noise comes from no seed that
+anybody could know, so that no two runs are alike. What that costs is accounted by
 opacus (Renyi differential privacy, Mironov 2019, arXiv:1908.10530).
 """
 
@@ -76,9 +77,11 @@ def privacy_ledger(
         "members_per_person": members,
         "accountant": "Renyi differential privacy, Poisson sampling (opacus)",
         "covers": "the weights of the head, given the variants it reads, the frequencies they are "
-        "coded by, and the linear predictor; none of these is private",
+        "coded by, the linear predictor and its mean loss, which is the unit of the head; none of "
+        "these is private",
         "neighbours": "cohorts that differ by the addition or removal of one person",
-        "random_numbers": "torch's generator, which is not made for cryptography",
+        "random_numbers": "torch's generator, which is not made for cryptography, from a seed of "
+        "the operating system for each epoch that is kept nowhere",
     }
 
 

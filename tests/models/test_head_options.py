@@ -198,6 +198,8 @@ def test_private_training_keeps_its_promise_and_learns_a_strong_effect() -> None
     assert fitted.privacy["members_per_person"] == 3
     assert fitted.epochs == (2, 2, 2, 2)
     assert np.corrcoef(predict_head(fitted, inputs).mean(0)[:, 0], x)[0, 1] > 0.5
+    again = fit_head(inputs, [Quantitative(y)], np.zeros((N, 1)), FOLD, config, seed=1)
+    assert not np.array_equal(predict_head(fitted, inputs), predict_head(again, inputs))
 
 
 def test_private_training_refuses_what_would_mix_people() -> None:

@@ -264,3 +264,12 @@ def test_a_choice_that_does_not_exist_is_refused(config: NetConfig, message: str
 def test_a_head_without_inputs_is_refused() -> None:
     with pytest.raises(ValueError, match="no inputs"):
         RiskNet(NetConfig(), NetSizes(1, 0, 0, (), 0, 0, 0))
+
+
+def test_calls_forgotten_by_throws_of_their_own_are_as_many_and_leave_the_others() -> None:
+    codes = torch.ones((500, 400), dtype=torch.uint8)
+    one = mask_calls(codes, 0.1, torch.Generator().manual_seed(1), apart=True)
+    assert abs(float((one == 3).float().mean()) - 0.1) < 4 * (0.09 / 200_000) ** 0.5
+    assert set(one.unique().tolist()) == {1, 3}
+    fewer = mask_calls(codes[:200], 0.1, torch.Generator().manual_seed(1), apart=True)
+    assert torch.equal(fewer, one[:200])
