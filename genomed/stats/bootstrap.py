@@ -29,6 +29,7 @@ __all__ = [
     "estimate",
     "estimates",
     "interval",
+    "largest_difference",
 ]
 
 METHODS = ("percentile", "bca", "basic")
@@ -240,3 +241,30 @@ def _plain(names: Sequence[str], found: Bootstrap, level: float) -> list[Estimat
         reason = "" if math.isfinite(value) else "undefined for one of the two"
         out.append(Estimate(name, value, low, high, reason))
     return out
+
+
+def largest_difference(
+    found: Bootstrap, columns: Sequence[int], level: float
+) -> tuple[float, float]:
+    """Interval of the highest of several values less the lowest.
+
+    The two were picked for being far apart, so the interval is as wide as it takes to hold all
+    differences of the columns at once: by the distribution over draws of the largest one in its
+    standard errors (Tukey's studentised range without its normal distribution). NaN for both ends
+    where there are no draws.
+
+    columns : of found.value, finite
+    """
+    value, draws = found.value[columns], found.draws[:, columns]
+    if len(draws) < 2:
+        return math.nan, math.nan
+    apart = draws - value  # (draws, columns)
+    largest, errors = np.zeros(len(apart)), np.zeros((len(columns), len(columns)))
+    for i in range(len(columns) - 1):
+        pairs = apart[:, i + 1 :] - apart[:, i : i + 1]
+        errors[i, i + 1 :] = errors[i + 1 :, i] = np.nanstd(pairs, axis=0, ddof=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            largest = np.fmax(largest, np.fmax.reduce(np.abs(pairs) / errors[i, i + 1 :], axis=1))
+    gap = float(value.max() - value.min())
+    reach = float(np.quantile(largest, level) * errors[value.argmax(), value.argmin()])
+    return gap - reach, gap + reach

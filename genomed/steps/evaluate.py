@@ -159,10 +159,12 @@ def _gap(data: Evaluated, measures: Measures, settings: EvaluateSettings, out: P
     row = own.sort("gap", descending=True).row(0, named=True)
     if row["gap"] <= settings.max_gap:
         return None
+    told = "" if row["low"] is None else f" ({row['low']:.3f} to {row['high']:.3f})"
     return (
         f"{row['prediction']}: {name} is {row['lowest_value']:.3f} in {row['lowest']} and "
         f"{row['highest_value']:.3f} in {row['highest']} (by {row['by']}), a gap of "
-        f"{row['gap']:.3f} where --max-gap allows {settings.max_gap:g}; see {out / 'gaps.tsv'}"
+        f"{row['gap']:.3f}{told} where --max-gap allows {settings.max_gap:g}; "
+        f"see {out / 'gaps.tsv'}"
     )
 
 

@@ -12,7 +12,14 @@ import polars as pl
 
 from genomed.settings import EvaluateSettings
 from genomed.stats.binary_metrics import BinaryJudge
-from genomed.stats.bootstrap import Bootstrap, Estimate, bootstrap, estimate, interval
+from genomed.stats.bootstrap import (
+    Bootstrap,
+    Estimate,
+    bootstrap,
+    estimate,
+    interval,
+    largest_difference,
+)
 from genomed.stats.curves import (
     Curve,
     calibration_curve,
@@ -231,7 +238,11 @@ def _gaps(
         if len(values) < 2:
             continue
         (low_value, lowest, a), (high_value, highest, b) = min(values), max(values)
-        one = _difference(name, found, b, a, settings)
+        if len(values) == 2:
+            one = _difference(name, found, b, a, settings)
+        else:
+            low, high = largest_difference(found, [at for _, _, at in values], settings.level)
+            one = Estimate(name, high_value - low_value, low, high)
         yield {
             "by": by, "prediction": prediction, "measure": name, "lowest": lowest,
             "lowest_value": low_value, "highest": highest, "highest_value": high_value,

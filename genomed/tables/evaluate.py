@@ -35,7 +35,8 @@ TABLES: dict[str, dict[str, str]] = {
         "highest": "group in which it is highest",
         "highest_value": "the measure there",
         "gap": "highest less lowest",
-        "low": "lower end of the interval of the difference of these two groups",
+        "low": "lower end of the interval of this difference; among three groups or more it allows "
+        "for these two having been picked as the farthest apart",
         "high": "upper end",
     },
     "evaluate_versus": {

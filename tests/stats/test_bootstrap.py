@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from genomed.stats.binary_metrics import BinaryJudge
-from genomed.stats.bootstrap import METHODS, bootstrap, difference, draw_counts, estimates, interval
+from genomed.stats.bootstrap import (
+    METHODS,
+    Bootstrap,
+    bootstrap,
+    difference,
+    draw_counts,
+    estimates,
+    interval,
+    largest_difference,
+)
 from genomed.stats.interval_metrics import IntervalJudge
 from genomed.stats.logistic import expit
 from genomed.stats.measures import share_interval
@@ -113,3 +122,29 @@ def test_wilsons_interval_is_the_published_one():
     for held, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
                                (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
         assert share_interval(held / n, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("k", [3, 8])
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_the_gap_of_the_farthest_of_several_holds_the_true_one(k, spread):
+    """95 % of intervals hold 0 where all are equal, however many there are to pick from."""
+    error = np.linspace(0.2, 0.2 + spread, k)
+    held, seen = 0, 400
+    for seed in range(seen):
+        rng = np.random.default_rng(seed)
+        value = rng.normal(0, error)
+        found = Bootstrap(value, value + rng.normal(0, error, (400, k)), np.zeros((0, k)))
+        low, high = largest_difference(found, list(range(k)), 0.95)
+        assert (low + high) / 2 == pytest.approx(np.ptp(value))
+        held += low <= 0
+    assert held / seen == pytest.approx(0.95, abs=4 * (0.95 * 0.05 / seen) ** 0.5)
+
+
+def test_the_gap_of_groups_that_draws_leave_out_is_known():
+    rng = np.random.default_rng(4)
+    draws = np.array([0.5, 0.6, 0.9]) + rng.normal(0, 0.02, (300, 3))
+    draws[::50, 1] = np.nan
+    found = Bootstrap(np.array([0.5, 0.6, 0.9]), draws, np.zeros((0, 3)))
+    low, high = largest_difference(found, [0, 1, 2], 0.95)
+    assert 0.3 < low < 0.4 < high < 0.5
+    assert all(map(math.isnan, largest_difference(found._replace(draws=draws[:0]), [0, 1], 0.95)))
