@@ -149,7 +149,7 @@ def column_kinds(encoder: Mapping[str, Any]) -> dict[str, str]:
     """Column -> numeric or categorical, as genomed.io.covariates must read it again."""
     return {
         column["name"]: "numeric" if column["kind"] == "number" else "categorical"
-        for column in encoder["columns"]
+        for column in encoder.get("columns", ())
     }
 
 

@@ -59,6 +59,7 @@ class Trait:
              the table; None but for survival
     entry  : float64 (samples,), when observation began, below `time`; None where it was at 0
     coding : how the column was read, in words
+    columns : of a time to an event, where it stands
     """
 
     name: str
@@ -67,6 +68,7 @@ class Trait:
     time: np.ndarray | None = None
     entry: np.ndarray | None = None
     coding: str = ""
+    columns: SurvivalColumns | None = None
 
     @property
     def observed(self) -> np.ndarray:
@@ -303,7 +305,8 @@ def _survival(
         )
     blank = [np.where(unknown, np.nan, part) for part in parts]
     coding = f"time in {columns.time}, event in {columns.event}"
-    return Trait(name, "survival", blank[1], blank[0], None if entry is None else blank[2], coding)
+    late = None if entry is None else blank[2]
+    return Trait(name, "survival", blank[1], blank[0], late, coding, columns)
 
 
 def _check_times(

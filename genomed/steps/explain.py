@@ -15,12 +15,14 @@ import polars as pl
 
 from genomed import __version__
 from genomed.errors import BuildError, CoverageError, InputError, UnfitError, UsageError
+from genomed.features.design import column_kinds
 from genomed.io.genes import read_genes
 from genomed.io.labels import named_file
 from genomed.io.library import locate_model
 from genomed.io.outputs import OutputDirectory
 from genomed.io.packed import PackedStore, open_store
 from genomed.io.plink_tables import companion_paths
+from genomed.io.traits import SurvivalColumns
 from genomed.models.risk_model import RiskModel
 from genomed.provenance import file_fingerprint, record
 from genomed.report.explain_page import ExplainPage, render_explain_page
@@ -269,9 +271,15 @@ class _Run:
             )  # fmt: skip
         if self.inputs.traits is not None and self.settings.n_shuffles:
             facts = self.score.bundle.facts
+            kinds = column_kinds(facts["covariates"]["encoder"])
+            name, kind = str(facts["trait"]["name"]), str(facts["trait"]["kind"])
+            times = facts["trait"].get("columns")
             given = TrainInputs(
-                self.inputs.store, self.inputs.traits, (str(facts["trait"]["name"]),),
-                covariates=self.inputs.covariates, codes=self.inputs.codes,
+                self.inputs.store, self.inputs.traits, (name,),
+                kinds={} if kind == "survival" else {name: kind},
+                survival={name: SurvivalColumns(**times)} if times else {},
+                covariates=self.inputs.covariates if kinds else None,
+                covariate_names=tuple(kinds), covariate_kinds=kinds, codes=self.inputs.codes,
                 groups=self.inputs.groups, relatives=self.inputs.relatives,
                 samples=self.inputs.samples,
             )  # fmt: skip

@@ -135,6 +135,9 @@ def shuffled_models(
 ) -> tuple[pl.DataFrame, list[Check]]:
     """Train as the bundle was trained, on permuted labels, and explain that.
 
+    A bundle does not say who was set aside, so that the people are split anew; its net is tried
+    without windows of variants, and in few epochs.
+
     facts : model.json of the bundle; found : its explanation
     returns : TABLES["explain_shuffles"], and what it means
     Raises InputError where the traits, or the bundle's settings, cannot be trained with.

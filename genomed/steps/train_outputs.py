@@ -258,6 +258,7 @@ def _write_bundle(
         "build": data.build,
         "trait": {
             "name": one.trait.name, "kind": one.trait.kind, "coding": one.trait.coding,
+            "columns": None if one.trait.columns is None else one.trait.columns._asdict(),
         },
         "verdict": one.verdict,
         "stages": [_stage(verdict, one.fit.null) for verdict in one.fit.verdicts],

@@ -21,6 +21,7 @@ from trained_bundles import (
 )
 
 from genomed.errors import BuildError, CoverageError, InputError, UnfitError, UsageError
+from genomed.io.traits import SurvivalColumns
 from genomed.models.risk_model import RiskModel
 from genomed.settings import ExplainSettings, SplitSettings, TrainSettings
 from genomed.steps.explain import ExplainInputs, ExplainSummary, run_explain
@@ -330,11 +331,18 @@ def test_planted_pairs_come_first_and_permuted_labels_move_less(tmp_path: Path) 
     assert checks["shuffled_largest_pair"] is True
 
 
-def test_permuted_labels_leave_covariates_where_they_are(tmp_path: Path) -> None:
+def test_permuted_labels_are_learned_from_beside_the_bundle_s_own_columns(tmp_path: Path) -> None:
     cohort = Cohort(tmp_path, n=400)
     table, out = tmp_path / "covariates.tsv", tmp_path / "model"
     trained = TrainSettings(build="GRCh38", stages=(), split=SplitSettings(n_folds=3))
-    run_train(cohort.inputs(covariates=table), out, trained, threads=1)
+    traits = pl.read_csv(tmp_path / "traits.tsv", separator="\t")
+    traits = traits.rename({"t_time": "years", "t_event": "dead"})
+    traits.write_csv(tmp_path / "traits.tsv", separator="\t")
+    given = cohort.inputs(
+        "death", survival={"death": SurvivalColumns("years", "dead")}, covariates=table,
+        covariate_names=("age",),
+    )  # fmt: skip
+    run_train(given, out, trained, threads=1)
     inputs = ExplainInputs(
         str(out), str(cohort.store), covariates=table, traits=tmp_path / "traits.tsv"
     )
