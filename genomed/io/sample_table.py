@@ -35,7 +35,7 @@ SAMPLE_COLUMNS = (
 )  # fmt: skip
 # Lower-case names of columns that say who somebody is, and are no measurement.
 ID_COLUMNS = frozenset({*SAMPLE_COLUMNS, "fid", "sid", "pat", "mat"})
-_LARGEST = 1e100  # of a number
+_LARGEST = 1e30  # of a number: models are in single precision, which ends at 3e38
 _FAM = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"]
 # What read_text_table leaves, in other spellings.
 _UNKNOWN = ["na", "nan", "n/a", "#n/a", "<na>", "null"]
@@ -214,7 +214,7 @@ def say_names(names: Sequence[str], most: int = 3) -> str:
 def read_numbers(table: StoreTable, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of one column, NaN where unknown; and the rows that hold other text: int64.
 
-    raises : InputError for a number that is infinite, or has no square
+    raises : InputError for a number that is infinite, or not below 1e30
     """
     text = table.frame[column]
     numbers = text.cast(pl.Float64, strict=False)
@@ -224,7 +224,7 @@ def read_numbers(table: StoreTable, column: str) -> tuple[np.ndarray, np.ndarray
     if infinite.size:
         row = infinite[0]
         raise InputError(
-            f"{table.where(row)}: {text[int(row)]!r} in column {column} is not a finite number; "
-            "write NA where the value is unknown"
+            f"{table.where(row)}: {text[int(row)]!r} in column {column} is not a finite number below "
+            f"{_LARGEST:g}; write NA where the value is unknown, or choose a larger unit"
         )
     return value, other

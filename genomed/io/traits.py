@@ -36,6 +36,7 @@ _WORDS = (  # of controls, and of cases
     (("negative", "neg"), ("positive", "pos")),
     (("absent",), ("present",)),
 )
+_LEAST = 1e-30  # of what a trait varies by: models are in single precision
 _STATUS = {word for pair in _WORDS for words in pair for word in words}
 _SUFFIXES = ("_time", "_event", "_entry")
 
@@ -364,6 +365,10 @@ def check_trait(
             raise InputError(
                 f"{where} is {known[0]:g} for all {len(known)} samples to be learned from; ask for "
                 "a trait that varies"
+            )
+        if np.abs(known - known.mean()).max() < _LEAST:
+            raise InputError(
+                f"{where} varies by less than {_LEAST:g}; give it in a unit in which it is larger"
             )
         _check_number(where, len(known), "known values", settings, n_folds)
         return []
