@@ -224,7 +224,7 @@ def read_numbers(table: StoreTable, column: str) -> tuple[np.ndarray, np.ndarray
     if infinite.size:
         row = infinite[0]
         raise InputError(
-            f"{table.where(row)}: {text[int(row)]!r} in column {column} is not a finite number below "
-            f"{_LARGEST:g}; write NA where the value is unknown, or choose a larger unit"
+            f"{table.where(row)}: {text[int(row)]!r} in column {column} is not a finite number "
+            f"below {_LARGEST:g}; write NA where the value is unknown, or choose a larger unit"
         )
     return value, other

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,8 @@ def run_train(
         )  # fmt: skip
         checkpoints.clear()
         run.clock.lap("write")
-    return TrainSummary(trained, outputs, run.warnings, run.clock.phases)
+    warnings = [*run.warnings, *chain(*run.data.of_trait.values())]
+    return TrainSummary(trained, outputs, warnings, run.clock.phases)
 
 
 class _Run:
@@ -141,7 +143,8 @@ class _Run:
         self.warnings = [*data.warnings, *self.design.warnings]
         if data.covariates is not None:
             leaks = find_leaks(self.design, data.traits.traits, data.develop, self.settings.design)
-            self.warnings += [str(leak) for leak in leaks]
+            for leak in leaks:
+                data.of_trait[leak.trait].append(str(leak))
         self.training = data.training_set(self.design)
         self.reads = net_reads(data, self.settings, data.sequences(self.settings.design))
         self.families = [family_of(trait, data.develop) for trait in data.traits.traits]
@@ -256,7 +259,7 @@ class _Run:
                 )
             )
             if not found[-1].tells_people_apart:
-                self.warnings.append(
+                self.data.of_trait[trait.name].append(
                     f"{trait.name}: nothing tells people apart who were not learned from, so "
                     "everybody is told the average; do not use this model."
                 )

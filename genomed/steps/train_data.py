@@ -94,6 +94,7 @@ class TrainData:
     genes      : int64 (2, pairs), rows of `words` and numbers of the genes they lie in, or None
     fold       : int8 (samples,): 0 to n_folds - 1; -1 the test; -2 in no use
     group      : int64 (samples,), place in group_names, -1 for none
+    of_trait   : name -> warnings of one trait alone; `warnings` are those of all
     """
 
     store: PackedStore
@@ -108,6 +109,7 @@ class TrainData:
     group_names: list[str]
     across: AcrossSets | None
     warnings: list[str]
+    of_trait: dict[str, list[str]]
     codes: DatedCodes | None = None
     genes: np.ndarray | None = None
 
@@ -187,10 +189,12 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
     relatives = _relatives(inputs, store, rows, settings.split, threads, warnings)
     names = [group_names[g] if g >= 0 else None for g in group]
     fold = _deal(inputs, store, traits.traits, names, relatives, used, settings, warnings)
-    for trait in traits.traits:
-        warnings += check_trait(
+    of_trait = {
+        trait.name: check_trait(
             inputs.traits, trait, fold >= 0, settings.traits, n_folds=settings.split.n_folds
         )
+        for trait in traits.traits
+    }
     across = None if relatives is None else across_sets(fold, relatives)
     if across is not None and across.n_pairs:
         warnings.append(
@@ -209,7 +213,7 @@ def read_train_data(inputs: TrainInputs, settings: TrainSettings, *, threads: in
     words = store.read(rows, threads)
     return TrainData(
         store, build, chosen, rows, words, traits, covariates, fold, group, group_names, across,
-        warnings, codes, genes,
+        warnings, of_trait, codes, genes,
     )  # fmt: skip
 
 

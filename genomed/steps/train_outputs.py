@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,9 @@ def write_trained(
 ) -> dict[str, Path]:
     """Write what the run saw into ``OUT.training``, then the bundles.
 
-    config  : text of config.toml
-    returns : name -> path of the bundles and files
+    warnings : of all traits; data has those of one alone
+    config   : text of config.toml
+    returns  : name -> path of the bundles and files
     """
     provenance = record("train", settings, digests, seed=settings.seed)
     written: dict[str, Path] = {}
@@ -207,14 +209,15 @@ def write_trained(
                 one.facts() | {"files": f"{name}." if several else ""}
                 for one, name in zip(trained, names, strict=True)
             ],
-            "warnings": list(warnings),
+            "warnings": [*warnings, *chain(*data.of_trait.values())],
             "run": {"command_line": command, "started": started},
         }  # fmt: skip
         directory.write_text("run.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
         written |= directory.files()
     for one, name in zip(trained, names, strict=True):
         path = out / name if several else out
-        _write_bundle(path, one, data, design, sequences, settings, provenance, warnings)
+        told = [*warnings, *data.of_trait[one.trait.name]]
+        _write_bundle(path, one, data, design, sequences, settings, provenance, told)
         written[f"model of {one.trait.name}"] = path
     return written
 

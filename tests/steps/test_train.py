@@ -24,7 +24,7 @@ from genomed.io.scorefile import read_models
 from genomed.io.traits import Trait
 from genomed.models.families import Survival
 from genomed.models.risk_model import RiskModel
-from genomed.settings import EvaluateSettings, SplitSettings, TrainSettings
+from genomed.settings import EvaluateSettings, SplitSettings, TrainSettings, TraitSettings
 from genomed.stats.calibration import SurvivalCalibration, calibration_from_dict
 from genomed.steps.evaluate import EvaluateInputs, run_evaluate
 from genomed.steps.train import TrainSummary, run_train
@@ -104,10 +104,15 @@ def test_the_card_tells_people_stages_groups_and_figures(
 
 
 def test_several_traits_give_a_bundle_each(cohort: Cohort, tmp_path: Path) -> None:
-    summary = run_train(cohort.inputs("y", "case"), tmp_path / "models", LINEAR, threads=2)
+    settings = replace(LINEAR, traits=TraitSettings(few=500))
+    summary = run_train(cohort.inputs("y", "case"), tmp_path / "models", settings, threads=2)
     assert [one.trait.kind for one in summary.traits] == ["quantitative", "binary"]
+    few = "case has only "
+    assert sum(few in warning for warning in summary.warnings) == 1
     for name in ("y", "case"):
-        assert open_model_bundle(tmp_path / "models" / name).name == name
+        bundle = open_model_bundle(tmp_path / "models" / name)
+        assert bundle.name == name
+        assert (few in bundle.card) == (name == "case")
 
 
 def test_times_to_an_event_are_learned(cohort: Cohort, tmp_path: Path) -> None:
