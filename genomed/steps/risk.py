@@ -92,7 +92,7 @@ def run_risk(
 
     stream   : the cohort, already opened and inflating
     progress : called with (compressed bytes read, bytes in all or None)
-    Raises InputError, BuildError, CoverageError (no variant of any model found) and OutputError;
+    Raises InputError, BuildError, CoverageError (none of the variants found) and OutputError;
     nothing is left in `out` then.
     """
     if max_memory is not None and max_memory < LEAST_MEMORY:
@@ -438,7 +438,7 @@ class _Run:
         )
 
     def _check_found(self, models: pl.DataFrame) -> None:
-        looked_for = self.entries.table.height
+        looked_for = int(models["n_variants"].sum())
         if looked_for and not models["n_matched"].sum() and self.reader.samples:
             raise CoverageError(
                 f"{self.inputs.cohort}: no variant of any model was found "

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import torch
 from packed_cohorts import array_store, write_fileset
+from small_cohorts import score
 from train_cohort import Cohort
 
 from genomed.errors import InputError, UnfitError, UnknownNameError, UsageError
@@ -171,6 +172,11 @@ def test_noise_tells_everybody_the_average_and_says_so(cohort: Cohort, tmp_path:
     summary = run_train(inputs, tmp_path / "model", LINEAR)
     assert any("everybody is told the average" in warning for warning in summary.warnings)
     assert summary.traits[0].predictions["prediction"].n_unique() == 1
+    bundle = open_model_bundle(tmp_path / "model")
+    assert bundle.variants.is_empty()
+    run = score(f"{cohort.store}.pgen", [tmp_path / "model"], tmp_path / "risk", build="GRCh38")
+    told = summary.traits[0].predictions["prediction"][0]
+    np.testing.assert_allclose(run.scores(column="prediction"), told, rtol=1e-6)
 
 
 def test_who_came_late_is_not_at_risk_before() -> None:
