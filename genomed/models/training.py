@@ -1,8 +1,9 @@
 """The one training loop: five members side by side, an epoch of each at a time.
 
 Member k leaves out the people of fold k. Its predictions for them are out of fold, and how long it
-is trained is decided by the folds of the *other* members: nothing that a person's label has touched
-predicts that person. Epoch 0 is the linear model, and it is among the epochs to choose from.
+is trained is decided by the folds of the *other* members, so that no weight that a person's label
+has touched predicts that person. (The offset is out of fold too, but for a penalty that all labels
+chose.) Epoch 0 is the linear model, and it is among the epochs to choose from.
 
 Every random number is drawn from a seed made of (seed, member, epoch, process), so that a run which
 is taken up again after any epoch goes on as if it had not stopped.
