@@ -83,12 +83,13 @@ def absolute_risk(
             f"{score.name}: everybody is taken to be of average age in the relative risk ({names}),"
             " as the incidence tells what age does."
         )
-    if "spread" not in score.bundle.facts:
+    try:
+        risk = RelativeRisk.of(outcome, score.bundle.facts["spread"])
+    except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{score.name}: does not say how its predictor is spread; train it again with this "
             "version for --incidence"
-        )
-    risk = RelativeRisk.of(outcome, score.bundle.facts["spread"])
+        ) from None
     ageless = replace(design, matrix=np.where(age, np.float32(0), design.matrix))
     eta = sums.predict(ageless, dated=people.sequences).full
     relative = np.where(told, risk.apply(eta), np.nan)
