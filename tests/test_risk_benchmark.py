@@ -92,6 +92,19 @@ def test_products_and_dominance_have_no_marginal_effect_of_their_own_variants(co
         assert part.value.var() == pytest.approx(1)
 
 
+def test_variants_without_heterozygotes_have_no_dominance_and_are_drawn_again(cohort):
+    import trait_models as models
+
+    calls = cohort.alt_count.copy()
+    calls[:300] = np.where(np.arange(500) < 100, 2, 0)  # fixed in one ancestry, absent elsewhere
+    rng = np.random.default_rng(1)
+    deviation, line = models.dominance(cohort._replace(alt_count=calls), rng, 20)
+    assert len(np.unique(deviation.rows)) == 20
+    assert deviation.rows.min() >= 300
+    np.testing.assert_array_equal(deviation.rows, line.rows)
+    assert np.isfinite(deviation.value).all()
+
+
 def test_local_pairs_lie_on_one_chromosome_and_far_pairs_on_two(cohort):
     import trait_models as models
 

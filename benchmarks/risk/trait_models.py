@@ -95,8 +95,15 @@ def additive(
 def dominance(
     cohort: Cohort, rng: np.random.Generator, n: int, min_maf: float = 0.1
 ) -> tuple[Component, Component]:
-    """Heterozygotes off the line, and additive effects of the same loci, as two components."""
+    """Heterozygotes off the line, and additive effects of the same loci, as two components.
+
+    Where one ancestry has only the one allele and the others only the other, nobody is
+    heterozygous: such variants are drawn again.
+    """
     rows = _draw(cohort, rng, n, min_maf)
+    while not (all_three := _has_all_calls(cohort.alt_count[rows])).all():
+        others = np.setdiff1d(_draw(cohort, rng, 2 * n, min_maf), rows)
+        rows[~all_three] = rng.choice(others, int((~all_three).sum()), replace=False)
     effects, slopes = rng.standard_normal(n), rng.standard_normal(n)
     deviation, line = np.zeros((2, cohort.alt_count.shape[1]))
     for row, effect, slope in zip(rows, effects, slopes, strict=True):
@@ -233,6 +240,11 @@ def _draw(cohort: Cohort, rng: np.random.Generator, n: int, min_maf: float) -> n
     if len(allowed) < n:
         raise ValueError(f"{len(allowed)} variants have MAF >= {min_maf}, {n} are needed")
     return rng.choice(allowed, n, replace=False)
+
+
+def _has_all_calls(alt_count: np.ndarray) -> np.ndarray:
+    """Which rows have people with 0, 1 and 2 copies of ALT: bool (rows,)."""
+    return np.all([(alt_count == copies).any(axis=1) for copies in range(3)], axis=0)
 
 
 def _name(cohort: Cohort, row: int) -> str:
