@@ -307,6 +307,8 @@ def test_cells_are_run_once_and_bars_are_judged(tmp_path):
     values = {row["method"]: row["value"] for row in report["results"]}
     assert values["ours"] == pytest.approx(1)
     assert values["ridge"] < 0.5
+    figures = pl.read_csv(tmp_path / "work" / "figures.tsv", separator="\t")
+    assert figures.filter(method="ours")["value"].to_list() == [pytest.approx(1, abs=1e-5)]
 
 
 def test_pairs_are_the_same_when_neighbours_stand_for_them():

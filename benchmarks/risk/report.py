@@ -32,7 +32,10 @@ Results = dict[tuple[str, str, str], dict[int, Run]]  # scenario, trait, method 
 
 
 def write_report(work: Path, bars: dict[str, Any], stage: str) -> int:
-    """Write report.json and report.md below `work`; returns the number of bars that were missed."""
+    """Write report.json, report.md and figures.tsv, seed by seed, below `work`.
+
+    Returns the number of bars that were missed.
+    """
     results = read_results(work, bars)
     rows = [row for key in sorted(results) for row in _rows(key, results, work, bars)]
     verdicts = [judge(bar, results, work, bars) for bar in bars["bar"]]
@@ -40,6 +43,13 @@ def write_report(work: Path, bars: dict[str, Any], stage: str) -> int:
     (work / "report.md").write_text(text)
     record = {"stage": stage, "results": rows, "bars": verdicts}
     (work / "report.json").write_text(json.dumps(record, indent=1) + "\n")
+    figures = [
+        {name: row[name] for name in ("scenario", "trait", "method", "measure")}
+        | {"seed": int(seed), "value": round(value, 5)}
+        for row in rows
+        for seed, value in row["by_seed"].items()
+    ]
+    pl.DataFrame(figures).write_csv(work / "figures.tsv", separator="\t")
     print(text)
     return sum(verdict["met"] is False for verdict in verdicts)
 
