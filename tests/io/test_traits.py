@@ -283,7 +283,7 @@ numbers = st.one_of(st.none(), st.floats(-1e12, 1e12).filter(lambda x: x != -9))
 @given(cells=st.lists(numbers, min_size=2, max_size=20), seed=st.integers(0, 99))
 def test_numbers_come_back_as_written_in_any_order(tmp_path_factory, cells, seed):
     known = {x for x in cells if x is not None}
-    if len(known) < 2 or sum(x is not None for x in cells) < 2:
+    if not known or max(known) - min(known) < 1e-20:  # refused: a trait that does not vary
         return
     order = np.random.default_rng(seed).permutation(len(cells))
     rows = [f"s{i}\t{'NA' if cells[i] is None else repr(cells[i])}" for i in order]
